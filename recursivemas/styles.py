@@ -1,0 +1,385 @@
+"""Styles: a multi-agent system as data.
+
+A style is a small graph: agents in running order (the last one answers) and links between them. A link carries
+a message within a round, from an earlier agent to a later one, or, as a feedback link, from one round to the
+next. The five published styles are values in `PUBLISHED_STYLES`; `load_style` reads a user's own from YAML.
+Everything here is checked when a style is built, before any model loads.
+
+Source: protocol sections 1 and 3; the paper's Figure 2 (arXiv 2604.25917).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+HUB_ORGANISATION = "RecursiveMAS"
+ROLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentSpec:
+    """One agent of a style.
+
+    `role` names it within the style. `repo` is its repository in the release: a bare name (in the release's
+    organisation), `owner/name`, or a folder's path. `prompt` is where its prompts stand in the prompt pack, as
+    `family/role`. `fresh_inner_link` starts from an untrained inner link instead of the repository's.
+    `release_feedback_kind` is the task kind whose feedback prompt the release shows this agent on code
+    questions by mistake (read only with release quirks on).
+    """
+
+    role: str
+    repo: str
+    prompt: str
+    fresh_inner_link: bool = False
+    release_feedback_kind: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkSpec:
+    """One outer link: messages from `source` fill the slot `slot` of `target`'s prompt.
+
+    `key` is the link's name in its repository's manifest (`outer_12`). `repo` overrides the style's
+    `outer_repo`. A `feedback` link delivers in the next round what its source thought in this one. `fresh`
+    starts from an untrained link.
+    """
+
+    source: str
+    target: str
+    slot: str
+    key: str = ""
+    feedback: bool = False
+    repo: str | None = None
+    fresh: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.source}->{self.target}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """A collaboration pattern. Raises ValueError when the graph cannot run.
+
+    `agents` are in running order and the last one answers. `link_sets` names the sets of trained links that the
+    repositories hold (`math`, `code`), or is empty where there is only one. `prompts` adds to or overrides the
+    prompt pack, as `{family: {role: ...}}`.
+    """
+
+    name: str
+    agents: tuple[AgentSpec, ...]
+    links: tuple[LinkSpec, ...]
+    outer_repo: str | None = None
+    link_sets: tuple[str, ...] = ()
+    prompts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_agents(self)
+        _check_links(self)
+        _check_order(self)
+        _check_every_agent_is_read(self)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(agent.role for agent in self.agents)
+
+    @property
+    def answering_role(self) -> str:
+        return self.agents[-1].role
+
+    def agent(self, role: str) -> AgentSpec:
+        """The agent of that role; KeyError with the known roles otherwise."""
+        for agent in self.agents:
+            if agent.role == role:
+                return agent
+        raise KeyError(f"style {self.name} has no role {role!r}; its roles are {', '.join(self.roles)}")
+
+    def inbound(self, role: str, *, with_feedback: bool) -> tuple[LinkSpec, ...]:
+        """The links that fill slots of `role`'s prompt; feedback links only from the second round on."""
+        return tuple(
+            link for link in self.links if link.target == role and (with_feedback or not link.feedback)
+        )
+
+    def outbound(self, role: str) -> tuple[LinkSpec, ...]:
+        return tuple(link for link in self.links if link.source == role)
+
+    def link_set(self, task: str) -> str | None:
+        """The link set for a task family (`math` or `code`), None where the style has only one."""
+        if not self.link_sets:
+            return None
+        if task not in self.link_sets:
+            raise ValueError(
+                f"style {self.name} has no link set {task!r}; it has {', '.join(self.link_sets)}"
+            )
+        return task
+
+    def schedule(self, num_rounds: int) -> tuple[tuple[str, ...], ...]:
+        """The roles that have to run in each round, in order.
+
+        An agent runs in a round only if what it thinks there reaches the answer. In the published styles every
+        agent runs in every round; a style without feedback links needs its last round alone.
+        """
+        if num_rounds < 1:
+            raise ValueError(f"num_recursive_rounds is {num_rounds}; it has to be 1 or more")
+        order = {role: index for index, role in enumerate(self.roles)}
+        needed: list[set[str]] = [set() for _ in range(num_rounds)]
+        frontier = [(num_rounds - 1, self.answering_role)]
+        while frontier:
+            round_index, role = frontier.pop()
+            if role in needed[round_index]:
+                continue
+            needed[round_index].add(role)
+            for link in self.inbound(role, with_feedback=round_index > 0):
+                frontier.append((round_index - link.feedback, link.source))
+        return tuple(tuple(sorted(roles, key=order.__getitem__)) for roles in needed)
+
+
+def _check_agents(style: Style) -> None:
+    if not style.agents:
+        raise ValueError(f"style {style.name} has no agents; list at least one, the answering agent last")
+    for agent in style.agents:
+        if not ROLE_NAME.fullmatch(agent.role):
+            raise ValueError(
+                f"style {style.name}: role {agent.role!r} is not a name; use letters, digits and underscores"
+            )
+    repeated = sorted({role for role in style.roles if style.roles.count(role) > 1})
+    if repeated:
+        raise ValueError(
+            f"style {style.name}: role {repeated[0]!r} stands twice; every agent needs its own role"
+        )
+
+
+def _check_links(style: Style) -> None:
+    edges: set[tuple[str, str]] = set()
+    slots: set[tuple[str, str]] = set()
+    for link in style.links:
+        for end in (link.source, link.target):
+            if end not in style.roles:
+                raise ValueError(
+                    f"style {style.name}: link {link} names the role {end!r}, which is no agent of the style; "
+                    f"its roles are {', '.join(style.roles)}"
+                )
+        if (link.source, link.target) in edges:
+            raise ValueError(f"style {style.name}: link {link} stands twice")
+        if (link.target, link.slot) in slots:
+            raise ValueError(
+                f"style {style.name}: two links fill the slot {link.slot!r} of {link.target}; give each its own slot"
+            )
+        if not link.fresh and not (link.key and (link.repo or style.outer_repo)):
+            raise ValueError(
+                f"style {style.name}: link {link} names no weights; give its key and a repo "
+                "(or the style's outer_repo), or say fresh: true to start from an untrained link"
+            )
+        edges.add((link.source, link.target))
+        slots.add((link.target, link.slot))
+
+
+def _check_order(style: Style) -> None:
+    """Within a round messages flow forward along the running order."""
+    order = {role: index for index, role in enumerate(style.roles)}
+    forward = [link for link in style.links if not link.feedback]
+    cycle = _find_cycle(style.roles, forward)
+    if cycle:
+        raise ValueError(
+            f"style {style.name}: {' -> '.join(cycle)} is a cycle without feedback; mark the link that carries a "
+            "message into the next round with feedback: true"
+        )
+    for link in forward:
+        if order[link.source] >= order[link.target]:
+            raise ValueError(
+                f"style {style.name}: link {link} runs against the order of agents ({', '.join(style.roles)}); "
+                f"list {link.source} before {link.target}, or mark the link with feedback: true"
+            )
+
+
+def _find_cycle(roles: Iterable[str], links: list[LinkSpec]) -> list[str] | None:
+    """The roles along one cycle, first role repeated at the end; None if there is none."""
+    done: set[str] = set()
+
+    def walk(role: str, path: list[str]) -> list[str] | None:
+        if role in path:
+            return [*path[path.index(role) :], role]
+        if role in done:
+            return None
+        for link in links:
+            if link.source == role and (cycle := walk(link.target, [*path, role])):
+                return cycle
+        done.add(role)
+        return None
+
+    for role in roles:
+        if cycle := walk(role, []):
+            return cycle
+    return None
+
+
+def _check_every_agent_is_read(style: Style) -> None:
+    read = {style.answering_role}
+    while grown := {link.source for link in style.links if link.target in read} - read:
+        read |= grown
+    for role in style.roles:
+        if role not in read:
+            raise ValueError(
+                f"style {style.name}: no link leads from {role} to the answering agent {style.answering_role}, so "
+                f"what {role} thinks is never read; add a link or drop the agent (missing link)"
+            )
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The published styles
+
+
+def _sequential(name: str, *, planner: str, critic: str, solver: str, outer: str) -> Style:
+    return Style(
+        name=name,
+        agents=(
+            AgentSpec(
+                role="planner", repo=planner, prompt="sequential/planner", release_feedback_kind="math"
+            ),  # Release: protocol section 5, item 1
+            AgentSpec(role="critic", repo=critic, prompt="sequential/critic"),
+            AgentSpec(role="solver", repo=solver, prompt="sequential/solver"),
+        ),
+        links=(
+            LinkSpec(source="planner", target="critic", slot="plan", key="outer_12"),
+            LinkSpec(source="critic", target="solver", slot="refined_plan", key="outer_23"),
+            LinkSpec(source="solver", target="planner", slot="feedback", key="outer_31", feedback=True),
+        ),
+        outer_repo=outer,
+        link_sets=("math", "code"),
+    )
+
+
+SEQUENTIAL_LIGHT = _sequential(
+    "sequential_light",
+    planner="Sequential-Light-Planner-Qwen3-1.7B",
+    critic="Sequential-Light-Critic-Llama3.2-1B",
+    solver="Sequential-Light-Solver-Qwen2.5-Math-1.5B",
+    outer="Sequential-Light-Outerlinks",
+)
+
+SEQUENTIAL_SCALED = _sequential(
+    "sequential_scaled",
+    planner="Sequential-Scaled-Planner-Gemma3-4B",
+    critic="Sequential-Scaled-Critic-Llama3.2-3B",
+    solver="Sequential-Scaled-Solver-Qwen3.5-4B",
+    outer="Sequential-Scaled-Outerlinks",
+)
+
+MIXTURE = Style(
+    name="mixture",
+    agents=(
+        AgentSpec(role="math", repo="Mixture-Math-DeepSeek-R1-Distill-Qwen-1.5B", prompt="mixture/math"),
+        AgentSpec(role="code", repo="Mixture-Code-Qwen2.5-Coder-3B", prompt="mixture/code"),
+        AgentSpec(role="science", repo="Mixture-Science-BioMistral-7B", prompt="mixture/science"),
+        AgentSpec(role="summarizer", repo="Mixture-Summarizer-Qwen3.5-2B", prompt="mixture/summarizer"),
+    ),
+    links=(
+        LinkSpec(source="math", target="summarizer", slot="math", key="outer_1s"),
+        LinkSpec(source="code", target="summarizer", slot="code", key="outer_2s"),
+        LinkSpec(source="science", target="summarizer", slot="science", key="outer_3s"),
+        LinkSpec(source="summarizer", target="math", slot="feedback", key="outer_s1", feedback=True),
+        LinkSpec(source="summarizer", target="code", slot="feedback", key="outer_s2", feedback=True),
+        LinkSpec(source="summarizer", target="science", slot="feedback", key="outer_s3", feedback=True),
+    ),
+    outer_repo="Mixture-Outerlinks",
+)
+
+DISTILLATION = Style(
+    name="distillation",
+    agents=(
+        AgentSpec(role="expert", repo="Distillation-Expert-Qwen3.5-9B", prompt="distillation/expert"),
+        AgentSpec(role="learner", repo="Distillation-Learner-Qwen3.5-4B", prompt="distillation/learner"),
+    ),
+    links=(
+        LinkSpec(source="expert", target="learner", slot="plan", key="outer_el"),
+        LinkSpec(source="learner", target="expert", slot="feedback", key="outer_le", feedback=True),
+    ),
+    outer_repo="Distillation-Outerlinks",
+    link_sets=("math", "code"),
+)
+
+DELIBERATION = Style(
+    name="deliberation",
+    agents=(
+        AgentSpec(
+            role="reflector", repo="Deliberation-Reflector-Qwen3.5-4B", prompt="deliberation/reflector"
+        ),
+        AgentSpec(
+            role="toolcaller", repo="Deliberation-Toolcaller-Qwen3.5-4B", prompt="deliberation/toolcaller"
+        ),
+    ),
+    links=(
+        LinkSpec(source="reflector", target="toolcaller", slot="reflection", key="outer_rt"),
+        LinkSpec(source="toolcaller", target="reflector", slot="feedback", key="outer_tr", feedback=True),
+    ),
+    outer_repo="Deliberation-Outerlinks",
+)
+
+PUBLISHED_STYLES: dict[str, Style] = {
+    style.name: style for style in (SEQUENTIAL_LIGHT, SEQUENTIAL_SCALED, MIXTURE, DISTILLATION, DELIBERATION)
+}
+
+
+# ---------------------------------------------------------------------------------------------------------
+# A user's own style
+
+
+def load_style(style: str | Path | Mapping[str, Any] | Style) -> Style:
+    """A style by its published name, from a YAML file, from a mapping of the same form, or as it is.
+
+    Raises ValueError for a name that is neither published nor a file, for a field that a style does not have,
+    and for a graph that cannot run.
+    """
+    if isinstance(style, Style):
+        return style
+    if isinstance(style, Mapping):
+        return _style_from_mapping(style, "the style")
+    if str(style) in PUBLISHED_STYLES:
+        return PUBLISHED_STYLES[str(style)]
+    path = Path(style)
+    if not path.is_file():
+        raise ValueError(
+            f"style {str(style)!r} is neither a published style ({', '.join(PUBLISHED_STYLES)}) nor a YAML file"
+        )
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(data, Mapping):
+        raise ValueError(f"{path} holds no mapping; a style has name, agents and links (see docs/styles.md)")
+    return _style_from_mapping({"name": path.stem, **data}, str(path))
+
+
+def _style_from_mapping(data: Mapping[str, Any], where: str) -> Style:
+    values = dict(data)
+    for name, spec in (("agents", AgentSpec), ("links", LinkSpec)):
+        rows = values.get(name, [])
+        if not isinstance(rows, list):
+            raise ValueError(f"{where}: {name} has to be a list, one mapping each")
+        values[name] = tuple(_build(spec, row, f"{where}: {name}[{index}]") for index, row in enumerate(rows))
+    values["link_sets"] = tuple(values.get("link_sets", ()))
+    return _build(Style, values, where)
+
+
+def _build(spec: type[T], row: Any, where: str) -> T:
+    """`spec(**row)` with errors that name the field and the place."""
+    if not isinstance(row, Mapping):
+        raise ValueError(f"{where} has to be a mapping, not {row!r}")
+    if spec is LinkSpec:
+        row = {"slot": row.get("source", ""), **row}
+    known = {spec_field.name for spec_field in fields(spec)}  # type: ignore[arg-type]
+    unknown = sorted(set(row) - known)
+    if unknown:
+        raise ValueError(
+            f"{where} has the unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}"
+        )
+    try:
+        return spec(**row)
+    except TypeError as error:
+        raise ValueError(f"{where}: {str(error).replace('__init__() ', '')}") from error
