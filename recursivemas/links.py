@@ -99,8 +99,8 @@ class InnerLink(nn.Module):
 class OuterLink(nn.Module):
     """A source agent's latent thoughts -> a message in a target agent's embedding space.
 
-    `ln_target(proj2(gelu(proj1(ln_source(x)))) + residual_proj(x))` for the published variant; the others leave
-    parts out. The hidden width is 2 * D_tgt with layer norms and D_tgt without.
+    `ln_target(proj2(gelu(proj1(ln_source(x)))) + residual_proj(x))` for the published variant; the others
+    leave parts out. The hidden width is 2 * D_tgt with layer norms and D_tgt without.
     """
 
     def __init__(self, source_size: int, target_size: int, variant: str = DEFAULT_OUTER_VARIANT) -> None:
@@ -167,7 +167,8 @@ def load_outer_link(
     """An outer link from a published state dict, on the CPU, in eval mode.
 
     `source` and `target` are (role, hidden size). `variant` None is told from the file's parameter names.
-    `dtype` None keeps the file's. Raises LinkError as `load_inner_link` does; a wrong dimension names both sides.
+    `dtype` None keeps the file's. Raises LinkError as `load_inner_link` does; a wrong dimension names both
+    sides.
     """
     state = read_state_dict(path)
     link = OuterLink(source[1], target[1], variant or _tell_outer_variant(state, path))
@@ -189,8 +190,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise LinkError(
-            f"{path} was refused: it is no plain state dict of tensors, and reading it could run code ({_first_line(error)}). "
-            "Get the link from its publisher again, or save it as a plain state dict."
+            f"{path} was refused: it is no plain state dict of tensors, and reading it could run code "
+            f"({_first_line(error)}). Get the link from its publisher again, or save it as a plain "
+            "state dict."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise LinkError(
@@ -237,13 +239,15 @@ def _fill(
     missing, unexpected = sorted(set(own) - set(state)), sorted(set(state) - set(own))
     if missing or unexpected:
         raise LinkError(
-            f"{path} does not fit a link of the variant {link.variant}: missing {', '.join(missing) or 'nothing'}, "
-            f"unexpected {', '.join(unexpected) or 'nothing'}. Its manifest may name the wrong adapter_type."
+            f"{path} does not fit a link of the variant {link.variant}: "
+            f"missing {', '.join(missing) or 'nothing'}, unexpected {', '.join(unexpected) or 'nothing'}. "
+            "Its manifest may name the wrong adapter_type."
         )
     for name, value in own.items():
         if state[name].shape != value.shape:
             raise LinkError(
-                f"{path}: {name} has shape {list(state[name].shape)} but {list(value.shape)} is needed ({sides}). "
+                f"{path}: {name} has shape {list(state[name].shape)} but {list(value.shape)} is needed "
+                f"({sides}). "
                 "Do the repositories belong to the same style?"
             )
     link.to(dtype or state["proj1.weight"].dtype)

@@ -1,9 +1,9 @@
 """Styles: a multi-agent system as data.
 
-A style is a small graph: agents in running order (the last one answers) and links between them. A link carries
-a message within a round, from an earlier agent to a later one, or, as a feedback link, from one round to the
-next. The five published styles are values in `PUBLISHED_STYLES`; `load_style` reads a user's own from YAML.
-Everything here is checked when a style is built, before any model loads.
+A style is a small graph: agents in running order (the last one answers) and links between them. A link
+carries a message within a round, from an earlier agent to a later one, or, as a feedback link, from one round
+to the next. The five published styles are values in `PUBLISHED_STYLES`; `load_style` reads a user's own from
+YAML. Everything here is checked when a style is built, before any model loads.
 
 Source: protocol sections 1 and 3; the paper's Figure 2 (arXiv 2604.25917).
 """
@@ -29,8 +29,8 @@ class AgentSpec:
     """One agent of a style.
 
     `role` names it within the style. `repo` is its repository in the release: a bare name (in the release's
-    organisation), `owner/name`, or a folder's path. `prompt` is where its prompts stand in the prompt pack, as
-    `family/role`. `fresh_inner_link` starts from an untrained inner link instead of the repository's.
+    organisation), `owner/name`, or a folder's path. `prompt` is where its prompts stand in the prompt pack,
+    as `family/role`. `fresh_inner_link` starts from an untrained inner link instead of the repository's.
     `release_feedback_kind` is the task kind whose feedback prompt the release shows this agent on code
     questions by mistake (read only with release quirks on).
     """
@@ -67,9 +67,9 @@ class LinkSpec:
 class Style:
     """A collaboration pattern. Raises ValueError when the graph cannot run.
 
-    `agents` are in running order and the last one answers. `link_sets` names the sets of trained links that the
-    repositories hold (`math`, `code`), or is empty where there is only one. `prompts` adds to or overrides the
-    prompt pack, as `{family: {role: ...}}`.
+    `agents` are in running order and the last one answers. `link_sets` names the sets of trained links that
+    the repositories hold (`math`, `code`), or is empty where there is only one. `prompts` adds to or
+    overrides the prompt pack, as `{family: {role: ...}}`.
     """
 
     name: str
@@ -122,8 +122,8 @@ class Style:
     def schedule(self, num_rounds: int) -> tuple[tuple[str, ...], ...]:
         """The roles that have to run in each round, in order.
 
-        An agent runs in a round only if what it thinks there reaches the answer. In the published styles every
-        agent runs in every round; a style without feedback links needs its last round alone.
+        An agent runs in a round only if what it thinks there reaches the answer. In the published styles
+        every agent runs in every round; a style without feedback links needs its last round alone.
         """
         if num_rounds < 1:
             raise ValueError(f"num_recursive_rounds is {num_rounds}; it has to be 1 or more")
@@ -162,14 +162,15 @@ def _check_links(style: Style) -> None:
         for end in (link.source, link.target):
             if end not in style.roles:
                 raise ValueError(
-                    f"style {style.name}: link {link} names the role {end!r}, which is no agent of the style; "
-                    f"its roles are {', '.join(style.roles)}"
+                    f"style {style.name}: link {link} names the role {end!r}, which is no agent of the "
+                    f"style; its roles are {', '.join(style.roles)}"
                 )
         if (link.source, link.target) in edges:
             raise ValueError(f"style {style.name}: link {link} stands twice")
         if (link.target, link.slot) in slots:
             raise ValueError(
-                f"style {style.name}: two links fill the slot {link.slot!r} of {link.target}; give each its own slot"
+                f"style {style.name}: two links fill the slot {link.slot!r} of {link.target}; "
+                "give each its own slot"
             )
         if not link.fresh and not (link.key and (link.repo or style.outer_repo)):
             raise ValueError(
@@ -187,14 +188,15 @@ def _check_order(style: Style) -> None:
     cycle = _find_cycle(style.roles, forward)
     if cycle:
         raise ValueError(
-            f"style {style.name}: {' -> '.join(cycle)} is a cycle without feedback; mark the link that carries a "
-            "message into the next round with feedback: true"
+            f"style {style.name}: {' -> '.join(cycle)} is a cycle without feedback; mark the link that "
+            "carries a message into the next round with feedback: true"
         )
     for link in forward:
         if order[link.source] >= order[link.target]:
             raise ValueError(
-                f"style {style.name}: link {link} runs against the order of agents ({', '.join(style.roles)}); "
-                f"list {link.source} before {link.target}, or mark the link with feedback: true"
+                f"style {style.name}: link {link} runs against the order of agents "
+                f"({', '.join(style.roles)}); list {link.source} before {link.target}, or mark the link with "
+                "feedback: true"
             )
 
 
@@ -226,8 +228,8 @@ def _check_every_agent_is_read(style: Style) -> None:
     for role in style.roles:
         if role not in read:
             raise ValueError(
-                f"style {style.name}: no link leads from {role} to the answering agent {style.answering_role}, so "
-                f"what {role} thinks is never read; add a link or drop the agent (missing link)"
+                f"style {style.name}: missing link: none leads from {role} to the answering agent "
+                f"{style.answering_role}, so what {role} thinks is never read; add a link or drop the agent"
             )
 
 
@@ -345,7 +347,8 @@ def load_style(style: str | Path | Mapping[str, Any] | Style) -> Style:
     path = Path(style)
     if not path.is_file():
         raise ValueError(
-            f"style {str(style)!r} is neither a published style ({', '.join(PUBLISHED_STYLES)}) nor a YAML file"
+            f"style {str(style)!r} is neither a published style ({', '.join(PUBLISHED_STYLES)}) "
+            "nor a YAML file"
         )
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -1,0 +1,25 @@
+"""The engine: prefill and step. A latent step and a text step are the same step.
+
+`Stream` runs a batch of sequences through one model with its cache. `roll_out` feeds thoughts back, `decode`
+feeds sampled tokens back; neither knows a style or a benchmark.
+"""
+
+from recursivemas.engine.backbone import Backbone
+from recursivemas.engine.decode import Generated, decode
+from recursivemas.engine.prompt_batch import PromptBatch
+from recursivemas.engine.rollout import Rollout, roll_out
+from recursivemas.engine.sampling import Sampler, SamplingSettings, random_stream
+from recursivemas.engine.stream import Stream
+
+__all__ = [
+    "Backbone",
+    "Generated",
+    "PromptBatch",
+    "Rollout",
+    "Sampler",
+    "SamplingSettings",
+    "Stream",
+    "decode",
+    "random_stream",
+    "roll_out",
+]

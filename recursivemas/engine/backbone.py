@@ -1,0 +1,82 @@
+"""A language model as the engine sees it: embeddings in, last hidden states out.
+
+Shapes: B batch, T positions, D hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+from recursivemas.engine.precision import keep_double
+
+
+class Backbone:
+    """The text part of a transformers causal language model.
+
+    Multimodal models (Gemma3 with its vision tower) are reached through their decoder; the rest stays idle.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+        self.config = model.config.get_text_config()
+        self._decoder = model.get_decoder()
+        self._embedding = model.get_input_embeddings()
+        self._head = model.get_output_embeddings()
+
+    @property
+    def hidden_size(self) -> int:
+        return int(self.config.hidden_size)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._embedding.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self._embedding.weight.device
+
+    @property
+    def max_positions(self) -> int | None:
+        """The longest sequence that the model was made for, None where its configuration does not say."""
+        return getattr(self.config, "max_position_embeddings", None)
+
+    def new_cache(self) -> DynamicCache:
+        """An empty cache with the right kind of layer for each of the model's (full, sliding, linear)."""
+        return DynamicCache(config=self.config)
+
+    def embed(self, token_ids: Sequence[int] | Tensor) -> Tensor:
+        """Token ids [...] -> input embeddings [..., D], scaled where the model scales them (Gemma3)."""
+        with keep_double(self.dtype):
+            return self._embedding(torch.as_tensor(token_ids, dtype=torch.long, device=self.device))
+
+    def hidden(
+        self, embeddings: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache | None
+    ) -> Tensor:
+        """Hidden states after the final norm at the last position, [B, D].
+
+        `embeddings` [B, T, D] are the new positions; `mask` [B, T_past + T] covers the cached ones too;
+        `positions` [B, T] are rotary positions that count real tokens only. `cache` is extended in place.
+        """
+        with keep_double(self.dtype):
+            outputs: Any = self._decoder(
+                inputs_embeds=embeddings,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=cache is not None,
+            )
+        return outputs.last_hidden_state[:, -1]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Hidden states [B, D] -> next-token logits [B, V] in float32, or float64 for a float64 model."""
+        with keep_double(self.dtype):
+            logits = self._head(hidden)
+        cap = getattr(self.config, "final_logit_softcapping", None)
+        if cap is not None:
+            logits = torch.tanh(logits / cap) * cap
+        return logits if logits.dtype == torch.float64 else logits.float()

@@ -1,0 +1,46 @@
+"""The latent rollout: an agent thinks without writing.
+
+Shapes: B batch, L latent steps, D hidden size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recursivemas.engine.backbone import Backbone
+from recursivemas.engine.prompt_batch import PromptBatch
+from recursivemas.engine.stream import Stream
+from recursivemas.links import InnerLink
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """`hidden` [B, L, D] are h_1..h_L in the model's dtype; `thoughts` [B, L, D] are inner(h_1)..inner(h_L)
+    in the inner link's dtype."""
+
+    hidden: Tensor
+    thoughts: Tensor
+
+
+def roll_out(backbone: Backbone, inner_link: InnerLink, prompts: PromptBatch, latent_length: int) -> Rollout:
+    """Think for `latent_length` steps after each prompt.
+
+    h_1 is read at the prompt's own last position; inner(h_t) is the next input embedding; inner(h_L) is never
+    fed back. So L steps cost one prefill and L - 1 single positions. Source: protocol section 3, "Latent
+    rollout". Raises ValueError for a negative length; 0 steps give empty tensors and run nothing.
+    """
+    if latent_length < 0:
+        raise ValueError(f"latent_length is {latent_length}; it has to be 0 or more")
+    if latent_length == 0:
+        empty = prompts.embeddings[:, :0]
+        return Rollout(empty, empty.to(inner_link.dtype))
+    stream = Stream(backbone, prompts)
+    hidden, thoughts = [stream.hidden], [inner_link(stream.hidden)]
+    while len(hidden) < latent_length:
+        stream.step(thoughts[-1])
+        hidden.append(stream.hidden)
+        thoughts.append(inner_link(stream.hidden))
+    return Rollout(torch.stack(hidden, dim=1), torch.stack(thoughts, dim=1))

@@ -1,0 +1,158 @@
+"""Choosing the next token, every row with its own random stream.
+
+Shapes: B batch, V vocabulary.
+
+A row's random numbers come from its own generator and are used up one a token, so what a question's text
+becomes does not depend on its neighbours. The token is found by inverting the distribution in vocabulary
+order: rounding differences between batches can then only matter within an ulp of a token's boundary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from transformers import (
+    GenerationConfig,
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+Value = TypeVar("Value")
+
+MODEL_DEFAULT_TOP_K = 50
+"""What transformers' `generate` uses where a model's generation configuration names no top_k."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingSettings:
+    """How text is sampled. None leaves the model's own generation configuration in force.
+
+    Temperature and top_p default to the published values (protocol section 3, "Decoding"). `top_k` 0 switches
+    the filter off; -1 is the published spelling of None. Raises ValueError for a value out of range.
+    """
+
+    greedy: bool = False
+    temperature: float = 0.6
+    top_p: float = 0.95
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+
+    def __post_init__(self) -> None:
+        checks = {
+            "temperature": (self.temperature > 0, "above 0 (use greedy for the limit)"),
+            "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
+            "top_k": (
+                self.top_k is None or self.top_k >= -1,
+                "0 (off), -1 (the model's own) or a positive count",
+            ),
+            "min_p": (self.min_p is None or 0 <= self.min_p <= 1, "between 0 and 1"),
+            "repetition_penalty": (self.repetition_penalty is None or self.repetition_penalty > 0, "above 0"),
+        }
+        for name, (holds, accepted) in checks.items():
+            if not holds:
+                raise ValueError(f"{name} is {getattr(self, name)}; it has to be {accepted}")
+
+    def resolve(self, model_defaults: GenerationConfig | None) -> SamplingSettings:
+        """The same with every None filled from the model's generation configuration, then transformers'."""
+        top_k = None if self.top_k == -1 else self.top_k
+        return replace(
+            self,
+            top_k=_first(top_k, getattr(model_defaults, "top_k", None), MODEL_DEFAULT_TOP_K),
+            min_p=_first(self.min_p, getattr(model_defaults, "min_p", None), 0.0),
+            repetition_penalty=_first(
+                self.repetition_penalty, getattr(model_defaults, "repetition_penalty", None), 1.0
+            ),
+        )
+
+
+def _first(*values: Value | None) -> Value:
+    return next(value for value in values if value is not None)
+
+
+def random_stream(seed: int, question_id: str, rollout: int = 0) -> random.Random:
+    """The random numbers of one question: they depend on (seed, question id, rollout) alone."""
+    digest = hashlib.blake2b(f"{seed}\0{question_id}\0{rollout}".encode(), digest_size=16).digest()
+    return random.Random(int.from_bytes(digest, "big"))
+
+
+class Sampler:
+    """Chooses one token a row and step, remembering what each row has said (for the repetition penalty).
+
+    `settings` must be resolved. `histories` are token ids that each row has generated before, [B] lists.
+    """
+
+    def __init__(
+        self,
+        settings: SamplingSettings,
+        streams: Sequence[random.Random],
+        histories: Sequence[Sequence[int]],
+    ) -> None:
+        self._settings = settings
+        self._streams = list(streams)
+        self._histories = [list(history) for history in histories]
+        self._seen: Tensor | None = None  # [B, V] bool, made when the vocabulary's size is known
+        self._warpers = _warpers(settings)
+
+    def choose(self, logits: Tensor) -> Tensor:
+        """Next-token logits [B, V] -> token ids [B]."""
+        logits = self._penalise(logits)
+        if self._settings.greedy:
+            tokens = logits.argmax(dim=-1)
+        else:
+            no_ids = torch.empty(len(logits), 0, dtype=torch.long, device=logits.device)
+            tokens = _invert(self._warpers(no_ids, logits), [stream.random() for stream in self._streams])
+        if self._seen is not None:
+            self._seen.scatter_(1, tokens.unsqueeze(1), True)
+        return tokens
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with these rows only, in this order."""
+        self._streams = [self._streams[row] for row in rows]
+        if self._seen is not None:
+            self._seen = self._seen[torch.tensor(rows, device=self._seen.device)]
+
+    def _penalise(self, logits: Tensor) -> Tensor:
+        """Make what a row has already said less likely (Keskar et al. 2019, as in transformers)."""
+        penalty = self._settings.repetition_penalty
+        if penalty is None or penalty == 1.0:
+            return logits
+        if self._seen is None:
+            self._seen = torch.zeros_like(logits, dtype=torch.bool)
+            for row, history in enumerate(self._histories):
+                self._seen[row, torch.tensor(history, dtype=torch.long, device=logits.device)] = True
+        return torch.where(self._seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+
+
+def _warpers(settings: SamplingSettings) -> LogitsProcessorList:
+    """The distribution's filters in the order in which transformers' `generate` applies them."""
+    warpers = LogitsProcessorList([TemperatureLogitsWarper(settings.temperature)])
+    if settings.top_k:
+        warpers.append(TopKLogitsWarper(settings.top_k))
+    if settings.top_p < 1:
+        warpers.append(TopPLogitsWarper(settings.top_p))
+    if settings.min_p:
+        warpers.append(MinPLogitsWarper(settings.min_p))
+    return warpers
+
+
+def _invert(scores: Tensor, uniforms: list[float]) -> Tensor:
+    """Scores [B, V] and numbers in [0, 1) -> tokens [B] at which the cumulated probability passes them."""
+    device = scores.device
+    if device.type == "mps":  # has no float64
+        scores = scores.cpu()
+    cumulated = scores.double().softmax(dim=-1).cumsum(dim=-1)
+    fractions = torch.tensor(uniforms, dtype=torch.float64, device=scores.device).unsqueeze(1)
+    tokens = torch.searchsorted(cumulated, fractions * cumulated[:, -1:], right=True).squeeze(1)
+    # Rounding may put a target on the total itself, past the last token that has any probability.
+    last = (scores > -torch.inf).long().cumsum(dim=-1).argmax(dim=-1)
+    return torch.minimum(tokens, last).to(device)
