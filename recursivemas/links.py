@@ -21,6 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recursivemas.errors import UserError
+from recursivemas.styles import DEFAULT_INNER_VARIANT
+
 LAYER_NORM_EPS = 1e-5
 
 
@@ -55,11 +58,10 @@ OUTER_VARIANTS: dict[str, LinkVariant] = {
     "outer_ln_adapter": LinkVariant(two_layers=True, residual=False, norm=True),
     "outer_ln_res_adapter": LinkVariant(two_layers=True, residual=True, norm=True),
 }
-DEFAULT_INNER_VARIANT = "ln_res_adapter"
 DEFAULT_OUTER_VARIANT = "outer_ln_res_adapter"
 
 
-class LinkError(ValueError):
+class LinkError(UserError):
     """A link's file is damaged, unsafe or made for other dimensions."""
 
 
@@ -197,7 +199,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise LinkError(
             f"{path} cannot be read as a PyTorch file ({_first_line(error)}). "
-            "It may be cut short: delete it and download it again."
+            f"It may be cut short: delete {path.resolve()} and download it again."
         ) from error
     if not isinstance(state, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()

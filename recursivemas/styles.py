@@ -18,7 +18,12 @@ from typing import Any, TypeVar
 
 import yaml
 
+from recursivemas.errors import UserError
+from recursivemas.question import TaskKind
+
 HUB_ORGANISATION = "RecursiveMAS"
+DEFAULT_INNER_VARIANT = "ln_res_adapter"
+"""The inner link's variant where no adapter_config.json names one."""
 ROLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 T = TypeVar("T")
@@ -39,7 +44,7 @@ class AgentSpec:
     repo: str
     prompt: str
     fresh_inner_link: bool = False
-    release_feedback_kind: str | None = None
+    release_feedback_kind: TaskKind | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,17 +111,22 @@ class Style:
             link for link in self.links if link.target == role and (with_feedback or not link.feedback)
         )
 
-    def outbound(self, role: str) -> tuple[LinkSpec, ...]:
-        return tuple(link for link in self.links if link.source == role)
+    def reads_feedback(self, role: str, round_number: int) -> bool:
+        """Whether `role`'s prompt in that round (counted from 1) has a slot for feedback."""
+        return round_number > 1 and any(link.feedback for link in self.inbound(role, with_feedback=True))
+
+    def outbound(self, role: str, *, with_feedback: bool) -> tuple[LinkSpec, ...]:
+        """The links that `role` sends over; feedback links not in the last round, where nobody would read."""
+        return tuple(
+            link for link in self.links if link.source == role and (with_feedback or not link.feedback)
+        )
 
     def link_set(self, task: str) -> str | None:
         """The link set for a task family (`math` or `code`), None where the style has only one."""
         if not self.link_sets:
             return None
         if task not in self.link_sets:
-            raise ValueError(
-                f"style {self.name} has no link set {task!r}; it has {', '.join(self.link_sets)}"
-            )
+            raise UserError(f"style {self.name} has no link set {task!r}; it has {', '.join(self.link_sets)}")
         return task
 
     def schedule(self, num_rounds: int) -> tuple[tuple[str, ...], ...]:
@@ -126,7 +136,7 @@ class Style:
         every agent runs in every round; a style without feedback links needs its last round alone.
         """
         if num_rounds < 1:
-            raise ValueError(f"num_recursive_rounds is {num_rounds}; it has to be 1 or more")
+            raise UserError(f"num_recursive_rounds is {num_rounds}; it has to be 1 or more")
         order = {role: index for index, role in enumerate(self.roles)}
         needed: list[set[str]] = [set() for _ in range(num_rounds)]
         frontier = [(num_rounds - 1, self.answering_role)]
@@ -142,15 +152,15 @@ class Style:
 
 def _check_agents(style: Style) -> None:
     if not style.agents:
-        raise ValueError(f"style {style.name} has no agents; list at least one, the answering agent last")
+        raise UserError(f"style {style.name} has no agents; list at least one, the answering agent last")
     for agent in style.agents:
         if not ROLE_NAME.fullmatch(agent.role):
-            raise ValueError(
+            raise UserError(
                 f"style {style.name}: role {agent.role!r} is not a name; use letters, digits and underscores"
             )
     repeated = sorted({role for role in style.roles if style.roles.count(role) > 1})
     if repeated:
-        raise ValueError(
+        raise UserError(
             f"style {style.name}: role {repeated[0]!r} stands twice; every agent needs its own role"
         )
 
@@ -161,19 +171,19 @@ def _check_links(style: Style) -> None:
     for link in style.links:
         for end in (link.source, link.target):
             if end not in style.roles:
-                raise ValueError(
+                raise UserError(
                     f"style {style.name}: link {link} names the role {end!r}, which is no agent of the "
                     f"style; its roles are {', '.join(style.roles)}"
                 )
         if (link.source, link.target) in edges:
-            raise ValueError(f"style {style.name}: link {link} stands twice")
+            raise UserError(f"style {style.name}: link {link} stands twice")
         if (link.target, link.slot) in slots:
-            raise ValueError(
+            raise UserError(
                 f"style {style.name}: two links fill the slot {link.slot!r} of {link.target}; "
                 "give each its own slot"
             )
         if not link.fresh and not (link.key and (link.repo or style.outer_repo)):
-            raise ValueError(
+            raise UserError(
                 f"style {style.name}: link {link} names no weights; give its key and a repo "
                 "(or the style's outer_repo), or say fresh: true to start from an untrained link"
             )
@@ -187,13 +197,13 @@ def _check_order(style: Style) -> None:
     forward = [link for link in style.links if not link.feedback]
     cycle = _find_cycle(style.roles, forward)
     if cycle:
-        raise ValueError(
+        raise UserError(
             f"style {style.name}: {' -> '.join(cycle)} is a cycle without feedback; mark the link that "
             "carries a message into the next round with feedback: true"
         )
     for link in forward:
         if order[link.source] >= order[link.target]:
-            raise ValueError(
+            raise UserError(
                 f"style {style.name}: link {link} runs against the order of agents "
                 f"({', '.join(style.roles)}); list {link.source} before {link.target}, or mark the link with "
                 "feedback: true"
@@ -227,7 +237,7 @@ def _check_every_agent_is_read(style: Style) -> None:
         read |= grown
     for role in style.roles:
         if role not in read:
-            raise ValueError(
+            raise UserError(
                 f"style {style.name}: missing link: none leads from {role} to the answering agent "
                 f"{style.answering_role}, so what {role} thinks is never read; add a link or drop the agent"
             )
@@ -346,16 +356,16 @@ def load_style(style: str | Path | Mapping[str, Any] | Style) -> Style:
         return PUBLISHED_STYLES[str(style)]
     path = Path(style)
     if not path.is_file():
-        raise ValueError(
+        raise UserError(
             f"style {str(style)!r} is neither a published style ({', '.join(PUBLISHED_STYLES)}) "
             "nor a YAML file"
         )
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from error
+        raise UserError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(data, Mapping):
-        raise ValueError(f"{path} holds no mapping; a style has name, agents and links (see docs/styles.md)")
+        raise UserError(f"{path} holds no mapping; a style has name, agents and links (see docs/styles.md)")
     return _style_from_mapping({"name": path.stem, **data}, str(path))
 
 
@@ -364,7 +374,7 @@ def _style_from_mapping(data: Mapping[str, Any], where: str) -> Style:
     for name, spec in (("agents", AgentSpec), ("links", LinkSpec)):
         rows = values.get(name, [])
         if not isinstance(rows, list):
-            raise ValueError(f"{where}: {name} has to be a list, one mapping each")
+            raise UserError(f"{where}: {name} has to be a list, one mapping each")
         values[name] = tuple(_build(spec, row, f"{where}: {name}[{index}]") for index, row in enumerate(rows))
     values["link_sets"] = tuple(values.get("link_sets", ()))
     return _build(Style, values, where)
@@ -373,16 +383,23 @@ def _style_from_mapping(data: Mapping[str, Any], where: str) -> Style:
 def _build(spec: type[T], row: Any, where: str) -> T:
     """`spec(**row)` with errors that name the field and the place."""
     if not isinstance(row, Mapping):
-        raise ValueError(f"{where} has to be a mapping, not {row!r}")
+        raise UserError(f"{where} has to be a mapping, not {row!r}")
     if spec is LinkSpec:
         row = {"slot": row.get("source", ""), **row}
     known = {spec_field.name for spec_field in fields(spec)}  # type: ignore[arg-type]
     unknown = sorted(set(row) - known)
     if unknown:
-        raise ValueError(
-            f"{where} has the unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}"
-        )
+        raise UserError(f"{where} has the unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    for spec_field in fields(spec):  # type: ignore[arg-type]
+        _check_type(row.get(spec_field.name), str(spec_field.type), f"{where}: {spec_field.name}")
     try:
         return spec(**row)
     except TypeError as error:
-        raise ValueError(f"{where}: {str(error).replace('__init__() ', '')}") from error
+        raise UserError(f"{where}: {str(error).replace('__init__() ', '')}") from error
+
+
+def _check_type(value: Any, annotation: str, what: str) -> None:
+    """YAML gives numbers and words where text or a switch is meant."""
+    accepted = {"str": (str, "text"), "bool": (bool, "true or false")}.get(annotation.removesuffix(" | None"))
+    if accepted and value is not None and not isinstance(value, accepted[0]):
+        raise UserError(f"{what} is {value!r}; it has to be {accepted[1]}")

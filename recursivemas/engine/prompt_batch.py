@@ -43,3 +43,7 @@ class PromptBatch:
     def lengths(self) -> list[int]:
         """Each prompt's real positions, without padding."""
         return [int(length) for length in self.mask.sum(dim=1)]
+
+    def row(self, index: int) -> Tensor:
+        """One prompt without its padding, [T_i, D]."""
+        return self.embeddings[index, self.mask[index].bool()]

@@ -1,0 +1,123 @@
+"""Sampling: settings, the row's own random numbers, and the distribution that tokens are drawn from."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+from transformers import (
+    GenerationConfig,
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from recursivemas.engine import Sampler, SamplingSettings, random_stream
+
+VOCAB_SIZE = 12
+
+
+class Fixed:
+    """A stream that always gives the same number."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def random(self) -> float:
+        return self.number
+
+
+def draw(settings: SamplingSettings, logits: torch.Tensor, numbers, histories=None) -> list[int]:
+    """One token a number, all from the same logits [V]."""
+    streams = [Fixed(number) for number in numbers]
+    sampler = Sampler(settings.resolve(None), streams, histories or [[] for _ in numbers])
+    return sampler.choose(logits.expand(len(numbers), -1)).tolist()
+
+
+@pytest.fixture
+def logits() -> torch.Tensor:
+    return torch.randn(VOCAB_SIZE, generator=torch.Generator().manual_seed(0)) * 3
+
+
+def test_tokens_come_with_the_probabilities_of_transformers_filters(logits):
+    settings = SamplingSettings(temperature=0.8, top_k=8, top_p=0.9, min_p=0.02, repetition_penalty=1.4)
+    history = [3, 5, 5]
+    filters = LogitsProcessorList(
+        [
+            RepetitionPenaltyLogitsProcessor(1.4),
+            TemperatureLogitsWarper(0.8),
+            TopKLogitsWarper(8),
+            TopPLogitsWarper(0.9),
+            MinPLogitsWarper(0.02),
+        ]
+    )
+    expected = filters(torch.tensor([history]), logits[None])[0].softmax(dim=-1)
+    numbers = [(index + 0.5) / 20000 for index in range(20000)]
+    counts = Counter(draw(settings, logits, numbers, [history] * len(numbers)))
+    measured = torch.tensor([counts[token] / len(numbers) for token in range(VOCAB_SIZE)])
+    torch.testing.assert_close(measured, expected, rtol=0, atol=1e-4)
+
+
+def test_greedy_takes_the_likeliest_after_the_penalty(logits):
+    best, second = logits.topk(2).indices.tolist()
+    settings = SamplingSettings(greedy=True, repetition_penalty=50.0)
+    assert draw(SamplingSettings(greedy=True), logits, [0.99]) == [best]
+    assert draw(settings, logits, [0.99], [[best]]) == [second]
+
+
+def test_the_ends_of_the_unit_interval_never_give_a_filtered_token(logits):
+    allowed = set(logits.topk(3).indices.tolist())
+    tokens = draw(SamplingSettings(top_k=3, top_p=1.0), logits, [0.0, 1e-300, 0.5, 1 - 2**-53, 1.0])
+    assert set(tokens) <= allowed
+    assert tokens[0] == min(allowed)
+    assert tokens[-1] == max(allowed)
+
+
+def test_what_was_said_counts_from_the_first_token(logits):
+    sampler = Sampler(
+        SamplingSettings(greedy=True, repetition_penalty=50.0).resolve(None), [Fixed(0.0)] * 2, [[], []]
+    )
+    first = sampler.choose(logits.expand(2, -1))
+    sampler.keep([1])
+    second = sampler.choose(logits[None])
+    assert [*first.tolist(), *second.tolist()] == [*[logits.argmax()] * 2, logits.topk(2).indices[1]]
+
+
+def test_a_stream_depends_on_seed_question_and_rollout_alone():
+    def numbers(*key):
+        stream = random_stream(*key)
+        return [stream.random() for _ in range(3)]
+
+    assert numbers(42, "q") == numbers(42, "q", 0)
+    assert len({tuple(numbers(*key)) for key in ((42, "q"), (43, "q"), (42, "r"), (42, "q", 1))}) == 4
+
+
+def test_what_is_not_given_comes_from_the_model_then_from_transformers():
+    model = GenerationConfig(top_k=20, repetition_penalty=1.05, temperature=0.1)
+    resolved = SamplingSettings(min_p=0.1).resolve(model)
+    assert (resolved.top_k, resolved.repetition_penalty, resolved.min_p) == (20, 1.05, 0.1)
+    assert resolved.temperature == 0.6, "the published temperature is passed explicitly"
+    assert SamplingSettings(top_k=-1).resolve(model).top_k == 20
+    assert SamplingSettings(top_k=0).resolve(model).top_k == 0
+    bare = SamplingSettings().resolve(GenerationConfig())
+    assert (bare.top_k, bare.repetition_penalty, bare.min_p) == (50, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("temperature", 0.0),
+        ("top_p", 0.0),
+        ("top_p", 1.1),
+        ("top_k", -2),
+        ("min_p", -0.1),
+        ("repetition_penalty", 0.0),
+    ],
+)
+def test_a_value_out_of_range_is_refused(field, value):
+    with pytest.raises(ValueError, match=f"{field} is {value}; it has to be"):
+        SamplingSettings(**{field: value})

@@ -1,0 +1,166 @@
+"""Styles: the published graphs, what a graph must be, and reading one's own from YAML."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from recursivemas.styles import PUBLISHED_STYLES, AgentSpec, LinkSpec, Style, load_style
+
+
+def agents(*roles: str) -> tuple[AgentSpec, ...]:
+    return tuple(AgentSpec(role=role, repo=role, prompt=f"x/{role}") for role in roles)
+
+
+def link(source: str, target: str, **fields) -> LinkSpec:
+    return LinkSpec(source=source, target=target, **{"slot": source, "fresh": True, **fields})
+
+
+def test_published_styles_have_the_published_keys():
+    keys = {
+        name: {f"{link.source}->{link.target}": link.key for link in style.links}
+        for name, style in PUBLISHED_STYLES.items()
+    }
+    chain = {"planner->critic": "outer_12", "critic->solver": "outer_23", "solver->planner": "outer_31"}
+    assert keys == {
+        "sequential_light": chain,
+        "sequential_scaled": chain,
+        "mixture": {
+            "math->summarizer": "outer_1s",
+            "code->summarizer": "outer_2s",
+            "science->summarizer": "outer_3s",
+            "summarizer->math": "outer_s1",
+            "summarizer->code": "outer_s2",
+            "summarizer->science": "outer_s3",
+        },
+        "distillation": {"expert->learner": "outer_el", "learner->expert": "outer_le"},
+        "deliberation": {"reflector->toolcaller": "outer_rt", "toolcaller->reflector": "outer_tr"},
+    }
+
+
+@pytest.mark.parametrize("style", PUBLISHED_STYLES.values(), ids=PUBLISHED_STYLES)
+def test_every_agent_of_a_published_style_runs_in_every_round(style):
+    assert style.schedule(3) == (style.roles,) * 3
+    assert style.schedule(1) == (style.roles,)
+
+
+def test_an_agent_runs_only_where_its_thought_reaches_the_answer():
+    no_feedback = Style(name="s", agents=agents("a", "b"), links=(link("a", "b"),))
+    assert no_feedback.schedule(3) == ((), (), ("a", "b"))
+    memory = Style(
+        name="s",
+        agents=agents("a", "note", "b"),
+        links=(link("a", "b"), link("a", "note"), link("note", "a", feedback=True)),
+    )
+    assert memory.schedule(3) == (("a", "note"), ("a", "note"), ("a", "b"))
+
+
+def test_rounds_below_one_are_refused():
+    with pytest.raises(ValueError, match="num_recursive_rounds is 0; it has to be 1 or more"):
+        PUBLISHED_STYLES["mixture"].schedule(0)
+
+
+def test_feedback_reaches_an_agent_from_the_second_round_on():
+    style = PUBLISHED_STYLES["sequential_light"]
+    assert [style.reads_feedback("planner", number) for number in (1, 2, 3)] == [False, True, True]
+    assert not style.reads_feedback("critic", 2)
+    assert style.outbound("solver", with_feedback=False) == ()
+    assert [str(link) for link in style.outbound("solver", with_feedback=True)] == ["solver->planner"]
+
+
+def test_link_sets():
+    assert PUBLISHED_STYLES["distillation"].link_set("code") == "code"
+    assert PUBLISHED_STYLES["mixture"].link_set("code") is None
+    with pytest.raises(ValueError, match="has no link set 'poetry'; it has math, code"):
+        PUBLISHED_STYLES["distillation"].link_set("poetry")
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        ({"agents": (), "links": ()}, "has no agents"),
+        ({"agents": agents("a", "a"), "links": ()}, "role 'a' stands twice"),
+        ({"agents": agents("a b"), "links": ()}, "role 'a b' is not a name"),
+        (
+            {"agents": agents("a", "b"), "links": (link("a", "c"),)},
+            "link a->c names the role 'c', which is no agent of the style; its roles are a, b",
+        ),
+        ({"agents": agents("a", "b"), "links": (link("a", "b"),) * 2}, "link a->b stands twice"),
+        (
+            {"agents": agents("a", "b", "c"), "links": (link("a", "c"), link("b", "c", slot="a"))},
+            "two links fill the slot 'a' of c",
+        ),
+        (
+            {"agents": agents("a", "b"), "links": (link("a", "b", fresh=False),)},
+            "link a->b names no weights",
+        ),
+        (
+            {"agents": agents("a", "b", "c"), "links": (link("a", "b"), link("b", "a"), link("b", "c"))},
+            "a -> b -> a is a cycle without feedback; mark the link",
+        ),
+        (
+            {"agents": agents("b", "a", "c"), "links": (link("a", "b"), link("b", "c"))},
+            "link a->b runs against the order of agents",
+        ),
+        (
+            {"agents": agents("a", "b", "c"), "links": (link("a", "c"),)},
+            "missing link: none leads from b to the answering agent c",
+        ),
+        ({"agents": agents("a"), "links": (link("a", "a"),)}, "a -> a is a cycle without feedback"),
+    ],
+)
+def test_a_graph_that_cannot_run_is_refused(graph, message):
+    with pytest.raises(ValueError, match=message):
+        Style(name="mine", **graph)
+
+
+def test_a_style_is_read_from_yaml(tmp_path):
+    path = tmp_path / "debate.yaml"
+    data = {
+        "agents": [
+            {"role": "pro", "repo": "x/pro", "prompt": "debate/pro"},
+            {"role": "judge", "repo": "x/judge", "prompt": "debate/judge", "fresh_inner_link": True},
+        ],
+        "links": [
+            {"source": "pro", "target": "judge", "key": "outer_pj", "repo": "x/links"},
+            {"source": "judge", "target": "pro", "slot": "verdict", "feedback": True, "fresh": True},
+        ],
+    }
+    path.write_text(yaml.safe_dump(data))
+    style = load_style(path)
+    assert style.name == "debate"
+    assert style.answering_role == "judge"
+    assert [link.slot for link in style.links] == ["pro", "verdict"]
+    assert load_style(style) is style
+    assert load_style("mixture") is PUBLISHED_STYLES["mixture"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("agents: [", "is not valid YAML"),
+        ("- a", "holds no mapping"),
+        ("agents: {}\nlinks: []", "agents has to be a list"),
+        ("agents: [x]\nlinks: []", r"agents\[0\] has to be a mapping"),
+        ("agents: [{role: a, repo: r, promt: p}]\nlinks: []", r"agents\[0\] has the unknown field 'promt'"),
+        ("agents: [{role: a, repo: r}]\nlinks: []", "missing 1 required keyword-only argument: 'prompt'"),
+        ("agents: [{role: a, repo: r, prompt: 3}]\nlinks: []", "prompt is 3; it has to be text"),
+        (
+            "agents: [{role: a, repo: r, prompt: p, fresh_inner_link: 'no'}]\nlinks: []",
+            "fresh_inner_link is 'no'; it has to be true or false",
+        ),
+        ("agent: []", "unknown field 'agent'"),
+    ],
+)
+def test_a_faulty_file_says_where(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_style(path)
+
+
+def test_an_unknown_name_lists_the_published_ones():
+    with pytest.raises(
+        ValueError, match=r"'mixtur' is neither a published style \(sequential_light, .*\) nor"
+    ):
+        load_style("mixtur")
