@@ -1,0 +1,22 @@
+"""Prompts: packs of templates as data, chat rendering, and reading a published prompts.py into a pack."""
+
+from recursivemas.prompts.chat import ChatPrompt, ChatRenderer
+from recursivemas.prompts.choice import ChoiceRule
+from recursivemas.prompts.fit import check_slots
+from recursivemas.prompts.importer import import_prompts
+from recursivemas.prompts.pack import PromptPack, load_pack
+from recursivemas.prompts.published import PromptImportError
+from recursivemas.prompts.template import Slot, Template
+
+__all__ = [
+    "ChatPrompt",
+    "ChatRenderer",
+    "ChoiceRule",
+    "PromptImportError",
+    "PromptPack",
+    "Slot",
+    "Template",
+    "check_slots",
+    "import_prompts",
+    "load_pack",
+]

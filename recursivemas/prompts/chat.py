@@ -1,0 +1,150 @@
+"""A prompt as the model reads it: rendered by the agent's own chat template and cut at its slots.
+
+The whole conversation is rendered to text first, with a sentinel in each slot, and then cut; each piece is
+tokenized by itself with no special tokens added, since the template has written them already. Source:
+protocol section 3, "Slots".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import jinja2
+
+from recursivemas.errors import UserError
+from recursivemas.prompts.template import Slot
+
+PROMPT_DATE = "26 Jul 2024"
+"""The date for templates that print one (Llama 3.2's: its own where it is told none). Left to itself such a
+template prints today's, and a run's numbers would change overnight."""
+
+Segment = tuple[int, ...] | str
+"""Token ids of one piece of text, or the name of the slot that stands there."""
+
+
+@dataclass(frozen=True)
+class ChatPrompt:
+    """A rendered prompt: pieces of text and slots in order, and the text with each slot as `<slot:NAME>`.
+
+    Pieces that hold no tokens are left out.
+    """
+
+    segments: tuple[Segment, ...]
+    text: str
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return tuple(segment for segment in self.segments if isinstance(segment, str))
+
+    @property
+    def num_text_tokens(self) -> int:
+        return sum(len(segment) for segment in self.segments if not isinstance(segment, str))
+
+    def length(self, latent_length: int) -> int:
+        """Positions that the prompt takes when every slot holds `latent_length` latents."""
+        return self.num_text_tokens + latent_length * len(self.slots)
+
+
+class ChatRenderer:
+    """Renders prompts by one tokenizer's chat template, with the generation prompt on.
+
+    Whether the template takes a system turn is found out once, here. `enable_thinking` is handed to the
+    template, and templates that do not know it ignore it. Raises ValueError for a tokenizer without a chat
+    template and for a template that cannot render a plain user turn.
+    """
+
+    def __init__(self, tokenizer: Any, *, enable_thinking: bool = False) -> None:
+        self.tokenizer = tokenizer
+        self.enable_thinking = enable_thinking
+        self._where = f"the chat template of {tokenizer.name_or_path or type(tokenizer).__name__}"
+        if not tokenizer.chat_template:
+            raise UserError(
+                f"{self._where} is missing; prompts are rendered by the agent's own template, so use an "
+                "instruction-tuned repository, or put a chat_template.jinja beside its tokenizer"
+            )
+        self.takes_system_turn = self._probe_system_turn()
+
+    def render(self, system: str, prompt: Sequence[str | Slot]) -> ChatPrompt:
+        """The conversation of a system text and one user turn, cut at the user turn's slots.
+
+        An empty system text makes no turn. Where the template refuses a system turn, its text goes in front
+        of the user's, with a blank line between. Raises ValueError when the template fails, or when it drops
+        or repeats a slot.
+        """
+        sentinels = _make_sentinels(system, prompt)
+        user = "".join(sentinels[piece.name] if isinstance(piece, Slot) else piece for piece in prompt)
+        return self._cut(self._render_turns(system, user), sentinels)
+
+    def _probe_system_turn(self) -> bool:
+        try:
+            self._apply([_turn("system", "Be helpful."), _turn("user", "Hello.")])
+        except jinja2.TemplateError as error:
+            # A template's own raise_exception raises this very class, not a subclass.
+            if type(error) is not jinja2.TemplateError:
+                raise UserError(f"{self._where} fails: {error}") from error
+            self._render_turns("", "Hello.")
+            return False
+        return True
+
+    def _render_turns(self, system: str, user: str) -> str:
+        if not system:
+            turns = [_turn("user", user)]
+        elif self.takes_system_turn:
+            turns = [_turn("system", system), _turn("user", user)]
+        else:
+            turns = [_turn("user", f"{system}\n\n{user}")]
+        try:
+            return self._apply(turns)
+        except jinja2.TemplateError as error:
+            raise UserError(f"{self._where} fails on a plain conversation: {error}") from error
+
+    def _apply(self, turns: list[dict[str, str]]) -> str:
+        return self.tokenizer.apply_chat_template(
+            turns,
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=self.enable_thinking,
+            date_string=PROMPT_DATE,
+        )
+
+    def _cut(self, text: str, sentinels: dict[str, str]) -> ChatPrompt:
+        if not sentinels:
+            return ChatPrompt(self._segments([text], {}), text)
+        for name, sentinel in sentinels.items():
+            if text.count(sentinel) != 1:
+                raise UserError(
+                    f"{self._where} shows the slot {name!r} {text.count(sentinel)} times; it has to keep the "
+                    "user's text whole, once"
+                )
+        names = {sentinel: name for name, sentinel in sentinels.items()}
+        pieces = re.split(f"({'|'.join(names)})", text)
+        shown = "".join(str(Slot(names[piece])) if piece in names else piece for piece in pieces)
+        return ChatPrompt(self._segments(pieces, names), shown)
+
+    def _segments(self, pieces: list[str], names: dict[str, str]) -> tuple[Segment, ...]:
+        segments: list[Segment] = []
+        for piece in pieces:
+            if piece in names:
+                segments.append(names[piece])
+            elif ids := tuple(self.tokenizer.encode(piece, add_special_tokens=False)):
+                segments.append(ids)
+        return tuple(segments)
+
+
+def _turn(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+def _make_sentinels(system: str, prompt: Sequence[str | Slot]) -> dict[str, str]:
+    """A sentinel for each slot, of letters and digits, whose stem stands nowhere in the texts.
+
+    The `Z` stands only at the front, so no text beside a sentinel can complete a second one.
+    """
+    text = "\n".join([system, *(piece for piece in prompt if isinstance(piece, str))])
+    stem = next(stem for stem in map("Zlatent{}at".format, count()) if stem not in text)
+    slots = [piece.name for piece in prompt if isinstance(piece, Slot)]
+    return {name: f"{stem}{index}end" for index, name in enumerate(slots)}
