@@ -1,0 +1,279 @@
+"""A model hub on 127.0.0.1: serves a folder of repositories to the real huggingface_hub client.
+
+    with HubServer(folder) as server:          # folder/owner/name/...
+        server.gate("RecursiveMAS/Some-Repo")
+        ...                                    # a client with HF_ENDPOINT=server.url
+        server.requests                        # what was asked for
+
+Each repository has the branch `main`, whose commit is a hash of its files; `add_revision` adds others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import unquote, urlsplit
+
+SLOW_CHUNK_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request that the server got; `path` is decoded and without its query."""
+
+    method: str
+    path: str
+    token: str | None
+    range: str | None
+
+    @property
+    def is_for_file(self) -> bool:
+        return "/resolve/" in self.path
+
+
+@dataclass
+class Fault:
+    """What goes wrong for targets that match `pattern`.
+
+    A target is `owner/name` for metadata and `owner/name/file` for files. `status` and `error_code` answer
+    instead of the content. `cut_after` closes the connection after that many bytes of the file. `truncate_to`
+    serves only that many bytes, as if they were all. `pause_s` waits between pieces of `SLOW_CHUNK_BYTES`.
+    `times` is how often it happens.
+    """
+
+    pattern: str
+    status: int | None = None
+    error_code: str | None = None
+    cut_after: int | None = None
+    truncate_to: int | None = None
+    pause_s: float = 0
+    times: float = float("inf")
+
+
+@dataclass
+class HubServer:
+    """A context manager that serves `folder`; `url` is its HF_ENDPOINT."""
+
+    folder: Path
+    requests: list[Request] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    tokens: dict[str, str] = field(default_factory=dict)
+    revisions: dict[tuple[str, str], Path] = field(default_factory=dict)
+
+    def __enter__(self) -> HubServer:
+        handler = type("Handler", (_Handler,), {"hub": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def file_requests(self) -> list[Request]:
+        return [request for request in self.requests if request.is_for_file]
+
+    def downloads(self, pattern: str = "*") -> list[str]:
+        """`owner/name/file` of every file whose content was asked for."""
+        asked = []
+        for request in self.file_requests:
+            repo, _, rest = request.path.removeprefix("/").partition("/resolve/")
+            target = f"{repo}/{rest.partition('/')[2]}"
+            if request.method == "GET" and fnmatch(target, pattern):
+                asked.append(target)
+        return asked
+
+    # ----- faults
+
+    def fail(self, pattern: str, status: int, error_code: str | None = None) -> None:
+        self.faults.append(Fault(pattern, status=status, error_code=error_code))
+
+    def gate(self, repo_id: str) -> None:
+        """As the hub does for a gated repository: its listing is public, its files are refused."""
+        self.fail(f"{repo_id}/*", 403, "GatedRepo")
+
+    def require_token(self, repo_id: str, token: str) -> None:
+        """A private repository: without that token it does not seem to exist (401)."""
+        self.tokens[repo_id] = token
+
+    def cut(self, pattern: str, after: int, times: float = float("inf")) -> None:
+        self.faults.append(Fault(pattern, cut_after=after, times=times))
+
+    def truncate(self, pattern: str, to: int) -> None:
+        self.faults.append(Fault(pattern, truncate_to=to))
+
+    def slow_down(self, pattern: str, pause_s: float) -> None:
+        self.faults.append(Fault(pattern, pause_s=pause_s))
+
+    def heal(self) -> None:
+        self.faults.clear()
+
+    def fault(self, target: str, *, content: bool) -> Fault:
+        """The fault that strikes a target now; content faults are counted only when content is sent."""
+        for fault in self.faults:
+            if fnmatch(target, fault.pattern) and fault.times > 0:
+                if content or fault.status:
+                    fault.times -= 1
+                return fault
+        return Fault(target)
+
+    # ----- repositories
+
+    def add_revision(self, repo_id: str, name: str, folder: Path) -> str:
+        """Serve `folder` as a branch or tag of a repository; returns its commit."""
+        self.revisions[repo_id, name] = folder
+        return self.commit(folder)
+
+    def find(self, repo_id: str, revision: str) -> Path | None:
+        """The folder of a repository at a branch, tag or commit."""
+        named = {"main": self.folder / repo_id}
+        named |= {name: folder for (repo, name), folder in self.revisions.items() if repo == repo_id}
+        by_commit = {self.commit(folder): folder for folder in named.values()}
+        return {**by_commit, **named}.get(revision)
+
+    def commit(self, folder: Path) -> str:
+        digest = hashlib.sha1()
+        for name, data in self.files(folder).items():
+            digest.update(f"{name} {_etag(data)} ".encode())
+        return digest.hexdigest()
+
+    def files(self, folder: Path) -> Mapping[str, bytes]:
+        """Names and contents as they are served, truncation included."""
+        contents = {}
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                name = path.relative_to(folder).as_posix()
+                to = self._truncation(f"{folder.parent.name}/{folder.name}/{name}")
+                contents[name] = path.read_bytes()[:to]
+        return contents
+
+    def _truncation(self, target: str) -> int | None:
+        cuts = [fault.truncate_to for fault in self.faults if fnmatch(target, fault.pattern)]
+        return next((to for to in cuts if to is not None), None)
+
+
+def _etag(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: HubServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """The log is `HubServer.requests`."""
+
+    def _answer(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
+        self.hub.requests.append(Request(self.command, path, token, self.headers.get("Range")))
+        parts = path.strip("/").split("/")
+        if parts[:2] == ["api", "models"] and len(parts) >= 4:
+            repo_id, rest = "/".join(parts[2:4]), parts[4:]
+        elif len(parts) >= 5 and parts[2] == "resolve":
+            repo_id, rest = "/".join(parts[:2]), parts[2:]
+        else:
+            return self._refuse(404, "EntryNotFound")
+        if token != self.hub.tokens.get(repo_id, token):
+            return self._refuse(401, "RepoNotFound")
+        if not (self.hub.folder / repo_id).is_dir():
+            return self._refuse(404, "RepoNotFound")
+        revision = rest[1] if len(rest) > 1 else "main"
+        folder = self.hub.find(repo_id, revision)
+        if folder is None:
+            return self._refuse(404, "RevisionNotFound")
+        if rest[:1] == ["resolve"]:
+            return self._serve_file(repo_id, folder, "/".join(rest[2:]))
+        return self._serve_metadata(repo_id, folder, tree=rest[:1] == ["tree"])
+
+    def _serve_metadata(self, repo_id: str, folder: Path, *, tree: bool) -> None:
+        fault = self.hub.fault(repo_id, content=False)
+        if fault.status:
+            return self._refuse(fault.status, fault.error_code)
+        files = self.hub.files(folder)
+        data: object
+        if tree:
+            data = [
+                {"type": "file", "path": name, "size": len(content), "oid": _etag(content)[:40]}
+                for name, content in files.items()
+            ]
+        else:
+            data = {
+                "id": repo_id,
+                "sha": self.hub.commit(folder),
+                "siblings": [
+                    {"rfilename": name, "size": len(content), "blobId": _etag(content)[:40]}
+                    for name, content in files.items()
+                ],
+            }
+        self._send(200, json.dumps(data).encode(), {"Content-Type": "application/json"})
+
+    def _serve_file(self, repo_id: str, folder: Path, filename: str) -> None:
+        fault = self.hub.fault(f"{repo_id}/{filename}", content=self.command == "GET")
+        if fault.status:
+            return self._refuse(fault.status, fault.error_code)
+        commit = self.hub.commit(folder)
+        content = self.hub.files(folder).get(filename)
+        if content is None:
+            return self._refuse(404, "EntryNotFound", {"X-Repo-Commit": commit})
+        headers = {"ETag": f'"{_etag(content)}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
+        asked = self.headers.get("Range")
+        if asked is None:
+            return self._send(200, content, headers, fault)
+        start = int(asked.removeprefix("bytes=").partition("-")[0])
+        headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        return self._send(206, content[start:], headers, fault)
+
+    def _refuse(self, status: int, code: str | None, headers: Mapping[str, str] | None = None) -> None:
+        named = {"X-Error-Code": code, "X-Error-Message": f"refused by the test: {code}"} if code else {}
+        self._send(status, b"{}", {**named, **(headers or {})})
+
+    def _send(
+        self, status: int, content: bytes, headers: Mapping[str, str], fault: Fault | None = None
+    ) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        fault = fault or Fault("")
+        try:
+            self._write(content[: fault.cut_after], fault.pause_s)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the client gave up
+        if fault.cut_after is not None:
+            self.close_connection = True
+
+    def _write(self, content: bytes, pause_s: float) -> None:
+        if not pause_s:
+            self.wfile.write(content)
+            return
+        for start in range(0, len(content), SLOW_CHUNK_BYTES):
+            self.wfile.write(content[start : start + SLOW_CHUNK_BYTES])
+            time.sleep(pause_s)

@@ -1,0 +1,498 @@
+"""The real huggingface_hub client against a hub on 127.0.0.1: downloads, cache, offline, and every refusal.
+
+The client reads its settings when it is imported, so what depends on them runs in a process of its own; the
+rest sets them in this one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from huggingface_hub import constants, file_download
+
+from recursivemas.hub import ReleaseFiles, resolve_release
+from recursivemas.hub_errors import ReleaseError
+from recursivemas.links import load_outer_link
+from recursivemas.styles import PUBLISHED_STYLES, AgentSpec, Style
+from tests.support.hub_server import HubServer
+from tests.support.small_release import SMALL_REPOS, SMALL_STYLE, write_json, write_model, write_release
+
+CLIENT = """
+import json
+from recursivemas.hub import ReleaseError, resolve_release
+from tests.support.small_release import SMALL_STYLE
+try:
+    files = resolve_release(SMALL_STYLE, "math")
+except ReleaseError as error:
+    print(json.dumps({"error": str(error)}))
+else:
+    paths = [agent.model_dir / "model.safetensors" for agent in files.agents.values()]
+    paths += [agent.inner_link for agent in files.agents.values()]
+    paths += [link.path for link in files.links.values()]
+    print(json.dumps([str(path) for path in paths if path.is_file()]))
+"""
+HUB_VARIABLES = ("HF_", "HUGGING", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    return write_release(tmp_path / "release")
+
+
+@pytest.fixture
+def server(release: Path) -> Iterator[HubServer]:
+    with HubServer(release) as server:
+        yield server
+
+
+@dataclass
+class ClientRun:
+    """What `resolve_release` did in a process of its own: the files that it found, or its error."""
+
+    stderr: str
+    paths: list[str] = field(default_factory=list)
+    error: str = ""
+
+
+def run_client(home: Path, url: str, **variables: str) -> ClientRun:
+    """Resolve SMALL_STYLE in a new process whose client knows only `home`, `url` and `variables`."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(HUB_VARIABLES)}
+    root = str(Path(__file__).parents[2])
+    environ |= {"HF_HOME": str(home), "HF_ENDPOINT": url, "PYTHONPATH": root, **variables}
+    command = [sys.executable, "-c", CLIENT]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    if isinstance(printed, dict):
+        return ClientRun(done.stderr, error=printed["error"])
+    return ClientRun(done.stderr, paths=printed)
+
+
+def point_client_at(url: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this process's client use a server and a cache of its own, without a token."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    template = url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(cache / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+
+@pytest.fixture
+def resolve(
+    server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., ReleaseFiles]:
+    """`resolve_release` in this process, its client pointed at the server and at an empty cache."""
+    point_client_at(server.url, tmp_path / "cache", monkeypatch)
+    # Between its retries the client sleeps for seconds.
+    monkeypatch.setattr(file_download, "time", SimpleNamespace(sleep=lambda seconds: None, time=time.time))
+
+    def resolve(style: Style = SMALL_STYLE, **arguments: Any) -> ReleaseFiles:
+        return resolve_release(style, "math", **arguments)
+
+    return resolve
+
+
+def refusal(resolve: Callable[..., ReleaseFiles], **arguments: Any) -> ReleaseError:
+    with pytest.raises(ReleaseError) as caught:
+        resolve(**arguments)
+    assert caught.value.__cause__ is not None, "the client's error is chained"
+    return caught.value
+
+
+# ----- downloads and the cache, in a client's own process
+
+
+def test_first_run_downloads_second_asks_for_no_file_offline_asks_nothing(
+    server: HubServer, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    first = run_client(home, server.url)
+    assert len(first.paths) == 6
+    assert "Downloading" in first.stderr
+    assert sorted(server.downloads("*.pt")) == [
+        "RecursiveMAS/Small-Outerlinks/Planner-Solver-Outerlink(math).pt",
+        "RecursiveMAS/Small-Outerlinks/Solver-Planner-Outerlink(math).pt",
+        "RecursiveMAS/Small-Planner/adapter(math).pt",
+        "RecursiveMAS/Small-Solver/adapter(math).pt",
+    ]
+    for unneeded in ("*.bin", "*.py", "*.md", "*onnx*"):
+        assert not server.downloads(unneeded)
+    assert len(server.downloads()) == len(set(server.downloads())), "every file once"
+
+    server.requests.clear()
+    second = run_client(home, server.url)
+    assert second.paths == first.paths
+    assert not server.file_requests
+    for name in SMALL_REPOS:
+        assert sum(name in request.path for request in server.requests) <= 2, "metadata"
+    assert not second.stderr, "nothing to tell"
+
+    server.requests.clear()
+    offline = run_client(home, server.url, HF_HUB_OFFLINE="1")
+    assert offline.paths == first.paths
+    assert not server.requests
+
+
+def test_offline_with_nothing_in_the_cache(server: HubServer, tmp_path: Path) -> None:
+    cache = tmp_path / "elsewhere"
+    result = run_client(tmp_path / "home", server.url, HF_HUB_OFFLINE="1", HF_HUB_CACHE=str(cache))
+    for words in ("HF_HUB_OFFLINE is set", "RecursiveMAS/Small-", str(cache), "HF_HUB_OFFLINE unset"):
+        assert words in result.error
+    assert not server.requests
+
+
+def test_offline_with_a_cache_that_was_cut_short(server: HubServer, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    run_client(home, server.url)
+    for path in home.rglob("model.safetensors"):
+        path.unlink()
+    result = run_client(home, server.url, HF_HUB_OFFLINE="1")
+    assert "holds no weights" in result.error
+    assert "run once with a connection" in result.error
+
+
+def test_token_and_cache_come_from_the_environment(server: HubServer, tmp_path: Path) -> None:
+    for name in SMALL_REPOS:
+        server.require_token(f"RecursiveMAS/{name}", "hf_secret")
+    cache = tmp_path / "elsewhere"
+    result = run_client(tmp_path / "home", server.url, HF_TOKEN="hf_secret", HF_HUB_CACHE=str(cache))
+    assert len(result.paths) == 6
+    assert all(path.startswith(str(cache)) for path in result.paths)
+
+
+def test_connection_refused(tmp_path: Path) -> None:
+    result = run_client(tmp_path / "home", "http://127.0.0.1:1", HF_HUB_ETAG_TIMEOUT="1")
+    for words in ("connection to http://127.0.0.1:1 failed", "Run again", "HF_HUB_OFFLINE=1"):
+        assert words in result.error
+    assert "refused" in result.error
+
+
+def test_an_unreachable_hub_leaves_the_cache(server: HubServer, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    first = run_client(home, server.url)
+    result = run_client(home, "http://127.0.0.1:1")
+    assert result.paths == first.paths
+    assert "cannot be reached" in result.stderr
+    assert "taken from the cache" in result.stderr
+
+
+# ----- what is asked for
+
+
+def test_only_what_overrides_leave_is_asked_for(
+    server: HubServer, resolve: Callable[..., ReleaseFiles], tmp_path: Path
+) -> None:
+    own = write_model(tmp_path / "own")
+    (own / "adapter.pt").write_bytes(b"mine")
+    files = resolve(overrides={"planner": own})
+    assert files.agents["planner"].model_dir == own
+    assert files.agents["planner"].inner_link == own / "adapter.pt"
+    assert not any("Small-Planner" in request.path for request in server.requests)
+    assert files.agents["solver"].revision == server.commit(server.folder / "RecursiveMAS/Small-Solver")
+
+
+def test_a_model_without_its_link_takes_only_the_link(
+    server: HubServer, resolve: Callable[..., ReleaseFiles], tmp_path: Path
+) -> None:
+    files = resolve(overrides={"planner": write_model(tmp_path / "own")})
+    inner_link = files.agents["planner"].inner_link
+    assert inner_link is not None
+    assert inner_link.read_bytes() == b"inner math of Small-Planner"
+    heavy = [name for name in server.downloads("*/Small-Planner/*") if not name.endswith(".json")]
+    assert heavy == ["RecursiveMAS/Small-Planner/adapter(math).pt"]
+
+
+def test_nothing_is_asked_for_when_all_is_overridden(
+    server: HubServer, resolve: Callable[..., ReleaseFiles], release: Path
+) -> None:
+    home, keys = release / "RecursiveMAS", ("planner", "solver", "outer")
+    resolve(overrides={key: home / name for key, name in zip(keys, SMALL_REPOS, strict=True)})
+    assert not server.requests
+
+
+def test_without_weights_only_the_small_files_come(
+    server: HubServer, resolve: Callable[..., ReleaseFiles]
+) -> None:
+    files = resolve(download_weights=False)
+    assert not server.downloads("*.pt")
+    assert not server.downloads("*.safetensors")
+    assert (files.agents["solver"].model_dir / "tokenizer.json").is_file()
+    assert files.links["planner", "solver"].path is not None
+
+
+def test_code_comes_only_with_trust(server: HubServer, resolve: Callable[..., ReleaseFiles]) -> None:
+    resolve(trust_remote_code=True)
+    assert len(server.downloads("*/modeling_small.py")) == 2
+
+
+def test_any_model_of_the_hub_can_be_an_agent(
+    server: HubServer, resolve: Callable[..., ReleaseFiles], release: Path
+) -> None:
+    write_model(release / "someone" / "Base-Model")
+    base = AgentSpec(role="planner", repo="someone/Base-Model", prompt="p", fresh_inner_link=True)
+    files = resolve(replace(SMALL_STYLE, agents=(base, SMALL_STYLE.agents[1])))
+    assert files.agents["planner"].repo_id == "someone/Base-Model"
+    assert files.agents["planner"].inner_link is None
+
+
+# ----- revisions
+
+
+def test_a_revision_is_pinned_for_every_repository(
+    server: HubServer,
+    resolve: Callable[..., ReleaseFiles],
+    release: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    older = write_release(tmp_path / "older", num_bytes=100) / "RecursiveMAS"
+    commits = {name: server.add_revision(f"RecursiveMAS/{name}", "v1", older / name) for name in SMALL_REPOS}
+    files = resolve(revision="v1")
+    planner = files.agents["planner"]
+    assert planner.revision == commits["Small-Planner"]
+    assert (planner.model_dir / "model.safetensors").stat().st_size == 100
+    main = resolve()
+    assert (main.agents["planner"].model_dir / "model.safetensors").stat().st_size == 4096
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    server.requests.clear()
+    assert resolve(revision="v1") == files
+    assert resolve() == main
+    with pytest.raises(ReleaseError, match=r"RecursiveMAS/Small-\w+ at revision v2 is not"):
+        resolve(revision="v2")
+    assert not server.requests
+
+
+def test_commits_are_pinned_by_repository(
+    server: HubServer, resolve: Callable[..., ReleaseFiles], tmp_path: Path
+) -> None:
+    older = write_model(tmp_path / "older" / "Small-Solver", num_bytes=100)
+    (older / "adapter.pt").write_bytes(b"older")
+    commit = server.add_revision("RecursiveMAS/Small-Solver", "v1", older)
+    files = resolve(revision={"Small-Solver": commit})
+    assert files.agents["solver"].revision == commit
+    assert files.agents["planner"].revision == server.commit(server.folder / "RecursiveMAS/Small-Planner")
+    with pytest.raises(ReleaseError, match=r"'Small-Critic', which is no repository of small.*Outerlinks"):
+        resolve(revision={"Small-Critic": commit})
+
+
+def test_a_revision_that_is_not_there(resolve: Callable[..., ReleaseFiles]) -> None:
+    message = str(refusal(resolve, revision="v9"))
+    assert "has no revision 'v9'" in message
+    assert "branches, tags or commits" in message
+
+
+# ----- refusals
+
+
+@dataclass
+class Refusal:
+    """A fault of the hub and what has to be said about it."""
+
+    pattern: str
+    status: int
+    says: tuple[str, ...]
+    error_code: str | None = None
+
+
+REFUSALS = {
+    "401 repository": Refusal(
+        "RecursiveMAS/Small-Solver", 401, ("(401)", "RecursiveMAS/Small-Solver", "HF_TOKEN", "Check the name")
+    ),
+    "403 repository": Refusal("RecursiveMAS/Small-Solver", 403, ("(403)", "HF_TOKEN", "Accept its terms")),
+    "404 repository": Refusal(
+        "RecursiveMAS/Small-Solver", 404, ("does not exist on http://127", "HF_ENDPOINT"), "RepoNotFound"
+    ),
+    "gated files": Refusal(
+        "RecursiveMAS/Small-Solver/*",
+        403,
+        ("Accept its terms on http://127", "/RecursiveMAS/Small-Solver,", "HF_TOKEN"),
+        "GatedRepo",
+    ),
+    "404 file": Refusal(
+        "*/tokenizer.json", 404, ("tokenizer.json of RecursiveMAS", "does not serve it"), "EntryNotFound"
+    ),
+    "500 repository": Refusal("RecursiveMAS/Small-Solver", 500, ("answered 500", "Try again later")),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refusals_say_what_to_do(server: HubServer, resolve: Callable[..., ReleaseFiles], case: str) -> None:
+    expected = REFUSALS[case]
+    server.fail(expected.pattern, expected.status, expected.error_code)
+    message = str(refusal(resolve))
+    for words in expected.says:
+        assert words in message
+    server.heal()
+    assert resolve().agents.keys() == {"planner", "solver"}, "it works once the cause is gone"
+
+
+def test_a_repository_that_is_not_there(server: HubServer, resolve: Callable[..., ReleaseFiles]) -> None:
+    elsewhere = replace(SMALL_STYLE, outer_repo="No-Such-Links")
+    assert "RecursiveMAS/No-Such-Links does not exist" in str(refusal(resolve, style=elsewhere))
+
+
+def test_a_name_that_cannot_be(resolve: Callable[..., ReleaseFiles]) -> None:
+    message = str(refusal(resolve, style=replace(SMALL_STYLE, outer_repo="a/b/c")))
+    assert "'a/b/c' is no repository's name" in message
+
+
+def test_something_that_is_no_hub(
+    server: HubServer, resolve: Callable[..., ReleaseFiles], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", server.url + "/portal")
+    assert "/portal" in str(refusal(resolve))
+
+
+# ----- interruptions
+
+
+def test_a_cut_in_mid_file_is_resumed(
+    server: HubServer, resolve: Callable[..., ReleaseFiles], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 500)
+    server.cut("*/Small-Solver/model.safetensors", after=1000, times=2)
+    weights = resolve().agents["solver"].model_dir / "model.safetensors"
+    served = server.folder / "RecursiveMAS/Small-Solver/model.safetensors"
+    assert weights.read_bytes() == served.read_bytes()
+    assert any(request.range == "bytes=1000-" for request in server.file_requests)
+
+
+def test_a_connection_that_keeps_being_cut(server: HubServer, resolve: Callable[..., ReleaseFiles]) -> None:
+    server.cut("*/Small-Solver/model.safetensors", after=1000, times=1)
+    server.cut("*/Small-Solver/model.safetensors", after=0)
+    message = str(refusal(resolve))
+    assert "failed while fetching model.safetensors of RecursiveMAS/Small-Solver" in message
+    assert "Run again to continue" in message
+
+    server.heal()
+    server.requests.clear()
+    whole = [path for path in Path(constants.HF_HUB_CACHE).glob("*/snapshots/*/*") if path.is_file()]
+    files = resolve()
+    assert (files.agents["solver"].model_dir / "model.safetensors").stat().st_size == 4096
+    again = {target.rpartition("/")[::2] for target in server.downloads()}
+    kept = {(path.parts[-4].removeprefix("models--").replace("--", "/"), path.name) for path in whole}
+    assert kept
+    assert not again & kept
+
+
+def test_one_failure_ends_the_other_downloads(
+    server: HubServer, resolve: Callable[..., ReleaseFiles], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = server.folder / "RecursiveMAS/Small-Planner/model.safetensors"
+    weights.write_bytes(bytes(200 * 1024))
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1024)
+    server.slow_down("*/Small-Planner/model.safetensors", pause_s=0.1)
+    server.fail("*/Small-Solver/model.safetensors", 403)
+    start = time.monotonic()
+    assert "Small-Solver" in str(refusal(resolve))
+    assert time.monotonic() - start < 10, "the other download would have taken 20 s"
+
+
+def test_a_truncated_manifest(server: HubServer, resolve: Callable[..., ReleaseFiles]) -> None:
+    server.truncate("*/outerlink_config.json", to=40)
+    message = str(refusal(resolve))
+    assert "outerlink_config.json is damaged: it is not valid JSON" in message
+    assert f"Delete {constants.HF_HUB_CACHE}" in message
+
+
+def test_a_damaged_manifest_in_the_cache_is_got_again(
+    server: HubServer, resolve: Callable[..., ReleaseFiles]
+) -> None:
+    path = resolve().links["planner", "solver"].path
+    assert path is not None
+    manifest = path.with_name("outerlink_config.json")
+    manifest.write_text('{"tasks": {"math', encoding="utf-8")
+    message = str(refusal(resolve))
+    to_delete = Path(message.partition("Delete ")[2].partition(" and run again")[0])
+    to_delete.unlink()
+    resolve()
+
+
+def test_a_missing_link_file(server: HubServer, resolve: Callable[..., ReleaseFiles]) -> None:
+    home = server.folder / "RecursiveMAS"
+    (home / "Small-Outerlinks" / "Planner-Solver-Outerlink(math).pt").unlink()
+    with pytest.raises(ReleaseError, match=r"names the link file Planner-Solver-Outerlink\(math\)\.pt"):
+        resolve()
+    write_json(home / "Small-Outerlinks" / "outerlink_config.json", {"adapters": []})
+    with pytest.raises(ReleaseError, match=r"no outer link planner->solver.*outer_12\.pt.*override outer="):
+        resolve()
+
+
+def test_the_cache_that_cannot_be_written(
+    resolve: Callable[..., ReleaseFiles], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file" / "cache"))
+    message = str(refusal(resolve))
+    assert "could not be written to the cache" in message
+    assert "HF_HUB_CACHE" in message
+
+
+# ----- the toy release, served as a hub
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from recursivemas.toy import build
+
+    return build(tmp_path_factory.mktemp("toy") / "release")
+
+
+def test_the_toy_release_served_as_a_hub(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every published style: what comes over the wire is the folder's own, and its links load and fit."""
+    with HubServer(toy) as server:
+        point_client_at(server.url, tmp_path / "cache", monkeypatch)
+        for style in PUBLISHED_STYLES.values():
+            for task in style.link_sets or ("math",):
+                local = resolve_release(style, task, release=toy)
+                remote = resolve_release(style, task)
+                assert_same_files(local, remote)
+                load_links(style, remote)
+        server.requests.clear()
+        for style in PUBLISHED_STYLES.values():
+            resolve_release(style, "math")
+        assert not server.file_requests
+
+
+def assert_same_files(local: ReleaseFiles, remote: ReleaseFiles) -> None:
+    for role, agent in local.agents.items():
+        twin = remote.agents[role]
+        assert agent.inner_link is not None
+        assert twin.inner_link is not None
+        assert twin.inner_link.read_bytes() == agent.inner_link.read_bytes()
+        assert twin.inner_variant == agent.inner_variant
+        for name in ("config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"):
+            assert (twin.model_dir / name).read_bytes() == (agent.model_dir / name).read_bytes()
+    for edge, link in local.links.items():
+        twin_path = remote.links[edge].path
+        assert link.path is not None
+        assert twin_path is not None
+        assert twin_path.read_bytes() == link.path.read_bytes()
+        assert replace(remote.links[edge], path=None, repo_id=None, revision=None) == replace(
+            link, path=None, repo_id=None, revision=None
+        )
+
+
+def load_links(style: Style, files: ReleaseFiles) -> None:
+    """Load every outer link with the dimensions that its manifest says."""
+    for spec in style.links:
+        link = files.links[spec.source, spec.target]
+        assert link.path is not None
+        assert link.in_dim is not None
+        assert link.out_dim is not None
+        source, target = (spec.source, link.in_dim), (spec.target, link.out_dim)
+        load_outer_link(link.path, variant=link.variant, source=source, target=target)
