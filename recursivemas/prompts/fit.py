@@ -10,8 +10,8 @@ from recursivemas.styles import AgentSpec, Style
 def check_slots(pack: PromptPack, style: Style) -> None:
     """Hold each agent's prompts against the links that reach it.
 
-    Raises ValueError naming the prompt, the slot and the link when a link's slot is missing from a prompt, or a
-    slot of a prompt is filled by no link.
+    Raises UserError naming the prompt, the slot and the link when a link's slot is missing from a prompt, or
+    a slot of a prompt is filled by no link.
     """
     for agent in style.agents:
         if agent.prompt not in pack.prompts:

@@ -1,0 +1,75 @@
+"""What a benchmark is: where its rows come from, and how a row becomes a Question.
+
+A new benchmark is one more file with a `Benchmark` value, and a line in `BENCHMARKS`.
+
+Source: protocol section 4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Any, Literal
+
+from recursivemas.errors import UserError
+from recursivemas.question import Question
+
+Row = Mapping[str, Any]
+
+
+class DatasetError(UserError):
+    """A benchmark's rows cannot be had or cannot be read as questions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """A benchmark as data.
+
+    Rows come from `hub_id` (with `config` and `split`) or from a local file, by default `local_path`.
+    `columns` are those that every row needs. A question's id is the first of `id_columns` that the row has,
+    else the row's number in the file, counted from 0. `to_question(row, question_id, seed)` raises ValueError
+    for a row that it cannot use; the seed is for benchmarks that shuffle. `task` picks the link set.
+    `graders` are names in `recursivemas.grading.GRADERS`; the first one gives the headline `metric`.
+    """
+
+    name: str
+    to_question: Callable[[Row, str, int], Question]
+    columns: tuple[str, ...]
+    hub_id: str | None = None
+    config: str | None = None
+    split: str | None = None
+    gated: bool = False
+    local_path: str | None = None
+    id_columns: tuple[str, ...] = ()
+    task: Literal["math", "code"] = "math"
+    metric: str = "accuracy"
+    graders: tuple[str, ...] = ("release",)
+
+    def __post_init__(self) -> None:
+        if (self.hub_id is None) == (self.local_path is None):
+            raise ValueError(f"benchmark {self.name} needs either hub_id or local_path")
+        if self.hub_id is not None and self.split is None:
+            raise ValueError(f"benchmark {self.name} comes from the hub and needs a split")
+
+
+def text_field(row: Row, name: str) -> str:
+    """The field as text without outer white space; numbers count as text. ValueError when there is none."""
+    value = row[name]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"field {name!r} has to be text, not {value!r}")
+    text = str(value).strip()
+    if not text:
+        raise ValueError(f"field {name!r} is empty")
+    return text
+
+
+def lettered_lines(options: Sequence[str]) -> str:
+    """The lines `A. ...`, `B. ...` of a choice question."""
+    return "\n".join(f"{letter}. {option}" for letter, option in zip(ascii_uppercase, options, strict=False))
+
+
+def has_lettered_lines(text: str) -> bool:
+    """Whether lines begin with `A` and `B`, each followed by one of `.`, `)`, `:`, `-`."""
+    return all(re.search(rf"(?m)^[ \t]*{letter}\s*[.):-]", text) for letter in ascii_uppercase[:2])

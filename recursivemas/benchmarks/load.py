@@ -1,0 +1,187 @@
+"""A benchmark's questions, from the hub through `datasets` or from a local JSON or JSONL file."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recursivemas.benchmarks.base import Benchmark, DatasetError, Row
+from recursivemas.question import Question
+
+
+def load_questions(
+    benchmark: Benchmark,
+    *,
+    path: str | Path | None = None,
+    split: str | None = None,
+    seed: int = 42,
+    num_samples: int | None = None,
+    sample_seed: int | None = None,
+) -> list[Question]:
+    """The benchmark's questions in file order, all of them or `num_samples`.
+
+    `path` is a local file in the benchmark's fields; without it the rows come from the hub, or from the
+    benchmark's own local path. `split` overrides the hub split. `seed` shuffles options where the benchmark
+    does. `num_samples` takes the first N, or with `sample_seed` a random N, still in file order; more than
+    there are gives all. Ids depend on neither.
+
+    Raises DatasetError when the rows cannot be had, are none, lack a column, or share an id.
+    """
+    if num_samples is not None and num_samples < 1:
+        raise ValueError(f"num_samples is {num_samples}; it has to be at least 1 (leave it out for all)")
+    rows, where = _read_rows(benchmark, path, split)
+    if len(rows) == 0:
+        raise DatasetError(f"{where} holds no questions")
+    questions = [
+        _to_question(benchmark, rows[index], index, seed, where)
+        for index in _chosen(len(rows), num_samples, sample_seed)
+    ]
+    _check_ids(questions, where)
+    return questions
+
+
+def _chosen(num_rows: int, num_samples: int | None, sample_seed: int | None) -> Sequence[int]:
+    if num_samples is None or num_samples >= num_rows:
+        return range(num_rows)
+    if sample_seed is None:
+        return range(num_samples)
+    return sorted(random.Random(sample_seed).sample(range(num_rows), num_samples))
+
+
+def _to_question(benchmark: Benchmark, row: Any, index: int, seed: int, where: str) -> Question:
+    place = f"{where}, row {index} (counted from 0)"
+    if not isinstance(row, Mapping):
+        raise DatasetError(f"{place} is {row!r}, not an object with the fields of {benchmark.name}")
+    missing = [column for column in benchmark.columns if column not in row]
+    if missing:
+        raise DatasetError(
+            f"{place} has no column {missing[0]!r}. {benchmark.name} needs {', '.join(benchmark.columns)}; "
+            f"the row has {', '.join(map(str, row)) or 'none'}"
+        )
+    try:
+        return benchmark.to_question(row, _question_id(benchmark, row, index), seed)
+    except ValueError as error:
+        raise DatasetError(f"{place}: {error}") from error
+
+
+def _question_id(benchmark: Benchmark, row: Row, index: int) -> str:
+    given = (row[column] for column in benchmark.id_columns if row.get(column) not in (None, ""))
+    return str(next(given, index))
+
+
+def _check_ids(questions: Sequence[Question], where: str) -> None:
+    seen: set[str] = set()
+    for question in questions:
+        if question.id in seen:
+            raise DatasetError(
+                f"{where} has the question id {question.id!r} more than once; ids decide a question's random "
+                "numbers and name its results, so make them unique or drop the id column"
+            )
+        seen.add(question.id)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Where rows come from
+
+
+def _read_rows(benchmark: Benchmark, path: str | Path | None, split: str | None) -> tuple[Sequence[Any], str]:
+    """The rows and a name for their source that errors can use."""
+    if path is None and benchmark.hub_id is not None:
+        return _read_hub(benchmark, split or benchmark.split), benchmark.hub_id
+    if split is not None:
+        raise ValueError(f"split {split!r} means nothing for a local file; leave --dataset_split out")
+    file = Path(path or benchmark.local_path or "")
+    if not file.is_file():
+        raise DatasetError(_explain_missing_file(benchmark, file, given=path is not None))
+    return _read_file(file), str(file)
+
+
+def _explain_missing_file(benchmark: Benchmark, file: Path, *, given: bool) -> str:
+    if file.is_dir():
+        return f"{file} is a folder; --dataset_path takes a .json or .jsonl file"
+    if given:
+        return f"there is no file {file}; --dataset_path takes a .json or .jsonl file"
+    return (
+        f"{benchmark.name} is read from a local file and there is none at {file} (looked up from the working "
+        f"directory). Give one with --dataset_path FILE; dataset/README.md describes its fields"
+    )
+
+
+def _read_hub(benchmark: Benchmark, split: str | None) -> Sequence[Any]:
+    # Imported here: they take seconds, and a local file does not need them.
+    import datasets
+    from huggingface_hub.utils import httpx
+
+    try:
+        return datasets.load_dataset(benchmark.hub_id, benchmark.config, split=split)
+    except httpx.TransportError as error:
+        # A connection lost between two requests reaches us as it is; `datasets` wraps only the first one.
+        raise DatasetError(_explain_hub_error(benchmark, split, ConnectionError(str(error)))) from error
+    except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
+        raise DatasetError(_explain_hub_error(benchmark, split, error)) from error
+
+
+def _explain_hub_error(benchmark: Benchmark, split: str | None, error: Exception) -> str:
+    page = f"https://huggingface.co/datasets/{benchmark.hub_id}"
+    from_file = "or give a local file with --dataset_path FILE"
+    what = f"{benchmark.name} could not be loaded from {benchmark.hub_id} (split {split}): {error}"
+    if isinstance(error, ConnectionError):
+        return (
+            f"{what}\nCheck the network, and that HF_HUB_OFFLINE is unset unless the dataset is cached, "
+            f"{from_file}"
+        )
+    if benchmark.gated and isinstance(error, OSError):
+        return (
+            f"{what}\nThe dataset is gated: accept its terms at {page} and set HF_TOKEN to a token of that "
+            f"account, {from_file}"
+        )
+    if isinstance(error, ValueError):
+        return f"{what}\nGive a split that {page} lists with --dataset_split, {from_file}"
+    return f"{what}\nSee {page}, {from_file}"
+
+
+def _read_file(file: Path) -> list[Any]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{file} is not UTF-8 text: {error}") from error
+    if file.suffix == ".jsonl":
+        return _parse_lines(text, file)
+    if file.suffix == ".json":
+        return _parse_json(text, file)
+    raise DatasetError(f"{file} ends in {file.suffix or 'nothing'}; accepted are .json and .jsonl")
+
+
+def _parse_lines(text: str, file: Path) -> list[Any]:
+    rows = []
+    # Not splitlines(): a JSON string may hold U+2028 and the like, which are no line ends here.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise DatasetError(
+                f"{file}, line {number} is not valid JSON ({error.msg}, column {error.colno}); "
+                "each line has to be one object"
+            ) from error
+    return rows
+
+
+def _parse_json(text: str, file: Path) -> list[Any]:
+    if not text.strip():
+        return []
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        hint = "; if each line is an object of its own, name the file .jsonl" if error.lineno > 1 else ""
+        raise DatasetError(
+            f"{file} is not valid JSON ({error.msg}, line {error.lineno}, column {error.colno}){hint}"
+        ) from error
+    rows = data.get("data") if isinstance(data, Mapping) else data
+    if not isinstance(rows, list):
+        raise DatasetError(f"{file} has to hold a list of rows, or an object with such a list under 'data'")
+    return rows

@@ -1,0 +1,134 @@
+r"""Reading an answer out of a text: boxes, closing lines, option letters, fenced code.
+
+Source: protocol sections 3 (answer retry) and 4 (the release's grader).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+
+from recursivemas.question import CODE_KINDS, TaskKind
+
+USUAL_OPTIONS = 4
+
+_BRACE = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\.|[{}]", re.DOTALL)
+_FENCE = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n]*\n(.*?)(^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
+_PYTHON_TAGS = ("python", "python3", "py")
+_TEXT_COMMAND = re.compile(r"\\(?:text|math)[a-z]*\s*(?=\{)|\\(?:display|text)style\b")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A box's contents or a code block, and whether it was closed before the text ended."""
+
+    text: str
+    closed: bool
+
+
+def boxes(text: str) -> list[Span]:
+    r"""The contents of every `\boxed{...}` and `\fbox{...}` in order, braces balanced, white space trimmed.
+
+    A box that is never closed (the token budget ended) runs to the end of its line. Escaped braces count as
+    text.
+    """
+    found: list[tuple[int, Span]] = []
+    open_braces: list[int | None] = []  # where a box's contents start; None for other braces
+    for brace in _BRACE.finditer(text):
+        if brace["box"]:
+            open_braces.append(brace.end())
+        elif brace.group() == "{":
+            open_braces.append(None)
+        elif brace.group() == "}" and open_braces and (start := open_braces.pop()) is not None:
+            found.append((start, Span(text[start : brace.start()].strip(), closed=True)))
+    for start in filter(None, open_braces):
+        found.append((start, Span(_line_from(text, start).strip(), closed=False)))
+    return [span for _, span in sorted(found, key=lambda item: item[0])]
+
+
+def _line_from(text: str, start: int) -> str:
+    end = text.find("\n", start)
+    return text[start:] if end < 0 else text[start:end]
+
+
+def last_boxed(text: str) -> str | None:
+    """The contents of the last closed box that is not blank, else of the last unclosed one, else None."""
+    return _last(boxes(text))
+
+
+def _last(spans: Sequence[Span]) -> str | None:
+    filled = [span for span in spans if span.text]
+    closed = [span for span in filled if span.closed]
+    return (closed or filled)[-1].text if filled else None
+
+
+def final_line(text: str, *labels: str) -> str | None:
+    """What follows the last `Final <label>:`, on its line or, where nothing does, on the next one with text.
+
+    Markdown emphasis around it is dropped. None where no label is found.
+    """
+    names = "|".join(map(re.escape, labels))
+    found = re.findall(rf"(?i)\bfinal\s+(?:{names})\b[*_ \t]*:[*_\s]*+(.*\S)", text)
+    return found[-1].strip(" \t*_") or None if found else None
+
+
+def code_blocks(text: str) -> list[Span]:
+    """Fenced blocks in order: those tagged as Python if there is one, else the untagged ones.
+
+    A block whose fence is never closed runs to the end of the text.
+    """
+    found = [(tag.lower(), Span(code.rstrip(), bool(fence))) for tag, code, fence in _FENCE.findall(text)]
+    tagged = [block for tag, block in found if tag in _PYTHON_TAGS]
+    return tagged or [block for tag, block in found if not tag]
+
+
+def last_code_block(text: str) -> str | None:
+    """The last closed block that is not blank, else the last unclosed one, else None; see `code_blocks`."""
+    return _last(code_blocks(text))
+
+
+def choice_letter(text: str, num_options: int = USUAL_OPTIONS) -> str | None:
+    """The option's letter that a text settles on, in upper case; None where none is found.
+
+    Looked for in the last box, then in the last `Final Choice:` or `Final Answer:` line, then in the whole
+    text; see `find_letter`. `num_options` says which letters count.
+    """
+    sources = (last_boxed(text), final_line(text, "choice", "answer"), text)
+    letters = (find_letter(source, num_options) for source in sources if source)
+    return next((letter for letter in letters if letter), None)
+
+
+def find_letter(text: str, num_options: int = USUAL_OPTIONS) -> str | None:
+    """The letter after the last keyword (answer, choice, option, choose, select), else a bare leading letter.
+
+    A letter stands alone: `B`, `(B)`, `B.`, `**B**`, but not the first of `B-cell` or of `A/B/C/D`. A
+    lower-case letter counts only where it is all there is.
+    """
+    letters = ascii_uppercase[:num_options]
+    letter = rf"([{letters}])(?![-/]?[A-Za-z0-9])"
+    plain = _TEXT_COMMAND.sub("", text)
+    after_keyword = re.findall(
+        r"(?i:\b(?:answer|choice|option|choose|select)\b)"
+        r"(?:[ \t]+(?i:is|be|would|should|must|the|letter)\b)*"
+        r"[ \t*_\"'$)]*+(?:[:=：]\s*+)?[ \t*_\"'`$(\[{]*+" + letter,
+        plain,
+    )
+    if after_keyword:
+        return str(after_keyword[-1])
+    leading = re.match(rf"[\W_]*{letter}|[\W_]*([{letters.lower()}])[\W_]*$", plain)
+    return (leading.group(1) or leading.group(2)).upper() if leading else None
+
+
+def has_answer(text: str, kind: TaskKind, num_options: int = 0) -> bool:
+    """Whether an answer of that kind can be read: a closed box, an option's letter, a closed fenced block.
+
+    A box or a block that the text's end cut off is no answer: it deserves the retry. `num_options` matters
+    where a choice question has more than the usual ones.
+    """
+    if kind in CODE_KINDS:
+        return any(block.closed and block.text for block in code_blocks(text))
+    if kind == "math":
+        return any(box.closed and box.text for box in boxes(text))
+    return choice_letter(text, max(USUAL_OPTIONS, num_options)) is not None

@@ -1,0 +1,61 @@
+"""Answers read out of texts: the case table, and texts that could make a search slow."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recursivemas.grading import extract, has_answer
+
+CASES = json.loads((Path(__file__).parents[2] / "cases" / "extract.json").read_text(encoding="utf-8"))[
+    "cases"
+]
+
+
+def read(function: str, text: str) -> object:
+    name, _, kind = function.partition(":")
+    if name == "has_answer":
+        return has_answer(text, kind)
+    if name == "final_line":
+        return extract.final_line(text, "answer")
+    return getattr(extract, name)(text)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['function']}: {case['why']}")
+def test_case(case):
+    assert read(case["function"], case["text"]) == case["expected"]
+
+
+@given(st.text(alphabet="ab{}\\ ", max_size=20).filter(lambda text: text.strip()))
+def test_a_box_gives_back_balanced_contents(content):
+    depth = 0
+    for brace in extract._BRACE.finditer(content):
+        depth += {"{": 1, "}": -1}.get(brace.group(), 0)
+        if depth < 0:
+            return
+    if depth == 0 and not content.endswith("\\"):
+        assert extract.last_boxed(f"so \\boxed{{{content}}} }} end") == content.strip()
+
+
+@pytest.mark.parametrize("letter", "ABCD")
+@pytest.mark.parametrize(
+    "template", ["\\boxed{{{}}}", "Answer: {}", "the answer is ({})", "**{}**", "{}. because", "option {}!"]
+)
+def test_every_letter_in_every_usual_form(template, letter):
+    assert extract.choice_letter(template.format(letter)) == letter
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\\boxed{" * 5000, "```\n" * 20000, "Final Answer:" + " " * 50000, "answer" + "*" * 50000, "{" * 50000],
+    ids=lambda text: text[:8].strip(),
+)
+def test_degenerate_text_is_read_in_linear_time(text):
+    started = time.perf_counter()
+    extract.choice_letter(text)
+    has_answer(text, "math")
+    has_answer(text, "function")
+    assert time.perf_counter() - started < 5
