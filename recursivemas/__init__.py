@@ -1,1 +1,31 @@
 """RecursiveMAS: heterogeneous LLM agents that think and talk in latent space (arXiv 2604.25917)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recursivemas.question import Question
+    from recursivemas.solving import Solution
+    from recursivemas.styles import Style, load_style
+    from recursivemas.system import MASSystem, load_mas_system
+
+__all__ = ["MASSystem", "Question", "Solution", "Style", "load_mas_system", "load_style"]
+
+_HOMES = {
+    "MASSystem": "recursivemas.system",
+    "Question": "recursivemas.question",
+    "Solution": "recursivemas.solving",
+    "Style": "recursivemas.styles",
+    "load_mas_system": "recursivemas.system",
+    "load_style": "recursivemas.styles",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: torch and transformers take seconds that graders and tools need not pay."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'recursivemas' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

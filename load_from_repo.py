@@ -1,0 +1,16 @@
+"""Doorway: loading a style's agents and links from a release."""
+
+from recursivemas.agent import Agent, load_backbone
+from recursivemas.hub import resolve_release
+from recursivemas.links import load_inner_link, load_outer_link
+from recursivemas.system import MASSystem, load_mas_system
+
+__all__ = [
+    "Agent",
+    "MASSystem",
+    "load_backbone",
+    "load_inner_link",
+    "load_mas_system",
+    "load_outer_link",
+    "resolve_release",
+]

@@ -1,0 +1,166 @@
+"""An agent: a language model with its tokenizer and its inner link, and how one is loaded.
+
+Shapes: B batch, T prompt positions, L latent steps, D the agent's hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from recursivemas.engine import Backbone, PromptBatch
+from recursivemas.errors import UserError
+from recursivemas.hub import model_view
+from recursivemas.links import InnerLink
+from recursivemas.prompts import ChatPrompt
+
+DTYPES: dict[str, torch.dtype | None] = {
+    "auto": None,
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+class LoadError(UserError):
+    """A model cannot be loaded as asked: a damaged checkpoint, a device or dtype that is not there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """One agent of a loaded system."""
+
+    role: str
+    backbone: Backbone
+    tokenizer: PreTrainedTokenizerBase
+    inner_link: InnerLink
+    repo_id: str
+    revision: str | None = None
+
+    @property
+    def model(self) -> PreTrainedModel:
+        return self.backbone.model
+
+    @property
+    def hidden_size(self) -> int:
+        return self.backbone.hidden_size
+
+    @property
+    def device(self) -> torch.device:
+        return self.backbone.device
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """What ends a text: the tokenizer's end-of-sequence token (protocol section 3, "Decoding")."""
+        return frozenset({self.tokenizer.eos_token_id})
+
+    def token_ids(self, text: str) -> list[int]:
+        """Token ids of a text as it stands, no special tokens added."""
+        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def read(self, prompts: Sequence[ChatPrompt], messages: Mapping[str, Tensor]) -> PromptBatch:
+        """Prompts with their slots filled, as a left-padded batch of embeddings.
+
+        `messages` are tensors [B, L, D] by slot, in any dtype and on any device; a row's slots are filled
+        from the same row. They are cast to the embeddings' dtype.
+        """
+        latents = {slot: message.to(self.device, self.backbone.dtype) for slot, message in messages.items()}
+        ids = [piece for prompt in prompts for piece in prompt.segments if not isinstance(piece, str)]
+        texts = iter(
+            self.backbone.embed([id_ for piece in ids for id_ in piece]).split([len(p) for p in ids])
+        )
+        rows = []
+        for row, prompt in enumerate(prompts):
+            pieces = [
+                latents[piece][row] if isinstance(piece, str) else next(texts) for piece in prompt.segments
+            ]
+            rows.append(torch.cat(pieces))
+        return PromptBatch.left_pad(rows)
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """A torch device by name; `auto` takes CUDA, else MPS, else the CPU.
+
+    Raises LoadError for a device that this machine or this PyTorch does not have.
+    """
+    if str(device) == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise LoadError(
+            f"device {str(device)!r} is not available here ({reason}). "
+            "Use --device cpu (device='cpu'), or auto to take the best there is."
+        ) from error
+    return resolved
+
+
+def resolve_dtype(name: str | torch.dtype | None) -> torch.dtype | None:
+    """A torch dtype by name; `auto` (None) keeps what is stored. Raises LoadError for any other name."""
+    if name is None or isinstance(name, torch.dtype):
+        return name
+    if name not in DTYPES:
+        raise LoadError(f"dtype {name!r} is not one of {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+def load_backbone(
+    model_dir: Path, *, device: torch.device, dtype: torch.dtype | None, trust_remote_code: bool
+) -> tuple[Backbone, PreTrainedTokenizerBase]:
+    """A frozen model in eval mode and its tokenizer, from a folder. `dtype` None keeps the checkpoint's.
+
+    Raises LoadError when weights are missing from the checkpoint (transformers would start them at random) or
+    the tokenizer has no end-of-sequence token.
+    """
+    with model_view(model_dir) as view, _no_weight_bars():
+        model, report = AutoModelForCausalLM.from_pretrained(
+            view,
+            dtype="auto" if dtype is None else dtype,
+            trust_remote_code=trust_remote_code,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(
+            view, trust_remote_code=trust_remote_code, local_files_only=True
+        )
+    _check_complete(model_dir, report)
+    if tokenizer.eos_token_id is None:
+        raise LoadError(f"the tokenizer in {model_dir} names no eos_token, so no text could end")
+    model.config._name_or_path = tokenizer.name_or_path = str(model_dir)  # the view is gone by now
+    return Backbone(model.to(device).eval().requires_grad_(False)), tokenizer
+
+
+@contextmanager
+def _no_weight_bars() -> Iterator[None]:
+    """Without transformers' bar for each model: loading a system shows one of its own."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
+def _check_complete(model_dir: Path, report: Mapping[str, Any]) -> None:
+    for problem in ("missing_keys", "mismatched_keys"):
+        if names := sorted(str(name) for name in report[problem]):
+            weights = next((path.resolve() for path in sorted(model_dir.glob("*.safetensors"))), model_dir)
+            raise LoadError(
+                f"the checkpoint in {model_dir} does not fit its config.json: {len(names)} "
+                f"{problem.replace('_', ' ')} (the first: {', '.join(names[:3])}). If it was downloaded, "
+                f"delete {weights} and run again."
+            )

@@ -1,0 +1,187 @@
+"""The command line: argv -> settings -> a run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import Field, fields
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+import torch
+
+from recursivemas.agent import DTYPES
+from recursivemas.benchmarks import BENCHMARKS
+from recursivemas.errors import UserError
+from recursivemas.evaluate import evaluate, load_system, read_questions
+from recursivemas.hub import resolve_release
+from recursivemas.prompts import check_slots, import_prompts, load_pack
+from recursivemas.question import Question
+from recursivemas.report import format_plan, format_summary, result_line
+from recursivemas.settings import Origin, RunSettings, resolve_settings, task_family
+from recursivemas.styles import load_style
+from recursivemas.system import check_dimensions, read_hidden_sizes
+from recursivemas.toy import build
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "dataset": tuple(BENCHMARKS),
+    "dtype": tuple(DTYPES),
+    "outer_dtype": tuple(DTYPES),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`recursivemas run|prompts|toy ...`: returns the exit status, 2 for what the user can mend."""
+    parser = argparse.ArgumentParser(prog="recursivemas", description="Recursive Multi-Agent Systems.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run a system on a benchmark", description="Run a system.")
+    _add_run_arguments(run)
+    run.set_defaults(command=_run)
+
+    prompts = commands.add_parser("prompts", help="work with prompt packs").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    importing = prompts.add_parser("import", help="read the builders of a published prompts.py into a pack")
+    importing.add_argument("source", type=Path, metavar="PATH/prompts.py")
+    importing.add_argument("-o", "--output", type=Path, required=True, metavar="PACK.yaml")
+    importing.set_defaults(command=_import_prompts)
+
+    toy = commands.add_parser("toy", help="the embedded toy release").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    building = toy.add_parser("build", help="build the toy release in a folder")
+    building.add_argument("directory", type=Path, metavar="DIR")
+    building.set_defaults(command=_build_toy)
+
+    arguments = vars(parser.parse_args(argv))
+    return _guarded(arguments.pop("command"), arguments)
+
+
+def run_main(argv: Sequence[str] | None = None) -> int:
+    """`python run.py ...`, the same as `recursivemas run ...`."""
+    parser = argparse.ArgumentParser(
+        prog="run.py", description="Run a Recursive Multi-Agent System on a benchmark."
+    )
+    _add_run_arguments(parser)
+    return _guarded(_run, vars(parser.parse_args(argv)))
+
+
+def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any]) -> int:
+    try:
+        command(arguments)
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except torch.OutOfMemoryError as error:
+        print(f"error: out of memory; lower --batch_size or --max_new_tokens ({error})", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; finished batches are in the run folder", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(arguments: dict[str, Any]) -> None:
+    settings, origins = resolve_settings(arguments)
+    questions = read_questions(settings)
+    if settings.dry_run:
+        _print_plan(settings, origins, questions)
+        return
+    with load_system(settings) as system:
+        folder, summary = evaluate(system, questions, settings, origins)
+    print(format_summary(summary))
+    print(f"run folder: {folder}")
+    print(result_line(summary))
+
+
+def _print_plan(settings: RunSettings, origins: dict[str, Origin], questions: list[Question]) -> None:
+    style = load_style(settings.style)
+    pack = load_pack(settings.prompts).with_prompts(style.prompts)
+    check_slots(pack, style)
+    paths = resolve_release(
+        style,
+        task_family(settings.dataset),
+        release=settings.release,
+        overrides=settings.overrides(),
+        revision=settings.revision,
+        trust_remote_code=settings.trust_remote_code,
+        download_weights=False,
+    )
+    hidden_sizes = read_hidden_sizes(paths, settings.trust_remote_code)
+    check_dimensions(paths, hidden_sizes)
+    print(
+        format_plan(
+            settings,
+            origins,
+            style=style,
+            paths=paths,
+            hidden_sizes=hidden_sizes,
+            pack=pack,
+            num_questions=len(questions),
+        )
+    )
+
+
+def _import_prompts(arguments: dict[str, Any]) -> None:
+    pack = import_prompts(arguments["source"])
+    pack.save(arguments["output"])
+    print(f"{arguments['output']}: {len(pack.prompts)} agents' prompts, sha256 {pack.sha256[:12]}")
+
+
+def _build_toy(arguments: dict[str, Any]) -> None:
+    print(build(arguments["directory"]))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Flags from settings
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """One flag a setting. Absent flags stay absent, so that an explicit value is told from a default."""
+    types = get_type_hints(RunSettings)
+    for spec in fields(RunSettings):
+        parser.add_argument(
+            f"--{spec.name}", default=argparse.SUPPRESS, help=_help_text(spec), **_argument(spec.name, types)
+        )
+
+
+def _help_text(spec: Field[Any]) -> str:
+    text = spec.metadata["help"].replace("%", "%%")
+    return text if spec.default in (None, False, ()) else f"{text} (default: {spec.default})"
+
+
+def _argument(name: str, types: dict[str, Any]) -> dict[str, Any]:
+    """How argparse reads a setting of that type."""
+    kind = types[name]
+    if kind is bool:
+        return {"nargs": "?", "const": True, "type": _read_bool, "metavar": "BOOL"}
+    if kind == tuple[str, ...]:
+        return {"action": _Append, "metavar": "KEY=PATH"}
+    plain = next((option for option in get_args(kind) if option is not NoneType), kind)
+    if name in CHOICES:
+        return {"choices": CHOICES[name], "metavar": "|".join(CHOICES[name])}
+    return {"type": plain, "metavar": {str: "TEXT", int: "N", float: "X"}[plain]}
+
+
+class _Append(argparse.Action):
+    """Collects a repeated flag into a tuple, starting from none."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), values))
+
+
+def _read_bool(text: str) -> bool:
+    """A switch may stand alone or, as in scripts for the release, take a value."""
+    values = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if text.lower() not in values:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false; use 1 or 0")
+    return values[text.lower()]

@@ -1,0 +1,237 @@
+"""A run's settings: what can be set, what is recommended, and where each value came from.
+
+Order: built-in default < recommended row (protocol section 6) < explicit flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from recursivemas.engine import SamplingSettings
+from recursivemas.errors import UserError
+
+Origin = Literal["default", "recommended", "explicit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolveSettings:
+    """How questions are solved; its fields are those of `RunSettings`, which holds defaults and limits."""
+
+    num_recursive_rounds: int
+    latent_length: int
+    batch_size: int
+    max_new_tokens: int
+    seed: int
+    enable_thinking: bool
+    release_quirks: bool
+    save_latents: bool
+    sampling: SamplingSettings
+
+
+def _option(default: Any, help_text: str, **argument: Any) -> Any:
+    """A field with its help text and what else the command line's argument needs."""
+    return field(default=default, metadata={"help": help_text, **argument})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """Every setting of a run; the command line has one flag a field, with the same name."""
+
+    style: str = _option("sequential_light", "published style's name, or a style's YAML file")
+    dataset: str = _option("math500", "benchmark")
+    dataset_path: str | None = _option(None, "local JSON or JSONL file in the benchmark's published fields")
+    dataset_split: str | None = _option(
+        None, "split of the dataset on the hub, instead of the benchmark's own"
+    )
+    num_samples: int = _option(-1, "how many questions; -1: all", minimum=-1)
+    sample_seed: int | None = _option(None, "draw the num_samples questions at random with this seed")
+    seed: int = _option(42, "seed of all sampling")
+    num_recursive_rounds: int = _option(
+        3, "rounds of the recursion; the answer is written in the last", minimum=1
+    )
+    latent_length: int = _option(32, "latent steps of a thought", minimum=0)
+    batch_size: int = _option(8, "questions solved side by side", minimum=1)
+    temperature: float = _option(0.6, "sampling temperature")
+    top_p: float = _option(0.95, "nucleus sampling: probability mass that is kept")
+    top_k: int = _option(-1, "tokens that are kept; -1: the model's own setting, 0: all")
+    min_p: float | None = _option(
+        None, "least probability relative to the likeliest token (default: the model's)"
+    )
+    repetition_penalty: float | None = _option(None, "above 1: repeat less (default: the model's)")
+    greedy: bool = _option(False, "always take the likeliest token instead of sampling")
+    max_new_tokens: int = _option(4000, "longest answer, in tokens", minimum=1)
+    enable_thinking: bool = _option(False, "thinking on, where a chat template knows the switch")
+    prompts: str | None = _option(None, "prompt pack to use instead of the built-in one (YAML)")
+    release: str = _option("hub", "where models come from: hub, toy, or a release folder")
+    revision: str | None = _option(None, "commit, tag or branch of every repository on the hub")
+    ckpt_override: tuple[str, ...] = _option(
+        (), "ROLE=DIR or outer=DIR: a folder instead of the release's (may be repeated)"
+    )
+    trust_remote_code: bool = _option(False, "allow model code that comes with a repository")
+    device: str = _option("cuda", "torch device, auto, or ROLE=DEVICE,... to spread agents")
+    dtype: str = _option("auto", "precision of models and inner links: auto keeps what is stored")
+    outer_dtype: str = _option("auto", "precision of outer links: auto follows dtype, else what is stored")
+    release_quirks: bool = _option(False, "repeat what the published code does differently from its paper")
+    save_latents: bool = _option(False, "keep every message in the run folder")
+    output_dir: str | None = _option(None, "run folder (default: runs/STYLE-DATASET-TIME)")
+    result_jsonl: str | None = _option(None, "also write the samples to this file")
+    dry_run: bool = _option(False, "print what would be used and where it comes from; load no weights")
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            value, least = getattr(self, spec.name), spec.metadata.get("minimum")
+            if least is not None and value is not None and value < least:
+                raise UserError(f"{spec.name} is {value}; it has to be {least} or more")
+        if self.num_samples == 0:
+            raise UserError("num_samples is 0; it has to be 1 or more, or -1 for all")
+        self.solve_settings()
+
+    def solve_settings(self) -> SolveSettings:
+        return SolveSettings(
+            num_recursive_rounds=self.num_recursive_rounds,
+            latent_length=self.latent_length,
+            batch_size=self.batch_size,
+            max_new_tokens=self.max_new_tokens,
+            seed=self.seed,
+            enable_thinking=self.enable_thinking,
+            release_quirks=self.release_quirks,
+            save_latents=self.save_latents,
+            sampling=SamplingSettings(
+                greedy=self.greedy,
+                temperature=self.temperature,
+                top_p=self.top_p,
+                top_k=self.top_k,
+                min_p=self.min_p,
+                repetition_penalty=self.repetition_penalty,
+            ),
+        )
+
+    def overrides(self) -> dict[str, str]:
+        """`ckpt_override` as a mapping. Raises ValueError for one that is not KEY=PATH or stands twice."""
+        result: dict[str, str] = {}
+        for entry in self.ckpt_override:
+            key, equals, path = entry.partition("=")
+            if not (key and equals and path):
+                raise UserError(f"ckpt_override {entry!r} is not of the form ROLE=DIR or outer=DIR")
+            if key in result:
+                raise UserError(f"ckpt_override names {key!r} twice ({result[key]} and {path})")
+            result[key] = path
+        return result
+
+
+# Protocol section 6, the table of June 2026: style -> dataset -> (latent_length, rounds).
+_RECOMMENDED: dict[str, dict[str, tuple[int, int]]] = {
+    "sequential_light": {
+        "math500": (32, 3),
+        "medqa": (32, 2),
+        "gpqa": (48, 3),
+        "mbppplus": (48, 3),
+        "aime25": (32, 3),
+        "aime26": (32, 2),
+    },
+    "sequential_scaled": {
+        "math500": (64, 2),
+        "medqa": (32, 3),
+        "gpqa": (32, 2),
+        "mbppplus": (32, 3),
+        "aime25": (48, 3),
+        "aime26": (64, 3),
+        "livecodebench": (48, 2),
+    },
+    "distillation": {
+        "math500": (64, 3),
+        "medqa": (64, 2),
+        "gpqa": (64, 3),
+        "mbppplus": (16, 2),
+        "aime25": (32, 3),
+        "aime26": (32, 3),
+        "livecodebench": (64, 2),
+    },
+    "deliberation": {
+        "math500": (16, 2),
+        "medqa": (16, 2),
+        "gpqa": (16, 3),
+        "mbppplus": (16, 3),
+        "aime25": (16, 3),
+        "aime26": (16, 2),
+        "livecodebench": (16, 3),
+        "bamboogle": (16, 3),
+        "hotpotqa": (32, 2),
+    },
+    "mixture": {
+        "math500": (64, 3),
+        "medqa": (48, 2),
+        "gpqa": (48, 3),
+        "mbppplus": (32, 3),
+        "aime25": (16, 3),
+        "aime26": (32, 2),
+        "livecodebench": (16, 2),
+    },
+}
+_RECOMMENDED_BATCH_SIZE = {"aime25": 15, "aime26": 15, "livecodebench": 12, "bamboogle": 8, "hotpotqa": 8}
+_RECOMMENDED_BATCH_SIZE_ELSE = 16
+_LIVECODEBENCH_TEMPERATURE = {"distillation": 0.6, "deliberation": 0.6}
+_CODE_TEMPERATURE = 0.2
+
+# Protocol section 3, "Decoding": style -> dataset -> longest answer, with the entry None for other styles.
+_MAX_NEW_TOKENS: dict[str, dict[str | None, int]] = {
+    "math500": {"sequential_light": 1000, None: 2000},
+    "aime25": {"sequential_light": 8192, None: 16000},
+    "aime26": {"sequential_light": 8192, None: 16000},
+    "livecodebench": {None: 4096},
+}
+_MAX_NEW_TOKENS_ELSE = 4000
+
+DATASETS = (
+    "math500",
+    "gpqa",
+    "medqa",
+    "mbppplus",
+    "aime25",
+    "aime26",
+    "livecodebench",
+    "bamboogle",
+    "hotpotqa",
+)
+CODE_DATASETS = ("mbppplus", "livecodebench")
+
+
+def task_family(dataset: str) -> str:
+    """Which link set a dataset needs: `code` for the code benchmarks, else `math`.
+
+    Raises ValueError for a name that is no published benchmark.
+    """
+    if dataset not in DATASETS:
+        raise UserError(f"dataset {dataset!r} is not a published benchmark; known are {', '.join(DATASETS)}")
+    return "code" if dataset in CODE_DATASETS else "math"
+
+
+def recommended(style: str, dataset: str) -> dict[str, Any]:
+    """The published settings for a style and dataset, by field name; fewer where the table has no row."""
+    tokens = _MAX_NEW_TOKENS.get(dataset, {None: _MAX_NEW_TOKENS_ELSE})
+    values: dict[str, Any] = {"max_new_tokens": tokens.get(style, tokens[None])}
+    if dataset in CODE_DATASETS:
+        values["temperature"] = _CODE_TEMPERATURE
+    if row := _RECOMMENDED.get(style, {}).get(dataset):
+        values["latent_length"], values["num_recursive_rounds"] = row
+        values["batch_size"] = _RECOMMENDED_BATCH_SIZE.get(dataset, _RECOMMENDED_BATCH_SIZE_ELSE)
+        if dataset == "livecodebench":
+            values["temperature"] = _LIVECODEBENCH_TEMPERATURE.get(style, _CODE_TEMPERATURE)
+    return values
+
+
+def resolve_settings(explicit: Mapping[str, Any]) -> tuple[RunSettings, dict[str, Origin]]:
+    """Settings from what was given explicitly, and each field's origin; raises what RunSettings raises."""
+    base = RunSettings(**explicit)
+    values = {**recommended(base.style, base.dataset), **explicit}
+    origins: dict[str, Origin] = {
+        spec.name: "explicit"
+        if spec.name in explicit
+        else "recommended"
+        if spec.name in values
+        else "default"
+        for spec in fields(RunSettings)
+    }
+    return RunSettings(**values), origins

@@ -1,0 +1,282 @@
+"""A loaded multi-agent system, and how one is loaded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import torch
+from tqdm import tqdm
+from transformers import AutoConfig
+
+from recursivemas.agent import Agent, LoadError, load_backbone, resolve_device, resolve_dtype
+from recursivemas.engine import Backbone, SamplingSettings
+from recursivemas.errors import UserError
+from recursivemas.hub import AgentFiles, ReleaseFiles, model_view, resolve_release
+from recursivemas.ledger import Watcher
+from recursivemas.links import InnerLink, LinkError, OuterLink, load_inner_link, load_outer_link
+from recursivemas.prompts import PromptPack, check_slots, load_pack
+from recursivemas.question import Question
+from recursivemas.settings import SolveSettings, resolve_settings, task_family
+from recursivemas.solving import Prepared, Solution, Solver
+from recursivemas.styles import LinkSpec, Style, load_style
+
+FRESH_LINK_SEED = 0
+
+LinkT = TypeVar("LinkT", InnerLink, OuterLink)
+
+
+class MASSystem:
+    """Agents and the links between them, loaded once and used for any number of questions.
+
+    `agents` by role, `outer_links` by (source, target), `paths` says which files they came from. A context
+    manager; `close` gives the memory back.
+    """
+
+    def __init__(
+        self,
+        *,
+        style: Style,
+        dataset: str,
+        agents: Mapping[str, Agent],
+        outer_links: Mapping[tuple[str, str], OuterLink],
+        pack: PromptPack,
+        paths: ReleaseFiles,
+    ) -> None:
+        self.style = style
+        self.dataset = dataset
+        self.agents = dict(agents)
+        self.outer_links = dict(outer_links)
+        self.pack = pack
+        self.paths = paths
+
+    @property
+    def outer_adapters(self) -> dict[str, OuterLink]:
+        """The outer links by their published keys (`outer_12`, ...)."""
+        return {link.key: self.outer_links[link.source, link.target] for link in self.style.links if link.key}
+
+    def close(self) -> None:
+        """Drop agents and links, and hand cached accelerator memory back."""
+        self.agents.clear()
+        self.outer_links.clear()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def __enter__(self) -> MASSystem:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def solve(
+        self,
+        questions: str | Question | Sequence[str | Question],
+        *,
+        num_rounds: int | None = None,
+        latent_length: int | None = None,
+        **settings: Any,
+    ) -> list[Solution]:
+        """Solve questions; one solution each, in order.
+
+        A question is its text, or a `Question`. `num_rounds`, `latent_length` and the other `settings` (as on
+        the command line: batch_size, seed, greedy, temperature, top_p, top_k, min_p, repetition_penalty,
+        max_new_tokens, enable_thinking, release_quirks, save_latents) default to what is recommended for the
+        system's style and dataset. Raises ValueError for a setting that is unknown or out of range.
+        """
+        given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
+        explicit = {name: value for name, value in given.items() if value is not None}
+        _check_names(explicit)
+        run, _ = resolve_settings({"style": self.style.name, "dataset": self.dataset, **explicit})
+        many = [questions] if isinstance(questions, str | Question) else questions
+        asked = [
+            question if isinstance(question, Question) else Question(id=str(index), text=question)
+            for index, question in enumerate(many)
+        ]
+        return [solution for batch in self.solve_batches(asked, run.solve_settings()) for solution in batch]
+
+    def solve_batches(
+        self, questions: Sequence[Question], settings: SolveSettings, watcher: Watcher | None = None
+    ) -> Iterator[list[Solution]]:
+        """Solve questions batch by batch; yields each batch's solutions in order.
+
+        `watcher` is told how a batch is getting on. A question that cannot run gets a solution that holds
+        its error; the others of its batch are not affected.
+        """
+        if not self.agents:
+            raise RuntimeError("the system is closed; load it again with load_mas_system")
+        solver = Solver(self.style, self.agents, self.outer_links, self.pack, settings)
+        for start in range(0, len(questions), settings.batch_size):
+            batch = [solver.prepare(question) for question in questions[start : start + settings.batch_size]]
+            runnable = [item for item in batch if isinstance(item, Prepared)]
+            solved = iter(solver.solve(runnable, watcher) if runnable else ())
+            yield [next(solved) if isinstance(item, Prepared) else item for item in batch]
+
+
+def load_mas_system(
+    style: str | Path | Mapping[str, Any] | Style,
+    dataset: str = "math500",
+    *,
+    device: str | torch.device | Mapping[str, str | torch.device] = "cuda",
+    dtype: str | torch.dtype = "auto",
+    outer_dtype: str | torch.dtype = "auto",
+    trust_remote_code: bool = False,
+    release: str | Path = "hub",
+    overrides: Mapping[str, str | Path] | None = None,
+    revision: str | None = None,
+    prompts: str | Path | None = None,
+) -> MASSystem:
+    """Load a style's agents and links.
+
+    `style` is a published name, a YAML file or a Style. `dataset` chooses the link set (math or code) and the
+    recommended settings. `device` is a torch device, `auto`, or a mapping from role to device. `dtype` holds
+    for models and inner links, `outer_dtype` for outer links: `auto` keeps what is stored, and for outer
+    links follows an explicit `dtype`. `release` is `hub`, `toy` or a folder; `overrides` maps a role, or
+    `outer`, to a folder that is used instead; `revision` pins the hub's repositories; `prompts` is a prompt
+    pack's file.
+
+    Everything that can be checked without weights is checked before any is loaded. Raises ValueError for bad
+    arguments, ReleaseError for files that cannot be had, LinkError and LoadError for what does not fit.
+    """
+    graph = load_style(style)
+    pack = load_pack(prompts).with_prompts(graph.prompts)
+    check_slots(pack, graph)
+    devices = _resolve_devices(device, graph)
+    model_dtype = resolve_dtype(dtype)
+    link_dtype = resolve_dtype(outer_dtype) or model_dtype
+    paths = resolve_release(
+        graph,
+        task_family(dataset),
+        release=release,
+        overrides=overrides,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+    )
+    check_dimensions(paths, read_hidden_sizes(paths, trust_remote_code))
+    agents = _load_agents(graph, paths, devices, model_dtype, trust_remote_code)
+    outer_links = {
+        (link.source, link.target): _load_outer_link(link, paths, agents, link_dtype) for link in graph.links
+    }
+    return MASSystem(
+        style=graph, dataset=dataset, agents=agents, outer_links=outer_links, pack=pack, paths=paths
+    )
+
+
+def read_hidden_sizes(paths: ReleaseFiles, trust_remote_code: bool = False) -> dict[str, int]:
+    """Each role's hidden size, from its model's configuration."""
+    sizes = {}
+    for role, files in paths.agents.items():
+        with model_view(files.model_dir) as view:
+            config = AutoConfig.from_pretrained(
+                view, trust_remote_code=trust_remote_code, local_files_only=True
+            )
+        sizes[role] = int(config.get_text_config().hidden_size)
+    return sizes
+
+
+def check_dimensions(paths: ReleaseFiles, hidden_sizes: Mapping[str, int]) -> None:
+    """Hold the outer links' manifests against the models; a LinkError names both sides of a misfit."""
+    for (source, target), file in paths.links.items():
+        for role, verb, stated in ((source, "reads", file.in_dim), (target, "emits", file.out_dim)):
+            if stated is not None and stated != hidden_sizes[role]:
+                raise LinkError(
+                    f"link {source}->{target} {verb} {stated} features by its manifest, but {role}'s hidden "
+                    f"size is {hidden_sizes[role]}; do {paths.agents[role].repo_id} and "
+                    f"{file.repo_id or file.path} belong to the same style?"
+                )
+
+
+def _check_names(settings: Mapping[str, Any]) -> None:
+    """Solving reads these settings alone; any other would go unheeded."""
+    known = {spec.name for kind in (SolveSettings, SamplingSettings) for spec in fields(kind)} - {"sampling"}
+    if unknown := sorted(set(settings) - known):
+        raise UserError(f"solve() has no setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
+
+
+def _resolve_devices(
+    device: str | torch.device | Mapping[str, str | torch.device], style: Style
+) -> dict[str, torch.device]:
+    """Each role's device; `ROLE=DEVICE,...` in a string is a mapping, too."""
+    if isinstance(device, str) and "=" in device:
+        device = dict(entry.partition("=")[::2] for entry in device.split(","))
+    if not isinstance(device, Mapping):
+        one = resolve_device(device)
+        return dict.fromkeys(style.roles, one)
+    if wrong := sorted(set(device) ^ set(style.roles)):
+        raise LoadError(
+            f"the device mapping and style {style.name} disagree about {', '.join(wrong)}; "
+            f"give one device for each of {', '.join(style.roles)}"
+        )
+    return {role: resolve_device(device[role]) for role in style.roles}
+
+
+def _load_agents(
+    style: Style,
+    paths: ReleaseFiles,
+    devices: Mapping[str, torch.device],
+    dtype: torch.dtype | None,
+    trust_remote_code: bool,
+) -> dict[str, Agent]:
+    """The agents by role. Agents of one repository on one device share its weights."""
+    loaded: dict[tuple[Path, torch.device], tuple[Backbone, Any]] = {}
+    agents = {}
+    bar = tqdm(style.roles, unit="agent", file=sys.stderr, leave=False)
+    for role in bar:
+        bar.set_description(f"loading {role}")
+        files = paths.agents[role]
+        place = (files.model_dir.resolve(), devices[role])
+        if place not in loaded:
+            loaded[place] = load_backbone(
+                files.model_dir, device=devices[role], dtype=dtype, trust_remote_code=trust_remote_code
+            )
+        backbone, tokenizer = loaded[place]
+        agents[role] = Agent(
+            role=role,
+            backbone=backbone,
+            tokenizer=tokenizer,
+            inner_link=_load_inner_link(files, backbone, dtype),
+            repo_id=files.repo_id,
+            revision=files.revision,
+        )
+    return agents
+
+
+def _load_inner_link(files: AgentFiles, backbone: Backbone, dtype: torch.dtype | None) -> InnerLink:
+    if files.inner_link is None:
+        link = _fresh(InnerLink, backbone.hidden_size).to(dtype or backbone.dtype)
+    else:
+        link = load_inner_link(
+            files.inner_link, variant=files.inner_variant, hidden_size=backbone.hidden_size, dtype=dtype
+        )
+    return link.to(backbone.device)
+
+
+def _load_outer_link(
+    spec: LinkSpec, paths: ReleaseFiles, agents: Mapping[str, Agent], dtype: torch.dtype | None
+) -> OuterLink:
+    """The link, on its source's device, where its messages are made."""
+    source, target = agents[spec.source], agents[spec.target]
+    file = paths.links[spec.source, spec.target]
+    if file.path is None:
+        link = _fresh(OuterLink, source.hidden_size, target.hidden_size).to(dtype or target.backbone.dtype)
+    else:
+        link = load_outer_link(
+            file.path,
+            variant=file.variant,
+            source=(source.role, source.hidden_size),
+            target=(target.role, target.hidden_size),
+            dtype=dtype,
+        )
+    return link.to(source.device)
+
+
+def _fresh(link_class: Callable[..., LinkT], *sizes: int) -> LinkT:
+    """An untrained link, the same each time, whatever the global random state."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(FRESH_LINK_SEED)
+        return link_class(*sizes).eval().requires_grad_(False)
