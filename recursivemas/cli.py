@@ -16,13 +16,10 @@ from recursivemas.agent import DTYPES
 from recursivemas.benchmarks import BENCHMARKS
 from recursivemas.errors import UserError
 from recursivemas.evaluate import evaluate, load_system, read_questions
-from recursivemas.hub import resolve_release
-from recursivemas.prompts import check_slots, import_prompts, load_pack
-from recursivemas.question import Question
-from recursivemas.report import format_plan, format_summary, result_line
-from recursivemas.settings import Origin, RunSettings, resolve_settings, task_family
-from recursivemas.styles import load_style
-from recursivemas.system import check_dimensions, read_hidden_sizes
+from recursivemas.plan import describe_plan
+from recursivemas.prompts import import_prompts
+from recursivemas.report import format_summary, result_line
+from recursivemas.settings import RunSettings, resolve_settings
 from recursivemas.toy import build
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -86,43 +83,15 @@ def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any
 
 def _run(arguments: dict[str, Any]) -> None:
     settings, origins = resolve_settings(arguments)
-    questions = read_questions(settings)
     if settings.dry_run:
-        _print_plan(settings, origins, questions)
+        print(describe_plan(settings, origins))
         return
+    questions = read_questions(settings)
     with load_system(settings) as system:
         folder, summary = evaluate(system, questions, settings, origins)
     print(format_summary(summary))
     print(f"run folder: {folder}")
     print(result_line(summary))
-
-
-def _print_plan(settings: RunSettings, origins: dict[str, Origin], questions: list[Question]) -> None:
-    style = load_style(settings.style)
-    pack = load_pack(settings.prompts).with_prompts(style.prompts)
-    check_slots(pack, style)
-    paths = resolve_release(
-        style,
-        task_family(settings.dataset),
-        release=settings.release,
-        overrides=settings.overrides(),
-        revision=settings.revision,
-        trust_remote_code=settings.trust_remote_code,
-        download_weights=False,
-    )
-    hidden_sizes = read_hidden_sizes(paths, settings.trust_remote_code)
-    check_dimensions(paths, hidden_sizes)
-    print(
-        format_plan(
-            settings,
-            origins,
-            style=style,
-            paths=paths,
-            hidden_sizes=hidden_sizes,
-            pack=pack,
-            num_questions=len(questions),
-        )
-    )
 
 
 def _import_prompts(arguments: dict[str, Any]) -> None:

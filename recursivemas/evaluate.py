@@ -19,6 +19,7 @@ import torch
 from tqdm import tqdm
 
 from recursivemas.benchmarks import Benchmark, find_benchmark, load_questions
+from recursivemas.engine import SamplingSettings
 from recursivemas.grading import Grade, grade
 from recursivemas.question import Question
 from recursivemas.records import RunFolder
@@ -68,7 +69,7 @@ def evaluate(
 ) -> tuple[Path, dict[str, Any]]:
     """Run, grade and record; returns the run folder and its summary.
 
-    Finished batches are in the folder whatever happens later. Raises ValueError when the folder holds a run.
+    Finished batches are in the folder whatever happens later. Raises UserError when the folder holds a run.
     """
     benchmark = find_benchmark(settings.dataset)
     path = Path(settings.output_dir or _default_folder(settings, system))
@@ -220,6 +221,7 @@ def describe_run(system: MASSystem, settings: RunSettings, origins: Mapping[str,
             f"{source}->{target}": {"dtype": str(link.dtype), "variant": link.variant}
             for (source, target), link in system.outer_links.items()
         },
+        "sampling": asdict(_sampling(system, settings)),
         "release": system.paths.source,
         "prompt_pack": {"name": system.pack.name, "sha256": system.pack.sha256},
         "dataset_sha256": _hash_of(settings.dataset_path),
@@ -232,6 +234,12 @@ def describe_run(system: MASSystem, settings: RunSettings, origins: Mapping[str,
         "git_revision": _git_revision(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _sampling(system: MASSystem, settings: RunSettings) -> SamplingSettings:
+    """How the answer is sampled, the model's own defaults filled in."""
+    answerer = system.agents[system.style.answering_role]
+    return settings.solve_settings().sampling.resolve(answerer.model.generation_config)
 
 
 def _hash_of(path: str | None) -> str | None:

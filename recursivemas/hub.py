@@ -262,7 +262,7 @@ def _choose_outer_link(
 def _agent_files(role: str, model: Repository, inner: tuple[Repository, str] | None) -> AgentFiles:
     return AgentFiles(
         role=role,
-        repo_id=model.name,
+        repo_id=model.repo_id,
         revision=model.revision,
         model_dir=model.folder,
         inner_link=inner[0].path(inner[1]) if inner else None,
@@ -279,7 +279,7 @@ def _link_file(outer: tuple[Repository, OuterEntry] | None) -> LinkFile:
         variant=entry.variant,
         in_dim=entry.in_dim,
         out_dim=entry.out_dim,
-        repo_id=repo.name,
+        repo_id=repo.repo_id,
         revision=repo.revision,
     )
 

@@ -23,7 +23,7 @@ CONFIG, SAMPLES, SUMMARY, LATENTS = "config.json", "samples.jsonl", "summary.jso
 class RunFolder:
     """Writes a run as it goes. A context manager that closes its files.
 
-    Raises ValueError when the folder already holds a run, so that none is overwritten. `copy_to` is a second
+    Raises UserError when the folder already holds a run, so that none is overwritten. `copy_to` is a second
     file for the samples.
     """
 

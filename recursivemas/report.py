@@ -1,15 +1,9 @@
-"""What a run says on the terminal: settings with their origins, costs by agent and round, the result."""
+"""What a run says on the terminal: costs by agent and round, and the result."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
-
-from recursivemas.hub import ReleaseFiles
-from recursivemas.prompts import PromptPack
-from recursivemas.settings import Origin, RunSettings
-from recursivemas.styles import Style
 
 STAGE_COLUMNS = {
     "round": "round",
@@ -43,54 +37,20 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     return f"{format_table(list(STAGE_COLUMNS.values()), rows)}\n{counts}"
 
 
-def format_plan(
-    settings: RunSettings,
-    origins: Mapping[str, Origin],
-    *,
-    style: Style,
-    paths: ReleaseFiles,
-    hidden_sizes: Mapping[str, int],
-    pack: PromptPack,
-    num_questions: int,
-) -> str:
-    """Everything a run would use and where it comes from."""
-    values = [[name, str(value), origins[name]] for name, value in asdict(settings).items()]
-    agents = [
-        [agent.role, files.repo_id, files.revision or "", str(hidden_sizes[agent.role]), str(files.model_dir)]
-        for agent in style.agents
-        for files in (paths.agents[agent.role],)
-    ]
-    inner = [[f"{role} (inner)", _place(files.inner_link)] for role, files in paths.agents.items()]
-    outer = [
-        [
-            f"{link} ({'feedback' if link.feedback else 'forward'})",
-            _place(paths.links[link.source, link.target].path),
-        ]
-        for link in style.links
-    ]
-    return "\n\n".join(
-        [
-            format_table(["setting", "value", "origin"], values),
-            format_table(["agent", "repository", "revision", "hidden size", "folder"], agents),
-            format_table(["link", "file"], [*inner, *outer]),
-            f"release {paths.source}; prompt pack {pack.name} (sha256 {pack.sha256[:12]}); "
-            f"{num_questions} questions of {settings.dataset}. Nothing was loaded.",
-        ]
-    )
-
-
-def _place(path: object) -> str:
-    return "untrained" if path is None else str(path)
-
-
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to their widest cell, numbers to the right."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    lines = ["  ".join("-" * width for width in widths)]
-    for row in [header, *rows]:
-        cells = [
-            cell.rjust(width) if cell.replace(".", "").isdigit() else cell.ljust(width)
-            for cell, width in zip(row, widths, strict=True)
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join([lines[1], lines[0], *lines[2:]])
+    """Columns padded to their widest cell; columns of numbers to the right."""
+    columns = list(zip(header, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    numeric = [all(map(_is_number, column[1:])) for column in columns]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ).rstrip()
+        for row in [header, ["-" * width for width in widths], *rows]
+    ]
+    return "\n".join(lines)
+
+
+def _is_number(cell: str) -> bool:
+    return cell.replace(".", "", 1).isdigit()

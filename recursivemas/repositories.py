@@ -42,13 +42,15 @@ NUM_WORKERS = 8
 class Repository:
     """A repository whose manifests are at hand.
 
-    `name` is `owner/name`, or the path of a folder. `folder` is where its files are, or will be once fetched.
-    `sizes` maps its files (relative to `folder`, with forward slashes) to their bytes. `revision` is the
-    commit hash on the hub, None for a folder. `cache_only` means that the hub was not asked: then `sizes`
+    `name` is `owner/name`, or the path of a folder. `repo_id` is what it is known as: `owner/name` also for a
+    folder in a release, the path for a folder of one's own. `folder` is where its files are, or will be once
+    fetched. `sizes` maps its files (relative to `folder`, with forward slashes) to their bytes. `revision` is
+    the commit hash on the hub, None for a folder. `cache_only` means that the hub was not asked: then `sizes`
     holds what the cache holds, which may be less than the repository does.
     """
 
     name: str
+    repo_id: str
     folder: Path
     sizes: Mapping[str, int]
     revision: str | None = None
@@ -121,7 +123,7 @@ class FolderRelease:
         places = [self.folder / full_name(repo), self.folder / repo.rpartition("/")[2]]
         for place in places:
             if place.is_dir():
-                return open_folder(place)
+                return open_folder(place, full_name(repo))
         raise ReleaseError(
             f"the release {self.name} does not hold {repo}: neither {places[0]} nor {places[1]} is a folder. "
             "Copy the repository there, give another release, or override it with a folder of your own."
@@ -176,9 +178,14 @@ def _open(repo: str, release: Release) -> Repository:
 # Opening
 
 
-def open_folder(folder: Path) -> Repository:
-    """A folder as a repository; files at most one level down count."""
-    return Repository(name=str(folder), folder=folder.absolute(), sizes=_list_folder(folder))
+def open_folder(folder: Path, repo_id: str | None = None) -> Repository:
+    """A folder as a repository; files at most one level down count. It is its own id unless one is given."""
+    return Repository(
+        name=str(folder),
+        repo_id=repo_id or str(folder),
+        folder=folder.absolute(),
+        sizes=_list_folder(folder),
+    )
 
 
 def open_on_hub(repo_id: str, revision: str | None = None) -> Repository:
@@ -198,6 +205,7 @@ def open_on_hub(repo_id: str, revision: str | None = None) -> Repository:
         raise explain(error, repo_id, revision) from error
     return Repository(
         name=repo_id,
+        repo_id=repo_id,
         folder=folder,
         sizes=_list_folder(folder) if sizes is None else sizes,
         revision=folder.name,

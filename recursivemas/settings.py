@@ -109,7 +109,7 @@ class RunSettings:
         )
 
     def overrides(self) -> dict[str, str]:
-        """`ckpt_override` as a mapping. Raises ValueError for one that is not KEY=PATH or stands twice."""
+        """`ckpt_override` as a mapping. Raises UserError for one that is not KEY=PATH or stands twice."""
         result: dict[str, str] = {}
         for entry in self.ckpt_override:
             key, equals, path = entry.partition("=")
@@ -201,7 +201,7 @@ CODE_DATASETS = ("mbppplus", "livecodebench")
 def task_family(dataset: str) -> str:
     """Which link set a dataset needs: `code` for the code benchmarks, else `math`.
 
-    Raises ValueError for a name that is no published benchmark.
+    Raises UserError for a name that is no published benchmark.
     """
     if dataset not in DATASETS:
         raise UserError(f"dataset {dataset!r} is not a published benchmark; known are {', '.join(DATASETS)}")

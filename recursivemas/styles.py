@@ -70,7 +70,7 @@ class LinkSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """A collaboration pattern. Raises ValueError when the graph cannot run.
+    """A collaboration pattern. Raises UserError when the graph cannot run.
 
     `agents` are in running order and the last one answers. `link_sets` names the sets of trained links that
     the repositories hold (`math`, `code`), or is empty where there is only one. `prompts` adds to or
@@ -345,7 +345,7 @@ PUBLISHED_STYLES: dict[str, Style] = {
 def load_style(style: str | Path | Mapping[str, Any] | Style) -> Style:
     """A style by its published name, from a YAML file, from a mapping of the same form, or as it is.
 
-    Raises ValueError for a name that is neither published nor a file, for a field that a style does not have,
+    Raises UserError for a name that is neither published nor a file, for a field that a style does not have,
     and for a graph that cannot run.
     """
     if isinstance(style, Style):

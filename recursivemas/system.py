@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 from tqdm import tqdm
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedConfig
 
 from recursivemas.agent import Agent, LoadError, load_backbone, resolve_device, resolve_dtype
 from recursivemas.engine import Backbone, SamplingSettings
@@ -87,7 +87,7 @@ class MASSystem:
         A question is its text, or a `Question`. `num_rounds`, `latent_length` and the other `settings` (as on
         the command line: batch_size, seed, greedy, temperature, top_p, top_k, min_p, repetition_penalty,
         max_new_tokens, enable_thinking, release_quirks, save_latents) default to what is recommended for the
-        system's style and dataset. Raises ValueError for a setting that is unknown or out of range.
+        system's style and dataset. Raises UserError for a setting that is unknown or out of range.
         """
         given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
         explicit = {name: value for name, value in given.items() if value is not None}
@@ -109,7 +109,7 @@ class MASSystem:
         its error; the others of its batch are not affected.
         """
         if not self.agents:
-            raise RuntimeError("the system is closed; load it again with load_mas_system")
+            raise UserError("the system is closed; load it again with load_mas_system")
         solver = Solver(self.style, self.agents, self.outer_links, self.pack, settings)
         for start in range(0, len(questions), settings.batch_size):
             batch = [solver.prepare(question) for question in questions[start : start + settings.batch_size]]
@@ -140,13 +140,13 @@ def load_mas_system(
     `outer`, to a folder that is used instead; `revision` pins the hub's repositories; `prompts` is a prompt
     pack's file.
 
-    Everything that can be checked without weights is checked before any is loaded. Raises ValueError for bad
+    Everything that can be checked without weights is checked before any is loaded. Raises UserError for bad
     arguments, ReleaseError for files that cannot be had, LinkError and LoadError for what does not fit.
     """
     graph = load_style(style)
     pack = load_pack(prompts).with_prompts(graph.prompts)
     check_slots(pack, graph)
-    devices = _resolve_devices(device, graph)
+    devices = resolve_devices(device, graph)
     model_dtype = resolve_dtype(dtype)
     link_dtype = resolve_dtype(outer_dtype) or model_dtype
     paths = resolve_release(
@@ -157,7 +157,7 @@ def load_mas_system(
         revision=revision,
         trust_remote_code=trust_remote_code,
     )
-    check_dimensions(paths, read_hidden_sizes(paths, trust_remote_code))
+    check_dimensions(paths, read_configs(paths, trust_remote_code))
     agents = _load_agents(graph, paths, devices, model_dtype, trust_remote_code)
     outer_links = {
         (link.source, link.target): _load_outer_link(link, paths, agents, link_dtype) for link in graph.links
@@ -167,26 +167,26 @@ def load_mas_system(
     )
 
 
-def read_hidden_sizes(paths: ReleaseFiles, trust_remote_code: bool = False) -> dict[str, int]:
-    """Each role's hidden size, from its model's configuration."""
-    sizes = {}
+def read_configs(paths: ReleaseFiles, trust_remote_code: bool = False) -> dict[str, PreTrainedConfig]:
+    """Each role's model configuration (of its text part), without its weights."""
+    configs = {}
     for role, files in paths.agents.items():
         with model_view(files.model_dir) as view:
             config = AutoConfig.from_pretrained(
                 view, trust_remote_code=trust_remote_code, local_files_only=True
             )
-        sizes[role] = int(config.get_text_config().hidden_size)
-    return sizes
+        configs[role] = config.get_text_config()
+    return configs
 
 
-def check_dimensions(paths: ReleaseFiles, hidden_sizes: Mapping[str, int]) -> None:
+def check_dimensions(paths: ReleaseFiles, configs: Mapping[str, PreTrainedConfig]) -> None:
     """Hold the outer links' manifests against the models; a LinkError names both sides of a misfit."""
     for (source, target), file in paths.links.items():
         for role, verb, stated in ((source, "reads", file.in_dim), (target, "emits", file.out_dim)):
-            if stated is not None and stated != hidden_sizes[role]:
+            if stated is not None and stated != configs[role].hidden_size:
                 raise LinkError(
                     f"link {source}->{target} {verb} {stated} features by its manifest, but {role}'s hidden "
-                    f"size is {hidden_sizes[role]}; do {paths.agents[role].repo_id} and "
+                    f"size is {configs[role].hidden_size}; do {paths.agents[role].repo_id} and "
                     f"{file.repo_id or file.path} belong to the same style?"
                 )
 
@@ -198,10 +198,10 @@ def _check_names(settings: Mapping[str, Any]) -> None:
         raise UserError(f"solve() has no setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
 
 
-def _resolve_devices(
+def resolve_devices(
     device: str | torch.device | Mapping[str, str | torch.device], style: Style
 ) -> dict[str, torch.device]:
-    """Each role's device; `ROLE=DEVICE,...` in a string is a mapping, too."""
+    """Each role's device; `ROLE=DEVICE,...` in a string is a mapping, too. Raises LoadError."""
     if isinstance(device, str) and "=" in device:
         device = dict(entry.partition("=")[::2] for entry in device.split(","))
     if not isinstance(device, Mapping):

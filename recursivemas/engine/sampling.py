@@ -26,6 +26,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from recursivemas.errors import UserError
+
 Value = TypeVar("Value")
 
 MODEL_DEFAULT_TOP_K = 50
@@ -37,7 +39,7 @@ class SamplingSettings:
     """How text is sampled. None leaves the model's own generation configuration in force.
 
     Temperature and top_p default to the published values (protocol section 3, "Decoding"). `top_k` 0 switches
-    the filter off; -1 is the published spelling of None. Raises ValueError for a value out of range.
+    the filter off; -1 is the published spelling of None. Raises UserError for a value out of range.
     """
 
     greedy: bool = False
@@ -60,7 +62,7 @@ class SamplingSettings:
         }
         for name, (holds, accepted) in checks.items():
             if not holds:
-                raise ValueError(f"{name} is {getattr(self, name)}; it has to be {accepted}")
+                raise UserError(f"{name} is {getattr(self, name)}; it has to be {accepted}")
 
     def resolve(self, model_defaults: GenerationConfig | None) -> SamplingSettings:
         """The same with every None filled from the model's generation configuration, then transformers'."""

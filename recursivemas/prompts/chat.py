@@ -53,7 +53,7 @@ class ChatRenderer:
     """Renders prompts by one tokenizer's chat template, with the generation prompt on.
 
     Whether the template takes a system turn is found out once, here. `enable_thinking` is handed to the
-    template, and templates that do not know it ignore it. Raises ValueError for a tokenizer without a chat
+    template, and templates that do not know it ignore it. Raises UserError for a tokenizer without a chat
     template and for a template that cannot render a plain user turn.
     """
 
@@ -72,7 +72,7 @@ class ChatRenderer:
         """The conversation of a system text and one user turn, cut at the user turn's slots.
 
         An empty system text makes no turn. Where the template refuses a system turn, its text goes in front
-        of the user's, with a blank line between. Raises ValueError when the template fails, or when it drops
+        of the user's, with a blank line between. Raises UserError when the template fails, or when it drops
         or repeats a slot.
         """
         sentinels = _make_sentinels(system, prompt)
@@ -130,7 +130,7 @@ class ChatRenderer:
         for piece in pieces:
             if piece in names:
                 segments.append(names[piece])
-            elif ids := tuple(self.tokenizer.encode(piece, add_special_tokens=False)):
+            elif ids := tuple(self.tokenizer.encode(piece, add_special_tokens=False, verbose=False)):
                 segments.append(ids)
         return tuple(segments)
 

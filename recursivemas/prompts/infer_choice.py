@@ -115,7 +115,7 @@ class OptionPattern:
 def infer_choice_rule(lettered: Ask) -> ChoiceRule:
     """The rule by which `lettered` decides; for some layout of `LAYOUTS`, options A to D have to be lettered.
 
-    The rule is a hypothesis that agrees with the questions asked. Raises ValueError where no candidate does.
+    The rule is a hypothesis that agrees with the questions asked. Raises UserError where no candidate does.
     """
     layout = next((layout for layout in LAYOUTS if lettered(layout.question("ABCD"))), None)
     if layout is None:

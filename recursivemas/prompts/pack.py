@@ -145,7 +145,7 @@ class PromptPack:
 def load_pack(path: str | Path | None = None) -> PromptPack:
     """The prompt pack in a YAML file, or the default pack.
 
-    Raises ValueError, with the file and the place in it, for anything that a pack does not have.
+    Raises UserError, with the file and the place in it, for anything that a pack does not have.
     """
     if path is None:
         text = resources.files("recursivemas.prompts").joinpath("default.yaml").read_text(encoding="utf-8")

@@ -80,7 +80,7 @@ class Template:
 
     @classmethod
     def parse(cls, text: str) -> Template:
-        """The template written in `text`. Raises ValueError for a marker that is none of the known ones."""
+        """The template written in `text`. Raises UserError for a marker that is none of the known ones."""
         parts: list[Part] = []
         end = 0
         for marker in MARKER.finditer(text):
@@ -101,7 +101,7 @@ class Template:
     def render(self, question: Question) -> list[str | Slot]:
         """Text pieces, none of them empty, with the slots in between.
 
-        Raises ValueError where the function's name is needed and the question has none.
+        Raises UserError where the function's name is needed and the question has none.
         """
         parts = (part if isinstance(part, str | Slot) else part.fill(question) for part in self.parts)
         return _merge(parts)

@@ -63,7 +63,7 @@ def test_a_folder_release(resolve: Callable[..., ReleaseFiles], home: Path, task
         variant="outer_ln_res_adapter",
         in_dim=48,
         out_dim=64,
-        repo_id=str(home / "Small-Outerlinks"),
+        repo_id="RecursiveMAS/Small-Outerlinks",
     )
     assert set(files.links) == {PLAN, FEEDBACK}
 
@@ -136,7 +136,7 @@ def test_a_link_may_have_its_own_repository(resolve: Callable[..., ReleaseFiles]
     files = resolve(with_plan_link(repo="Other-Links"))
     assert files.links[PLAN].path == home / "Other-Links" / "outer_12.pt"
     assert files.links[PLAN].variant is None
-    assert files.links[FEEDBACK].repo_id == str(home / "Small-Outerlinks")
+    assert files.links[FEEDBACK].repo_id == "RecursiveMAS/Small-Outerlinks"
 
 
 def test_a_missing_inner_link_says_what_was_looked_for(
@@ -217,7 +217,7 @@ def test_a_link_alone_keeps_the_release_s_model(
     write_json(own / "adapter_config.json", {"adapter_type": "2layer"})
     write_json(own / "train_args.json", {})
     planner = resolve(overrides={"planner": own}).agents["planner"]
-    assert (planner.model_dir, planner.repo_id) == (home / "Small-Planner", str(home / "Small-Planner"))
+    assert (planner.model_dir, planner.repo_id) == (home / "Small-Planner", "RecursiveMAS/Small-Planner")
     assert (planner.inner_link, planner.inner_variant) == (own / "adapter.pt", "2layer")
 
 

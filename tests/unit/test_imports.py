@@ -16,6 +16,7 @@ PACKAGE = Path(recursivemas.__file__).parent
 # Each part may import what stands in lines below its own, never what stands above.
 FLOORS = [
     ["cli"],
+    ["plan"],
     ["report"],
     ["evaluate"],
     ["records"],

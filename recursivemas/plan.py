@@ -1,0 +1,93 @@
+"""The dry run: everything that a run would use and where it comes from, before any weights are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from transformers import GenerationConfig
+
+from recursivemas.evaluate import read_questions
+from recursivemas.hub import ReleaseFiles, model_view, resolve_release
+from recursivemas.prompts import check_slots, load_pack
+from recursivemas.report import format_table
+from recursivemas.settings import Origin, RunSettings, task_family
+from recursivemas.styles import Style, load_style
+from recursivemas.system import check_dimensions, read_configs, resolve_devices
+
+
+def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
+    """The plan of a run as text.
+
+    Everything is looked up and checked as a run would do it; configurations are read (and fetched from the
+    hub), weights are not. Raises what a run would raise before it loads weights.
+    """
+    questions = read_questions(settings)
+    style = load_style(settings.style)
+    pack = load_pack(settings.prompts).with_prompts(style.prompts)
+    check_slots(pack, style)
+    devices = resolve_devices(settings.device, style)
+    paths = resolve_release(
+        style,
+        task_family(settings.dataset),
+        release=settings.release,
+        overrides=settings.overrides(),
+        revision=settings.revision,
+        trust_remote_code=settings.trust_remote_code,
+        download_weights=False,
+    )
+    configs = read_configs(paths, settings.trust_remote_code)
+    check_dimensions(paths, configs)
+    values = [[name, str(value), origins[name]] for name, value in asdict(settings).items()]
+    agents = [
+        [
+            role,
+            files.repo_id,
+            files.revision or "-",
+            str(configs[role].hidden_size),
+            str(configs[role].dtype) if settings.dtype == "auto" else settings.dtype,
+            str(devices[role]),
+        ]
+        for role, files in paths.agents.items()
+    ]
+    return "\n\n".join(
+        [
+            format_table(["setting", "value", "origin"], values),
+            format_table(["agent", "repository", "revision", "hidden size", "dtype", "device"], agents),
+            format_table(["file of", "place"], _places(style, paths)),
+            _describe_sampling(settings, style, paths),
+            f"release {paths.source}; prompt pack {pack.name} (sha256 {pack.sha256[:12]}); "
+            f"{len(questions)} questions of {settings.dataset}. No weights were loaded.",
+        ]
+    )
+
+
+def _places(style: Style, paths: ReleaseFiles) -> list[list[str]]:
+    models = [[role, str(files.model_dir)] for role, files in paths.agents.items()]
+    inner = [[f"{role}'s inner link", _place(files.inner_link)] for role, files in paths.agents.items()]
+    outer = [
+        [
+            f"{link}{' (feedback)' if link.feedback else ''}",
+            _place(paths.links[link.source, link.target].path),
+        ]
+        for link in style.links
+    ]
+    return [*models, *inner, *outer]
+
+
+def _place(path: object) -> str:
+    return "untrained" if path is None else str(path)
+
+
+def _describe_sampling(settings: RunSettings, style: Style, paths: ReleaseFiles) -> str:
+    """How the answering agent's text is sampled once its model's own defaults are filled in."""
+    files = paths.agents[style.answering_role]
+    with model_view(files.model_dir) as view:
+        defaults = (
+            GenerationConfig.from_pretrained(view) if (view / "generation_config.json").exists() else None
+        )
+    sampling = settings.solve_settings().sampling.resolve(defaults)
+    if sampling.greedy:
+        return f"{style.answering_role} writes greedily, repetition_penalty {sampling.repetition_penalty}"
+    shown = ", ".join(f"{name} {value}" for name, value in asdict(sampling).items() if name != "greedy")
+    return f"{style.answering_role} samples with {shown} (its generation_config.json fills what is not set)"

@@ -1,0 +1,271 @@
+"""The command line on the toy release: what a run prints, what it leaves behind, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from recursivemas.cli import main, run_main
+from recursivemas.links import InnerLink, OuterLink, save_link
+from recursivemas.styles import PUBLISHED_STYLES
+
+SMALL = ["--device", "cpu", "--num_recursive_rounds", "2", "--latent_length", "2", "--max_new_tokens", "6"]
+
+
+@pytest.fixture
+def questions(tmp_path) -> Path:
+    rows = [
+        {"problem": f"What is {n} + {n}?", "answer": str(2 * n), "unique_id": f"sum/{n}"} for n in range(5)
+    ]
+    path = tmp_path / "questions.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path, toy_release, questions, capsys):
+    """Run with further flags -> (exit status, standard output, standard error, run folder)."""
+
+    def call(*flags: str):
+        folder = tmp_path / "run"
+        files = ["--release", str(toy_release), "--dataset_path", str(questions), "--output_dir", str(folder)]
+        status = run_main([*SMALL, *files, *flags])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err, folder
+
+    return call
+
+
+def read(folder: Path, name: str):
+    text = (folder / name).read_text()
+    return [json.loads(line) for line in text.splitlines()] if name.endswith("l") else json.loads(text)
+
+
+@pytest.mark.parametrize("style", PUBLISHED_STYLES)
+def test_every_style_leaves_a_run_folder(run, style):
+    status, out, err, folder = run("--style", style, "--batch_size", "3", "--save_latents")
+    assert status == 0
+    assert out.splitlines()[-1].startswith("[result] accuracy=")
+    assert out.splitlines()[-1].endswith("%")
+    assert "round" in err
+    roles = PUBLISHED_STYLES[style].roles
+
+    samples = read(folder, "samples.jsonl")
+    assert [sample["id"] for sample in samples] == [f"sum/{n}" for n in range(5)]
+    assert all(sample["verdicts"]["release"] and sample["error"] is None for sample in samples)
+
+    summary = read(folder, "summary.json")
+    assert [(stage["round"], stage["role"]) for stage in summary["stages"]] == [
+        (number, role) for number in (1, 2) for role in roles
+    ]
+    written = sum(stage["generated_tokens"] for stage in summary["stages"])
+    assert written == sum(len(sample["token_ids"]) for sample in samples)
+    steps = [stage["latent_steps"] for stage in summary["stages"]]
+    assert steps == [10] * (2 * len(roles) - 1) + [0], (
+        "five questions, two steps each; the answer thinks none"
+    )
+    assert summary["headline"]["total"] == 5
+
+    config = read(folder, "config.json")
+    assert config["settings"]["latent_length"] == {"value": 2, "origin": "explicit"}
+    assert config["settings"]["temperature"]["origin"] == "default"
+    assert set(config["agents"]) == set(roles)
+
+    sizes = {role: config["agents"][role]["hidden_size"] for role in roles}
+    latents = {}
+    for path in sorted((folder / "latents").iterdir()):
+        with safe_open(path, "pt") as file:
+            latents |= {name: file.get_tensor(name).shape for name in file.keys()}  # noqa: SIM118
+    forward = {link for link in PUBLISHED_STYLES[style].links if not link.feedback}
+    expected = {
+        f"sum/{n}/r{number}/{link}": (2, sizes[link.target])
+        for n in range(5)
+        for number in (1, 2)
+        for link in PUBLISHED_STYLES[style].links
+        if link in forward or number == 1
+    }
+    assert latents == expected
+
+
+def test_the_same_run_again_writes_the_same_samples(run, tmp_path):
+    def samples(name, *flags):
+        _, _, _, folder = run("--style", "distillation", *flags)
+        rows = read(folder, "samples.jsonl")
+        folder.rename(tmp_path / name)
+        for row in rows:
+            row["usage"] = [{**usage, "seconds": None} for usage in row["usage"]]
+        return rows
+
+    first = samples("first", "--dtype", "float64")
+    assert samples("second", "--dtype", "float64", "--batch_size", "2") == first
+    assert samples("third", "--dtype", "float64", "--seed", "43") != first
+
+
+def test_num_samples_and_a_second_copy_of_the_samples(run, tmp_path):
+    copy = tmp_path / "copies" / "samples.jsonl"
+    status, _, _, folder = run("--style", "deliberation", "--num_samples", "1", "--result_jsonl", str(copy))
+    assert status == 0
+    assert copy.read_text() == (folder / "samples.jsonl").read_text()
+    assert len(read(folder, "samples.jsonl")) == 1
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(run):
+    _, _, _, folder = run("--style", "deliberation", "--num_samples", "1")
+    before = (folder / "samples.jsonl").read_bytes()
+    status, _, err, _ = run("--style", "deliberation")
+    assert status == 2
+    assert "already holds a run" in err
+    assert (folder / "samples.jsonl").read_bytes() == before
+
+
+def test_a_dry_run_tells_everything_and_loads_no_weights(run, monkeypatch):
+    monkeypatch.setattr("recursivemas.system.load_backbone", lambda *args, **kwargs: pytest.fail("weights"))
+    status, out, _, folder = run("--style", "mixture", "--dry_run", "--dtype", "bfloat16")
+    assert status == 0
+    assert not folder.exists()
+    for expected in (
+        r"latent_length *2 +explicit",
+        r"batch_size *16 +recommended",
+        r"seed *42 +default",
+        r"science *RecursiveMAS/Mixture-Science-BioMistral-7B +- +112 +bfloat16 +cpu",
+        r"summarizer->code \(feedback\) .*Summarizer-Code-Outerlink.pt",
+        "summarizer samples with temperature 0.6, top_p 0.95, top_k 20",
+        "5 questions of math500. No weights were loaded.",
+    ):
+        assert re.search(expected, out), expected
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("outer_dtype", ["auto", "float32"])
+def test_every_dtype_runs(run, dtype, outer_dtype):
+    status, _, _, folder = run(
+        "--style", "sequential_scaled", "--dtype", dtype, "--outer_dtype", outer_dtype, "--num_samples", "2"
+    )
+    assert status == 0
+    config = read(folder, "config.json")
+    assert {agent["dtype"] for agent in config["agents"].values()} == {f"torch.{dtype}"}
+    outer = dtype if outer_dtype == "auto" else outer_dtype
+    assert {link["dtype"] for link in config["outer_links"].values()} == {f"torch.{outer}"}
+
+
+def test_stored_dtypes_are_kept(run):
+    _, _, _, folder = run("--style", "mixture", "--num_samples", "1")
+    agents = read(folder, "config.json")["agents"]
+    assert agents["science"]["dtype"] == "torch.bfloat16"
+    assert agents["math"]["dtype"] == "torch.float32"
+
+
+def test_links_of_ones_own_replace_the_release_ones(run, tmp_path):
+    def message(*flags):
+        """The expert's first message to the learner."""
+        _, _, _, folder = run("--style", "distillation", "--num_samples", "1", "--save_latents", *flags)
+        sizes.update(
+            (role, row["hidden_size"]) for role, row in read(folder, "config.json")["agents"].items()
+        )
+        with safe_open(folder / "latents" / "batch-00000.safetensors", "pt") as file:
+            tensor = file.get_tensor("sum/0/r1/expert->learner")
+        shutil.rmtree(folder)
+        return tensor
+
+    sizes: dict[str, int] = {}
+    released = message()
+    inner, outer = tmp_path / "inner", tmp_path / "outer"
+    inner.mkdir()
+    outer.mkdir()
+    torch.manual_seed(0)
+    save_link(InnerLink(sizes["expert"]), inner / "adapter.pt")
+    (inner / "adapter_config.json").write_text('{"adapter_type": "ln_res_adapter"}')
+    save_link(OuterLink(sizes["expert"], sizes["learner"]), outer / "outer_el.pt")
+    save_link(OuterLink(sizes["learner"], sizes["expert"]), outer / "outer_le.pt")
+    with_inner = message("--ckpt_override", f"expert={inner}")
+    with_both = message("--ckpt_override", f"expert={inner}", "--ckpt_override", f"outer={outer}")
+    assert not torch.allclose(with_inner, released)
+    assert not torch.allclose(with_both, with_inner)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--style", "mixtur"], "'mixtur' is neither a published style"),
+        (["--device", "cuda:99"], "device 'cuda:99' is not available here"),
+        (["--device", "planner=cpu"], "disagree about critic, solver"),
+        (["--device", "abacus"], "Use --device cpu"),
+        (["--dataset_path", "missing.jsonl"], "there is no file missing.jsonl"),
+        (["--latent_length", "-1"], "latent_length is -1"),
+        (["--temperature", "0"], "temperature is 0.0; it has to be above 0"),
+        (["--prompts", "missing.yaml"], "prompt pack 'missing.yaml' is no file"),
+        (["--release", "nowhere"], "release 'nowhere' is not known"),
+        (["--revision", "main"], "only on the hub"),
+        (["--ckpt_override", "planer=x"], "accepted are planner, critic, solver, outer"),
+        (["--ckpt_override", "planner"], "is not of the form ROLE=DIR"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_message(run, flags, message):
+    status, out, err, folder = run("--style", "sequential_light", *flags)
+    assert status == 2
+    assert out == ""
+    assert err.splitlines()[-1].startswith("error: ")
+    assert message in err
+    assert "Traceback" not in err
+    assert not folder.exists()
+
+
+def test_no_cuda_names_the_cpu(run):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    status, _, err, _ = run("--device", "cuda")
+    assert status == 2
+    assert "device 'cuda' is not available here" in err
+    assert "--device cpu" in err
+
+
+def test_an_empty_question_file_is_an_error(run, questions):
+    questions.write_text("")
+    status, _, err, _ = run("--style", "mixture")
+    assert status == 2
+    assert "holds no questions" in err
+
+
+def test_a_question_that_does_not_fit_is_recorded_and_the_rest_run(run, questions):
+    rows = [json.loads(line) for line in questions.read_text().splitlines()]
+    rows[1]["problem"] = "one plus " * 40000
+    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    status, out, err, folder = run("--style", "distillation")
+    assert status == 0
+    samples = read(folder, "samples.jsonl")
+    assert [bool(sample["error"]) for sample in samples] == [False, True, False, False, False]
+    assert "question 'sum/1' is too long for the expert" in samples[1]["error"]
+    assert "question 'sum/1' is too long" in err
+    assert "1 not run" in out
+    assert read(folder, "summary.json")["num_errors"] == 1
+
+
+def test_a_switch_may_take_a_value_as_in_scripts_for_the_release(run):
+    status, _, _, folder = run("--style", "deliberation", "--num_samples", "-1", "--trust_remote_code", "1")
+    assert status == 0
+    assert read(folder, "config.json")["settings"]["trust_remote_code"]["value"] is True
+
+
+def test_the_toy_is_built_on_request(tmp_path, capsys):
+    assert main(["toy", "build", str(tmp_path / "toy")]) == 0
+    assert (tmp_path / "toy" / "RecursiveMAS" / "Mixture-Outerlinks" / "outerlink_config.json").is_file()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("")
+    assert main(["toy", "build", str(tmp_path / "mine")]) == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_a_prompts_file_is_imported_and_used(run, tmp_path, capsys):
+    published = Path(__file__).parents[1] / "unit" / "prompts" / "published" / "straight" / "prompts.py"
+    pack = tmp_path / "pack.yaml"
+    assert main(["prompts", "import", str(published), "-o", str(pack)]) == 0
+    capsys.readouterr()
+    status, _, _, folder = run("--style", "mixture", "--num_samples", "1", "--prompts", str(pack))
+    assert status == 0
+    assert read(folder, "config.json")["prompt_pack"]["name"] != "default"

@@ -1,0 +1,89 @@
+"""The model cards' snippets from a clone, against a hub served on loopback that holds the toy release."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recursivemas.styles import PUBLISHED_STYLES
+from tests.support.hub_server import HubServer
+
+ROOT = Path(__file__).parents[2]
+SNIPPET = """
+from system_loader import load_mas_system
+
+mas = load_mas_system(style="{style}", device="cpu", trust_remote_code=True)
+for role, agent in mas.agents.items():
+    print(role, type(agent.model).__name__, type(agent.tokenizer).__name__, agent.hidden_size, agent.repo_id)
+    agent.inner_link
+for key, link in mas.outer_adapters.items():
+    print(key, link.source_size, link.target_size)
+for edge, link in mas.outer_links.items():
+    print(edge)
+mas.close()
+"""
+
+
+def run_snippets(url: str, home: Path, **environment: str) -> str:
+    """All five cards' snippets in one fresh interpreter, started in the clone."""
+    code = "\n".join(SNIPPET.format(style=style) for style in PUBLISHED_STYLES)
+    keep = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**keep, "HF_ENDPOINT": url, "HF_HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def first_run(toy_release, tmp_path_factory):
+    """(server, cache, what the snippets printed) after the first, downloading run."""
+    home = tmp_path_factory.mktemp("hf")
+    with HubServer(toy_release) as server:
+        yield server, home, run_snippets(server.url, home)
+
+
+def test_the_snippets_of_all_five_cards_run(first_run):
+    _, _, printed = first_run
+    for style in PUBLISHED_STYLES.values():
+        for agent in style.agents:
+            assert f"RecursiveMAS/{agent.repo}" in printed
+        for link in style.links:
+            assert f"('{link.source}', '{link.target}')" in printed
+            assert f"\n{link.key} " in printed
+
+
+def test_only_needed_files_were_fetched(first_run):
+    server, _, _ = first_run
+    fetched = set(server.downloads())
+    assert not [name for name in fetched if name.endswith("pytorch_model.bin")]
+    assert not [name for name in fetched if "(code)" in name]
+
+
+def test_a_second_run_asks_for_no_file_and_an_offline_run_for_nothing(first_run):
+    server, home, printed = first_run
+    server.requests.clear()
+    assert run_snippets(server.url, home) == printed
+    assert server.file_requests == []
+    server.requests.clear()
+    assert run_snippets(server.url, home, HF_HUB_OFFLINE="1") == printed
+    assert server.requests == []
+
+
+def test_the_package_offers_the_same_function():
+    code = """
+import hf_resolver, inference_utils, load_from_repo, modeling, prompts, recursivemas, system_loader
+assert recursivemas.load_mas_system is system_loader.load_mas_system is load_from_repo.load_mas_system
+for module in (hf_resolver, modeling, prompts, inference_utils):
+    assert all(hasattr(module, name) for name in module.__all__)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)

@@ -1,0 +1,221 @@
+"""Whole systems against slow twins that write each style's rounds out by hand, on the toy release in float64.
+
+The twins work on one question at a time, without cache, padding, schedule or observer. What they share with
+the fast path is the loaded models and links, the prompts, and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from recursivemas import MASSystem, Question, load_mas_system
+from recursivemas.prompts import ChatRenderer
+from recursivemas.styles import PUBLISHED_STYLES
+from tests.support.slow import decode_slowly, roll_out_slowly
+
+QUESTIONS = [
+    Question(id="sum", text="What is $12 + 30$?", gold="42"),
+    Question(
+        id="vitamin",
+        text="Which vitamin does the skin make?\nA. Vitamin A\nB. Vitamin C\nC. Vitamin D\nD. Vitamin K",
+        kind="choice",
+        options=("Vitamin A", "Vitamin C", "Vitamin D", "Vitamin K"),
+        gold="Vitamin D",
+    ),
+    Question(
+        id="root",
+        text="Find the positive root of $x^2 - 5x - 14 = 0$ and say why there is only one.",
+        gold="7",
+    ),
+    Question(
+        id="train",
+        text="A train goes 120 km in 2 hours. How fast is it? Answer in km/h, as a number.",
+        gold="60",
+    ),
+    Question(id="odd", text="How many odd numbers lie between 10 and 20?", gold="5"),
+    Question(
+        id="unicode",
+        text="Ein Würfel hat die Kantenlänge 3 cm – wie groß ist sein Volumen (in cm³)?",
+        gold="27",
+    ),
+    Question(
+        id="function",
+        text="Return the sum of the squares of a list.",
+        kind="function",
+        function_name="sum_squares",
+    ),
+]
+FAST = {"latent_length": 3, "max_new_tokens": 10, "repetition_penalty": 1.0}
+
+
+@pytest.fixture(scope="module", params=PUBLISHED_STYLES)
+def system(request, toy_release) -> MASSystem:
+    with load_mas_system(request.param, device="cpu", release=toy_release, dtype="float64") as loaded:
+        yield loaded
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The twins
+
+
+class SlowSystem:
+    """One question's turns, each the slow, obvious way."""
+
+    def __init__(self, system: MASSystem, question: Question, latent_length: int) -> None:
+        self.system = system
+        self.question = question
+        self.latent_length = latent_length
+        self.sent: dict[str, Tensor] = {}
+
+    def prompt(self, role: str, messages: dict[str, Tensor], *, feedback: bool) -> Tensor:
+        """The role's prompt as embeddings [T, D], messages in its slots."""
+        agent, pack = self.system.agents[role], self.system.pack
+        name = self.system.style.agent(role).prompt
+        template = pack.template(name, pack.kind_of(self.question, name), feedback=feedback)
+        chat = ChatRenderer(agent.tokenizer).render(pack.system(name), template.render(self.question))
+        pieces = [
+            messages[piece] if isinstance(piece, str) else agent.backbone.embed(piece)
+            for piece in chat.segments
+        ]
+        return torch.cat(pieces)
+
+    def think(self, role: str, messages: dict[str, Tensor], *, feedback: bool) -> Tensor:
+        """The role's latent thoughts [L, D], after its inner link."""
+        agent = self.system.agents[role]
+        prompt = self.prompt(role, messages, feedback=feedback)
+        return agent.inner_link(roll_out_slowly(agent.backbone, agent.inner_link, prompt, self.latent_length))
+
+    def send(self, number: int, source: str, target: str, thoughts: Tensor) -> Tensor:
+        message = self.system.outer_links[source, target](thoughts)
+        self.sent[f"r{number}/{source}->{target}"] = message
+        return message
+
+    def write(self, role: str, messages: dict[str, Tensor], *, feedback: bool, max_new_tokens: int) -> str:
+        agent = self.system.agents[role]
+        prompt = self.prompt(role, messages, feedback=feedback)
+        ids = decode_slowly(agent.backbone, prompt, max_new_tokens, {agent.tokenizer.eos_token_id})
+        return agent.tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def sequential(slow: SlowSystem, rounds: int, max_new_tokens: int) -> str:
+    feedback: dict[str, Tensor] = {}
+    for number in range(1, rounds + 1):
+        planned = slow.think("planner", feedback, feedback=number > 1)
+        plan = slow.send(number, "planner", "critic", planned)
+        refined = slow.think("critic", {"plan": plan}, feedback=False)
+        refined_plan = slow.send(number, "critic", "solver", refined)
+        if number < rounds:
+            solved = slow.think("solver", {"refined_plan": refined_plan}, feedback=False)
+            feedback = {"feedback": slow.send(number, "solver", "planner", solved)}
+    return slow.write("solver", {"refined_plan": refined_plan}, feedback=False, max_new_tokens=max_new_tokens)
+
+
+def mixture(slow: SlowSystem, rounds: int, max_new_tokens: int) -> str:
+    feedback: dict[str, dict[str, Tensor]] = {"math": {}, "code": {}, "science": {}}
+    for number in range(1, rounds + 1):
+        signals = {}
+        for expert in feedback:
+            thoughts = slow.think(expert, feedback[expert], feedback=number > 1)
+            signals[expert] = slow.send(number, expert, "summarizer", thoughts)
+        if number < rounds:
+            thoughts = slow.think("summarizer", signals, feedback=False)
+            feedback = {
+                expert: {"feedback": slow.send(number, "summarizer", expert, thoughts)} for expert in feedback
+            }
+    return slow.write("summarizer", signals, feedback=False, max_new_tokens=max_new_tokens)
+
+
+def pair(first: str, last: str, slot: str) -> Callable[[SlowSystem, int, int], str]:
+    def run(slow: SlowSystem, rounds: int, max_new_tokens: int) -> str:
+        feedback: dict[str, Tensor] = {}
+        for number in range(1, rounds + 1):
+            thoughts = slow.think(first, feedback, feedback=number > 1)
+            message = {slot: slow.send(number, first, last, thoughts)}
+            if number < rounds:
+                thoughts = slow.think(last, message, feedback=False)
+                feedback = {"feedback": slow.send(number, last, first, thoughts)}
+        return slow.write(last, message, feedback=False, max_new_tokens=max_new_tokens)
+
+    return run
+
+
+TWINS = {
+    "sequential_light": sequential,
+    "sequential_scaled": sequential,
+    "mixture": mixture,
+    "distillation": pair("expert", "learner", "plan"),
+    "deliberation": pair("reflector", "toolcaller", "reflection"),
+}
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Tests
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_a_system_is_its_rounds_written_out(system, rounds):
+    questions = QUESTIONS[:2] if rounds == 3 else QUESTIONS
+    solutions = system.solve(
+        questions, num_rounds=rounds, greedy=True, save_latents=True, batch_size=7, **FAST
+    )
+    for question, solution in zip(questions, solutions, strict=True):
+        slow = SlowSystem(system, question, FAST["latent_length"])
+        with torch.no_grad():
+            text = TWINS[system.style.name](slow, rounds, FAST["max_new_tokens"])
+        assert set(solution.messages) == set(slow.sent)
+        for name, message in slow.sent.items():
+            difference = (solution.messages[name] - message).norm() / message.norm()
+            assert difference < 1e-9, f"{question.id} {name}"
+        assert solution.text.startswith(text)
+        assert solution.text == text or solution.retried
+
+
+@pytest.mark.parametrize("greedy", [True, False])
+def test_texts_do_not_depend_on_the_batch_or_the_order(system, greedy):
+    def texts(questions, batch_size):
+        solutions = system.solve(
+            questions, num_rounds=2, greedy=greedy, batch_size=batch_size, seed=7, **FAST
+        )
+        return {solution.question.id: solution.text for solution in solutions}
+
+    together = texts(QUESTIONS, 7)
+    assert texts(QUESTIONS, 1) == together
+    assert texts(QUESTIONS[::-1], 3) == together, "a last partial batch, and another order"
+    if not greedy:
+        other = system.solve(QUESTIONS, num_rounds=2, batch_size=7, seed=8, **FAST)
+        assert {solution.question.id: solution.text for solution in other} != together
+
+
+def test_no_latent_steps_leave_the_slots_empty(system):
+    settings = {**FAST, "num_rounds": 2, "latent_length": 0, "greedy": True}
+    solution = system.solve(QUESTIONS[0], save_latents=True, **settings)[0]
+    slow = SlowSystem(system, QUESTIONS[0], 0)
+    style = system.style
+    empty = {
+        link.slot: torch.zeros(0, system.agents[link.target].hidden_size, dtype=torch.float64)
+        for link in style.inbound(style.answering_role, with_feedback=False)
+    }
+    with torch.no_grad():
+        text = slow.write(style.answering_role, empty, feedback=False, max_new_tokens=FAST["max_new_tokens"])
+    assert solution.text.startswith(text)
+    assert all(message.shape[0] == 0 for message in solution.messages.values())
+    assert sum(usage.latent_steps + usage.latents_read for usage in solution.usage) == 0
+
+
+def test_a_question_too_long_for_an_agent_fails_alone(system):
+    limit = min(agent.backbone.max_positions for agent in system.agents.values())
+    long = dataclasses.replace(QUESTIONS[0], id="long", text="one plus " * (limit + 1))
+    settings = {"num_rounds": 1, "greedy": True, "batch_size": 3, **FAST}
+    alone = system.solve([QUESTIONS[0], QUESTIONS[2]], **settings)
+    solutions = system.solve([QUESTIONS[0], long, QUESTIONS[2]], **settings)
+    assert [solution.text for solution in solutions if not solution.error] == [row.text for row in alone]
+    error = solutions[1].error
+    assert "question 'long' is too long for the" in error
+    taken, allowed = (int(number) for number in re.findall(r"takes (\d+) .*context has (\d+)", error)[0])
+    assert taken > allowed >= limit
