@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from recursivemas.agent import Agent
-from recursivemas.engine import Generated, PromptBatch, decode, random_stream
+from recursivemas.engine import PromptBatch, decode, random_stream
 from recursivemas.grading import has_answer
 from recursivemas.ledger import Ledger, StageUsage, Watcher
 from recursivemas.links import OuterLink
@@ -32,7 +32,8 @@ CODE_RETRY_TOKENS = 256
 class Solution:
     """What came of one question.
 
-    `text` is the answer as written; after a retry, `cue` and continuation stand at its end. `ended_by` is
+    `text` is the answer as written; after a retry, the cue and what was written then stand at its end.
+    `token_ids` are those that were written, the cue's not among them. `ended_by` is
     `stop` or `length`. `messages` are tensors [L, D_target] by `r{round}/{source}->{target}`, when they were
     to be kept. `error` says why the question could not be run; the rest is empty then.
     """
@@ -57,12 +58,15 @@ class Prepared:
 
 
 @dataclass
-class _Written:
-    """One row's answer while it is being written."""
+class _Answer:
+    """One row's answer while it is being written: after `prompt` [T, D], with the row's own random stream."""
 
-    token_ids: list[int]
-    text: str
-    ended_by: str
+    kind: TaskKind
+    prompt: Tensor
+    stream: random.Random
+    token_ids: list[int] = field(default_factory=list)
+    text: str = ""
+    ended_by: str = ""
     retried: bool = False
 
 
@@ -118,18 +122,18 @@ class Solver:
             observer=ledger,
         )
         with ledger.stage(settings.num_recursive_rounds, self._answerer.role):
-            written = self._answer(batch, final, watcher)
+            answers = self._answer(batch, final, watcher)
         return [
             Solution(
                 question=prepared.question,
-                text=row.text,
-                token_ids=tuple(row.token_ids),
-                ended_by=row.ended_by,
-                retried=row.retried,
-                usage=self._usage(prepared, ledger, len(row.token_ids), len(batch)),
-                messages=ledger.messages_of(index),
+                text=answer.text,
+                token_ids=tuple(answer.token_ids),
+                ended_by=answer.ended_by,
+                retried=answer.retried,
+                usage=self._usage(prepared, ledger, len(answer.token_ids), len(batch)),
+                messages=ledger.messages_of(row),
             )
-            for index, (prepared, row) in enumerate(zip(batch, written, strict=True))
+            for row, (prepared, answer) in enumerate(zip(batch, answers, strict=True))
         ]
 
     def _turns(self, round_number: int) -> list[tuple[str, bool]]:
@@ -151,73 +155,66 @@ class Solver:
 
     def _answer(
         self, batch: Sequence[Prepared], final: PromptBatch, watcher: Watcher | None
-    ) -> list[_Written]:
+    ) -> list[_Answer]:
         """Decode the answers; where none can be read from the text, ask once more."""
-        streams = [random_stream(self._settings.seed, prepared.question.id) for prepared in batch]
-        on_step = watcher.token if watcher else None
-        decoded = self._decode(final, streams, self._settings.max_new_tokens, on_step=on_step)
-        written = [_Written(list(row.token_ids), self._text(row.token_ids), row.ended_by) for row in decoded]
-        unread = [
-            row
-            for row, item in enumerate(batch)
-            if not has_answer(written[row].text, item.kind, len(item.question.options))
+        answers = [
+            _Answer(prepared.kind, final.row(row), random_stream(self._settings.seed, prepared.question.id))
+            for row, prepared in enumerate(batch)
         ]
-        for is_code, max_new_tokens in ((False, RETRY_TOKENS), (True, CODE_RETRY_TOKENS)):
-            if rows := [row for row in unread if (batch[row].kind in CODE_KINDS) == is_code]:
-                self._retry(
-                    [written[row] for row in rows],
-                    [final.row(row) for row in rows],
-                    [self._pack.retry_cue(batch[row].kind) for row in rows],
-                    [streams[row] for row in rows],
-                    max_new_tokens,
-                )
-        return written
+        on_step = watcher.token if watcher else None
+        self._write(answers, final, self._settings.max_new_tokens, on_step=on_step)
+        unread = [
+            answer
+            for answer, prepared in zip(answers, batch, strict=True)
+            if not has_answer(answer.text, answer.kind, len(prepared.question.options))
+        ]
+        self._retry([answer for answer in unread if answer.kind in CODE_KINDS], CODE_RETRY_TOKENS)
+        self._retry([answer for answer in unread if answer.kind not in CODE_KINDS], RETRY_TOKENS)
+        return answers
 
-    def _retry(
-        self,
-        written: Sequence[_Written],
-        prompts: Sequence[Tensor],
-        cues: Sequence[str],
-        streams: Sequence[random.Random],
-        max_new_tokens: int,
-    ) -> None:
-        """Append its cue to each answer and go on writing. `prompts` [T, D] are what the answers followed."""
-        embed, answerer = self._answerer.backbone.embed, self._answerer
-        rows = []
-        for row, prompt, cue in zip(written, prompts, cues, strict=True):
+    def _retry(self, answers: Sequence[_Answer], max_new_tokens: int) -> None:
+        """Append its cue to each answer and go on writing."""
+        if not answers:
+            return
+        agent, embed = self._answerer, self._answerer.backbone.embed
+        rows, histories = [], []
+        for answer in answers:
+            cue = self._pack.retry_cue(answer.kind)
+            answer.text += cue
+            answer.retried = True
             if (
                 self._settings.release_quirks
             ):  # Release: goes on from the bare text (protocol section 5, item 3)
-                rows.append(embed(answerer.tokenizer(row.text + cue).input_ids))
+                histories.append(list(agent.tokenizer(answer.text).input_ids))
+                rows.append(embed(histories[-1]))
             else:
-                rows.append(torch.cat([prompt, embed([*row.token_ids, *answerer.token_ids(cue)])]))
-        decoded = self._decode(
-            PromptBatch.left_pad(rows), streams, max_new_tokens, [row.token_ids for row in written]
-        )
-        for row, cue, more in zip(written, cues, decoded, strict=True):
-            row.text += cue + self._text(more.token_ids)
-            row.token_ids += more.token_ids
-            row.ended_by = more.ended_by
-            row.retried = True
+                histories.append([*answer.token_ids, *agent.token_ids(cue)])
+                rows.append(torch.cat([answer.prompt, embed(histories[-1])]))
+        self._write(answers, PromptBatch.left_pad(rows), max_new_tokens, histories)
 
-    def _decode(
+    def _write(
         self,
+        answers: Sequence[_Answer],
         prompts: PromptBatch,
-        streams: Sequence[random.Random],
         max_new_tokens: int,
-        histories: Sequence[Sequence[int]] | None = None,
+        histories: Sequence[Sequence[int]] = (),
         on_step: Callable[[int], None] | None = None,
-    ) -> list[Generated]:
-        return decode(
+    ) -> None:
+        """Decode after the prompts and append to the answers."""
+        decoded = decode(
             self._answerer.backbone,
             prompts,
-            streams=streams,
+            streams=[answer.stream for answer in answers],
             settings=self._sampling,
             max_new_tokens=max_new_tokens,
             stop_ids=self._answerer.stop_ids,
             histories=histories,
             on_step=on_step,
         )
+        for answer, more in zip(answers, decoded, strict=True):
+            answer.token_ids += more.token_ids
+            answer.text += self._text(more.token_ids)
+            answer.ended_by = more.ended_by
 
     def _text(self, token_ids: Sequence[int]) -> str:
         return str(self._answerer.tokenizer.decode(token_ids, skip_special_tokens=True))

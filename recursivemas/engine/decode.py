@@ -32,7 +32,7 @@ def decode(
     settings: SamplingSettings,
     max_new_tokens: int,
     stop_ids: Collection[int],
-    histories: Sequence[Sequence[int]] | None = None,
+    histories: Sequence[Sequence[int]] = (),
     on_step: Callable[[int], None] | None = None,
 ) -> list[Generated]:
     """Write up to `max_new_tokens` tokens after each prompt; a row that is done leaves the batch.

@@ -219,3 +219,61 @@ def test_a_question_too_long_for_an_agent_fails_alone(system):
     assert "question 'long' is too long for the" in error
     taken, allowed = (int(number) for number in re.findall(r"takes (\d+) .*context has (\d+)", error)[0])
     assert taken > allowed >= limit
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The answer retry, and what the release does otherwise
+
+
+@pytest.mark.parametrize("quirks", [False, True])
+def test_the_retry_goes_on_where_the_answer_ended(system, quirks):
+    """Ours continues the same sequence; the release starts over from the bare text."""
+    question, agent = QUESTIONS[0], system.agents[system.style.answering_role]
+    settings = {**FAST, "num_rounds": 1, "greedy": True, "release_quirks": quirks}
+    solution = system.solve(question, **settings)[0]
+    assert solution.retried, "six tokens of a toy hold no box"
+    cue = "\n\nFinal Answer: \\boxed{"
+    before, _, after = solution.text.partition(cue)
+
+    role, slow = agent.role, SlowSystem(system, question, FAST["latent_length"])
+    with torch.no_grad():
+        TWINS[system.style.name](slow, 1, 1)
+        received = {
+            link.slot: slow.sent[f"r1/{link}"] for link in system.style.inbound(role, with_feedback=False)
+        }
+        if quirks:
+            start = agent.backbone.embed(agent.tokenizer(before + cue).input_ids)
+        else:
+            prompt = slow.prompt(role, received, feedback=False)
+            said = decode_slowly(agent.backbone, prompt, FAST["max_new_tokens"], agent.stop_ids)
+            start = torch.cat([prompt, agent.backbone.embed([*said, *agent.token_ids(cue)])])
+        expected = decode_slowly(agent.backbone, start, 16, agent.stop_ids)
+    assert after == agent.tokenizer.decode(expected, skip_special_tokens=True)
+
+
+def test_code_answers_get_a_code_cue_and_more_room(system):
+    solution = system.solve(QUESTIONS[-1], num_rounds=1, greedy=True, **FAST)[0]
+    assert solution.retried
+    _, cue, after = solution.text.partition("```python\n")
+    assert cue
+    assert after
+    assert len(solution.token_ids) > FAST["max_new_tokens"] + 16 or solution.ended_by == "stop"
+
+
+def test_quirks_give_the_planner_the_math_feedback_prompt_on_code(toy_release):
+    with load_mas_system("sequential_light", "mbppplus", device="cpu", release=toy_release) as system:
+        settings = {**FAST, "num_rounds": 2, "save_latents": True}
+        plain, quirky = (
+            {usage.role: usage.prompt_tokens for usage in solution.usage if usage.round == 2}
+            for quirks in (False, True)
+            for solution in system.solve(QUESTIONS[-1], release_quirks=quirks, **settings)
+        )
+        planner = system.agents["planner"]
+        chat = ChatRenderer(planner.tokenizer).render(
+            system.pack.system("sequential/planner"),
+            system.pack.template("sequential/planner", "math", feedback=True).render(QUESTIONS[-1]),
+        )
+    assert quirky["planner"] == chat.num_text_tokens != plain["planner"]
+    assert {role: quirky[role] for role in ("critic", "solver")} == {
+        role: plain[role] for role in ("critic", "solver")
+    }
