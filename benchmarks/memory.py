@@ -5,8 +5,8 @@
 The toy's agents are too small for a process's memory to show them, so each model is first made wider and
 deeper with random weights (hidden sizes stay, so the links still fit). Each row is a process of its own that
 loads the style and solves two questions; `all five` does so style after style. `peak / weights` near 1 means
-that nothing is held twice; the rest is activations and files in flight. Weights are mapped from their files, so
-`loaded` is small until a forward pass reads them. All figures count from before the first load.
+that nothing is held twice; the rest is activations and files in flight. Weights are mapped from their files,
+so `loaded` is small until a forward pass reads them. All figures count from before the first load.
 """
 
 from __future__ import annotations
