@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from recursivemas.benchmarks import Benchmark, find_benchmark, load_questions
 from recursivemas.engine import SamplingSettings
 from recursivemas.grading import Grade, grade
+from recursivemas.metrics import summarise
 from recursivemas.question import Question
 from recursivemas.records import RunFolder
 from recursivemas.settings import Origin, RunSettings
@@ -30,7 +30,6 @@ from recursivemas.system import MASSystem, load_mas_system
 VERSIONED = ("recursivemas", "torch", "transformers", "tokenizers", "huggingface_hub", "datasets")
 BAR_STEPS = 16
 """How many tokens pass between two looks of the progress bar at the text."""
-COSTS = ("prompt_tokens", "latents_read", "latent_steps", "generated_tokens", "seconds")
 
 
 def read_questions(settings: RunSettings) -> list[Question]:
@@ -88,7 +87,7 @@ def evaluate(
                 if solution.error:
                     bar.write(f"error: {solution.error}", file=sys.stderr)
             samples += graded
-            bar.update(len(solutions))
+            bar.update(len({solution.question.id for solution in solutions}))
         summary = summarise(samples, benchmark, time.perf_counter() - start)
         folder.finish(summary)
     return path, summary
@@ -125,8 +124,8 @@ def to_sample(solution: Solution, benchmark: Benchmark, seed: int) -> dict[str, 
     )
     return {
         "id": question.id,
-        "rollout": 0,
-        "seed": seed,
+        "rollout": solution.rollout,
+        "seed": seed + solution.rollout,
         "question": question.text,
         "gold": question.gold,
         "text": solution.text,
@@ -138,52 +137,6 @@ def to_sample(solution: Solution, benchmark: Benchmark, seed: int) -> dict[str, 
         "token_ids": list(solution.token_ids),
         "usage": [asdict(usage) for usage in solution.usage],
     }
-
-
-def summarise(samples: Sequence[Mapping[str, Any]], benchmark: Benchmark, seconds: float) -> dict[str, Any]:
-    """Metrics and costs of a run's samples; `seconds` is the wall clock's."""
-    total = len(samples)
-    metrics = {}
-    for name in benchmark.graders:
-        correct = sum(sample["verdicts"][name]["correct"] for sample in samples)
-        metrics[name] = {
-            "metric": benchmark.metric,
-            "value": correct / total,
-            "correct": correct,
-            "total": total,
-        }
-    return {
-        "headline": {"grader": benchmark.graders[0], **metrics[benchmark.graders[0]]},
-        "metrics": metrics,
-        "num_questions": total,
-        "num_errors": sum(sample["error"] is not None for sample in samples),
-        "num_unparsed": sum(sample["extracted"] is None and not sample["error"] for sample in samples),
-        "num_retried": sum(sample["retried"] for sample in samples),
-        "stages": _sum_stages(samples),
-        "seconds": seconds,
-        "peak_memory_bytes": _peak_memory(),
-    }
-
-
-def _sum_stages(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Costs summed over the questions, by round and agent, in running order."""
-    stages: dict[tuple[int, str], dict[str, Any]] = {}
-    for sample in samples:
-        for usage in sample["usage"]:
-            place = (usage["round"], usage["role"])
-            stage = stages.setdefault(place, {"round": place[0], "role": place[1], **dict.fromkeys(COSTS, 0)})
-            for cost in COSTS:
-                stage[cost] += usage[cost]
-    return list(stages.values())
-
-
-def _peak_memory() -> dict[str, int]:
-    """The most memory this process held: its resident set as `cpu`, and what torch took on CUDA devices."""
-    per_unit = 1 if sys.platform == "darwin" else 1024
-    peak = {"cpu": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * per_unit}
-    for index in range(torch.cuda.device_count()):
-        peak[f"cuda:{index}"] = torch.cuda.max_memory_allocated(index)
-    return peak
 
 
 def _name_latents(solutions: Sequence[Solution]) -> dict[str, torch.Tensor]:

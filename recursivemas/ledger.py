@@ -55,7 +55,7 @@ class Ledger:
     def __init__(
         self, devices: dict[str, torch.device], *, keep_messages: bool, watcher: Watcher | None = None
     ) -> None:
-        self.seconds: dict[tuple[int, str], float] = defaultdict(float)
+        self._seconds: dict[tuple[int, str], float] = defaultdict(float)
         self.messages: dict[tuple[int, LinkSpec], Tensor] = {}
         self._devices = devices
         self._keep_messages = keep_messages
@@ -68,11 +68,20 @@ class Ledger:
         start = time.perf_counter()
         yield
         _wait_for(self._devices[role])
-        self.seconds[round_number, role] += time.perf_counter() - start
+        self._seconds[round_number, role] += time.perf_counter() - start
 
     def message(self, round_number: int, link: LinkSpec, message: Tensor) -> None:
         if self._keep_messages:
             self.messages[round_number, link] = message.cpu()
+
+    def token(self, num_running: int) -> None:
+        if self._watcher:
+            self._watcher.token(num_running)
+
+    def take_seconds(self) -> dict[tuple[int, str], float]:
+        """The seconds since the last call, by (round, role)."""
+        taken, self._seconds = self._seconds, defaultdict(float)
+        return dict(taken)
 
     def messages_of(self, row: int) -> dict[str, Tensor]:
         """One question's messages [L, D_tgt] by `r{round}/{source}->{target}`."""

@@ -28,9 +28,12 @@ def format_summary(summary: Mapping[str, Any]) -> str:
         [f"{stage[name]:.1f}" if name == "seconds" else str(stage[name]) for name in STAGE_COLUMNS]
         for stage in summary["stages"]
     ]
-    headline = summary["headline"]
+    verdicts = ", ".join(
+        f"{score['correct']} of {score['total']} by the {name} grader"
+        for name, score in summary["metrics"].items()
+    )
     counts = (
-        f"{headline['correct']} of {headline['total']} correct by the {headline['grader']} grader; "
+        f"correct: {verdicts}\n"
         f"{summary['num_unparsed']} without a readable answer, {summary['num_retried']} asked again, "
         f"{summary['num_errors']} not run; {summary['seconds']:.1f} s"
     )

@@ -24,6 +24,7 @@ class SolveSettings:
     batch_size: int
     max_new_tokens: int
     seed: int
+    num_rollouts: int
     enable_thinking: bool
     release_quirks: bool
     save_latents: bool
@@ -48,6 +49,7 @@ class RunSettings:
     num_samples: int = _option(-1, "how many questions; -1: all", minimum=-1)
     sample_seed: int | None = _option(None, "draw the num_samples questions at random with this seed")
     seed: int = _option(42, "seed of all sampling")
+    num_rollouts: int = _option(1, "answers to each question, with seeds seed, seed+1, ...", minimum=1)
     num_recursive_rounds: int = _option(
         3, "rounds of the recursion; the answer is written in the last", minimum=1
     )
@@ -95,6 +97,7 @@ class RunSettings:
             batch_size=self.batch_size,
             max_new_tokens=self.max_new_tokens,
             seed=self.seed,
+            num_rollouts=self.num_rollouts,
             enable_thinking=self.enable_thinking,
             release_quirks=self.release_quirks,
             save_latents=self.save_latents,

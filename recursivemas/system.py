@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -82,12 +83,13 @@ class MASSystem:
         latent_length: int | None = None,
         **settings: Any,
     ) -> list[Solution]:
-        """Solve questions; one solution each, in order.
+        """Solve questions, in order; one solution each, or one a rollout with `num_rollouts`.
 
         A question is its text, or a `Question`. `num_rounds`, `latent_length` and the other `settings` (as on
         the command line: batch_size, seed, greedy, temperature, top_p, top_k, min_p, repetition_penalty,
-        max_new_tokens, enable_thinking, release_quirks, save_latents) default to what is recommended for the
-        system's style and dataset. Raises UserError for a setting that is unknown or out of range.
+        max_new_tokens, num_rollouts, enable_thinking, release_quirks, save_latents) default to what is
+        recommended for the system's style and dataset. Raises UserError for a setting that is unknown or out
+        of range.
         """
         given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
         explicit = {name: value for name, value in given.items() if value is not None}
@@ -115,7 +117,10 @@ class MASSystem:
             batch = [solver.prepare(question) for question in questions[start : start + settings.batch_size]]
             runnable = [item for item in batch if isinstance(item, Prepared)]
             solved = iter(solver.solve(runnable, watcher) if runnable else ())
-            yield [next(solved) if isinstance(item, Prepared) else item for item in batch]
+            solutions: list[Solution] = []
+            for item in batch:
+                solutions += [item] if isinstance(item, Solution) else islice(solved, settings.num_rollouts)
+            yield solutions
 
 
 def load_mas_system(

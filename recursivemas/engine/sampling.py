@@ -81,9 +81,9 @@ def _first(*values: Value | None) -> Value:
     return next(value for value in values if value is not None)
 
 
-def random_stream(seed: int, question_id: str, rollout: int = 0) -> random.Random:
-    """The random numbers of one question: they depend on (seed, question id, rollout) alone."""
-    digest = hashlib.blake2b(f"{seed}\0{question_id}\0{rollout}".encode(), digest_size=16).digest()
+def random_stream(seed: int, question_id: str) -> random.Random:
+    """The random numbers of one question: they depend on these two alone."""
+    digest = hashlib.blake2b(f"{seed}\0{question_id}".encode(), digest_size=16).digest()
     return random.Random(int.from_bytes(digest, "big"))
 
 

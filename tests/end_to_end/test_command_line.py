@@ -93,6 +93,20 @@ def test_every_style_leaves_a_run_folder(run, style):
     assert latents == expected
 
 
+@pytest.mark.parametrize(
+    ("dataset", "file"),
+    [("math500", "demo_math500.jsonl"), ("medqa", "demo_medqa.json"), ("gpqa", "demo_gpqa.jsonl")],
+)
+def test_the_shipped_questions_run(run, dataset, file):
+    path = Path(__file__).parents[2] / "dataset" / file
+    status, out, _, folder = run(
+        "--style", "sequential_light", "--dataset", dataset, "--dataset_path", str(path), "--num_samples", "3"
+    )
+    assert status == 0
+    assert "[result] accuracy=" in out
+    assert len(read(folder, "samples.jsonl")) == 3
+
+
 def test_the_same_run_again_writes_the_same_samples(run, tmp_path):
     def samples(name, *flags):
         _, _, _, folder = run("--style", "distillation", *flags)

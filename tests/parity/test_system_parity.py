@@ -44,13 +44,14 @@ QUESTIONS = [
         text="Ein Würfel hat die Kantenlänge 3 cm – wie groß ist sein Volumen (in cm³)?",
         gold="27",
     ),
-    Question(
-        id="function",
-        text="Return the sum of the squares of a list.",
-        kind="function",
-        function_name="sum_squares",
-    ),
+    Question(id="cube", text="If $n^3 = 64$, what is $n$?", gold="4"),
 ]
+CODE_QUESTION = Question(
+    id="function",
+    text="Return the sum of the squares of a list.",
+    kind="function",
+    function_name="sum_squares",
+)
 FAST = {"latent_length": 3, "max_new_tokens": 10, "repetition_penalty": 1.0}
 
 
@@ -252,7 +253,7 @@ def test_the_retry_goes_on_where_the_answer_ended(system, quirks):
 
 
 def test_code_answers_get_a_code_cue_and_more_room(system):
-    solution = system.solve(QUESTIONS[-1], num_rounds=1, greedy=True, **FAST)[0]
+    solution = system.solve(CODE_QUESTION, num_rounds=1, greedy=True, **FAST)[0]
     assert solution.retried
     _, cue, after = solution.text.partition("```python\n")
     assert cue
@@ -266,14 +267,34 @@ def test_quirks_give_the_planner_the_math_feedback_prompt_on_code(toy_release):
         plain, quirky = (
             {usage.role: usage.prompt_tokens for usage in solution.usage if usage.round == 2}
             for quirks in (False, True)
-            for solution in system.solve(QUESTIONS[-1], release_quirks=quirks, **settings)
+            for solution in system.solve(CODE_QUESTION, release_quirks=quirks, **settings)
         )
         planner = system.agents["planner"]
         chat = ChatRenderer(planner.tokenizer).render(
             system.pack.system("sequential/planner"),
-            system.pack.template("sequential/planner", "math", feedback=True).render(QUESTIONS[-1]),
+            system.pack.template("sequential/planner", "math", feedback=True).render(CODE_QUESTION),
         )
     assert quirky["planner"] == chat.num_text_tokens != plain["planner"]
     assert {role: quirky[role] for role in ("critic", "solver")} == {
         role: plain[role] for role in ("critic", "solver")
     }
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Rollouts
+
+
+def test_rollouts_repeat_the_last_decode_with_the_next_seeds(system):
+    """Rollout r of seed s is the only rollout of seed s + r, and the thinking is done once."""
+    settings = {**FAST, "num_rounds": 2, "batch_size": 2}
+    questions = QUESTIONS[:3]
+    several = system.solve(questions, seed=7, num_rollouts=3, **settings)
+    assert [(row.question.id, row.rollout) for row in several] == [
+        (question.id, rollout) for question in questions for rollout in range(3)
+    ]
+    for rollout in range(3):
+        single = system.solve(questions, seed=7 + rollout, **settings)
+        assert [row.text for row in several if row.rollout == rollout] == [row.text for row in single]
+    roles = len(system.style.roles)
+    assert [len(row.usage) for row in several[:3]] == [2 * roles, 1, 1]
+    assert sum(usage.latent_steps for row in several[1:3] for usage in row.usage) == 0

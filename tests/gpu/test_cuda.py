@@ -1,0 +1,40 @@
+"""On a CUDA device: the same numbers as on the CPU, and agents on several devices."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from recursivemas import load_mas_system
+from recursivemas.engine import Backbone, PromptBatch, roll_out
+from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_inner_link, tiny_model
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_rollout_is_the_same_on_both_devices(name):
+    model = tiny_model(name)
+    link = tiny_inner_link(Backbone(model))
+    ids = [torch.randint(0, VOCAB_SIZE, (length,)) for length in (5, 40, 17)]
+    hidden = []
+    with torch.no_grad():
+        for device in ("cpu", "cuda"):
+            backbone, moved = Backbone(model.to(device)), link.to(device)
+            prompts = PromptBatch.left_pad([backbone.embed(row) for row in ids])
+            hidden.append(roll_out(backbone, moved, prompts, 6).hidden.cpu())
+    assert ((hidden[0] - hidden[1]).norm() / hidden[0].norm()).item() < 1e-9
+
+
+def test_agents_on_several_devices_answer_as_on_one(toy_release):
+    places = {"math": "cuda", "code": "cpu", "science": "cuda", "summarizer": "cpu"}
+    settings = {"num_rounds": 2, "latent_length": 3, "max_new_tokens": 8}
+    texts = []
+    for device in ("cpu", places):
+        with load_mas_system("mixture", device=device, release=toy_release, dtype="float64") as system:
+            assert device == "cpu" or system.agents["math"].device.type == "cuda"
+            texts.append([row.text for row in system.solve(["What is 3 + 4?", "What is 2 * 9?"], **settings)])
+    assert texts[0] == texts[1]

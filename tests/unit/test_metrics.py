@@ -1,0 +1,104 @@
+"""Metrics: pass@k against its definition, what counts as a question, costs summed up."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import combinations
+
+import pytest
+
+from recursivemas.benchmarks import BENCHMARKS
+from recursivemas.metrics import pass_at_k, summarise
+from recursivemas.report import format_summary, result_line
+
+MATH500 = dataclasses.replace(BENCHMARKS["math500"], graders=("release",))
+
+
+def sample(question: str, correct: bool, rollout: int = 0, **fields):
+    usage = [
+        {
+            "round": 1,
+            "role": "solver",
+            "prompt_tokens": 10 if rollout == 0 else 0,
+            "latents_read": 4,
+            "latent_steps": 0,
+            "generated_tokens": 5,
+            "seconds": 0.5,
+        }
+    ]
+    return {
+        "id": question,
+        "rollout": rollout,
+        "verdicts": {"release": {"correct": correct}},
+        "extracted": "1",
+        "retried": False,
+        "error": None,
+        "usage": usage,
+        **fields,
+    }
+
+
+@pytest.mark.parametrize("n", [1, 4, 6])
+def test_pass_at_k_is_the_share_of_draws_with_a_hit(n):
+    for correct in range(n + 1):
+        for k in range(1, n + 1):
+            draws = list(combinations([True] * correct + [False] * (n - correct), k))
+            assert pass_at_k(n, correct, k) == pytest.approx(sum(map(any, draws)) / len(draws))
+
+
+@pytest.mark.parametrize("k", [0, 4])
+def test_k_has_to_be_within_the_samples(k):
+    with pytest.raises(ValueError, match="has to be between 1 and the number of samples, 3"):
+        pass_at_k(3, 1, k)
+
+
+def test_accuracy_counts_samples_and_errors_are_wrong():
+    samples = [
+        sample("a", True),
+        sample("b", False, retried=True),
+        sample("c", False, extracted=None),
+        sample("d", False, extracted=None, error="too long", usage=[]),
+    ]
+    summary = summarise(samples, MATH500, 3.0)
+    assert summary["headline"] == {
+        "grader": "release",
+        "metric": "accuracy",
+        "value": 0.25,
+        "correct": 1,
+        "total": 4,
+    }
+    assert (summary["num_errors"], summary["num_unparsed"], summary["num_retried"]) == (1, 1, 1)
+    assert result_line(summary) == "[result] accuracy=25.00%"
+    assert "1 of 4 by the release grader" in format_summary(summary)
+
+
+def test_pass_at_k_counts_questions():
+    benchmark = dataclasses.replace(MATH500, metric="pass@10")
+    verdicts = {"a": (True, True, False), "b": (False, False, False), "c": (False, True, False)}
+    samples = [
+        sample(question, correct, rollout)
+        for question, row in verdicts.items()
+        for rollout, correct in enumerate(row)
+    ]
+    summary = summarise(samples, benchmark, 3.0)
+    headline = summary["headline"]
+    assert (headline["metric"], headline["correct"], headline["total"]) == ("pass@3", 2, 3)
+    assert headline["any_of"] == 2
+    assert headline["pass_at"] == pytest.approx({1: 1 / 3, 2: (1 + 0 + 2 / 3) / 3, 3: 2 / 3})
+    assert (summary["num_questions"], summary["num_samples"]) == (3, 9)
+    assert result_line(summary) == "[result] pass@3=66.67%"
+
+
+def test_costs_are_summed_by_round_and_agent():
+    summary = summarise([sample("a", True), sample("a", True, 1), sample("b", True)], MATH500, 3.0)
+    assert summary["stages"] == [
+        {
+            "round": 1,
+            "role": "solver",
+            "prompt_tokens": 20,
+            "latents_read": 12,
+            "latent_steps": 0,
+            "generated_tokens": 15,
+            "seconds": 1.5,
+        }
+    ]
