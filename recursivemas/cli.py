@@ -15,9 +15,10 @@ import torch
 from recursivemas.agent import DTYPES
 from recursivemas.benchmarks import BENCHMARKS
 from recursivemas.errors import UserError
-from recursivemas.evaluate import evaluate, load_system, read_questions
+from recursivemas.evaluate import evaluate, load_system, read_questions, run_folder_path
 from recursivemas.plan import describe_plan
 from recursivemas.prompts import import_prompts
+from recursivemas.records import check_free
 from recursivemas.report import format_summary, result_line
 from recursivemas.settings import RunSettings, resolve_settings
 from recursivemas.toy import build
@@ -86,9 +87,12 @@ def _run(arguments: dict[str, Any]) -> None:
     if settings.dry_run:
         print(describe_plan(settings, origins))
         return
+    folder = run_folder_path(settings)
+    if not settings.resume:
+        check_free(folder)
     questions = read_questions(settings)
     with load_system(settings) as system:
-        folder, summary = evaluate(system, questions, settings, origins)
+        summary = evaluate(system, questions, settings, origins, folder)
     print(format_summary(summary))
     print(f"run folder: {folder}")
     print(result_line(summary))

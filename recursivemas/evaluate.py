@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +14,16 @@ import torch
 from tqdm import tqdm
 
 from recursivemas.benchmarks import Benchmark, find_benchmark, load_questions
-from recursivemas.engine import SamplingSettings
 from recursivemas.grading import Grade, grade
 from recursivemas.metrics import summarise
+from recursivemas.provenance import check_same_run, describe_run
 from recursivemas.question import Question
-from recursivemas.records import RunFolder
+from recursivemas.records import CONFIG, RunFolder, read_config
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.solving import Solution
+from recursivemas.styles import load_style
 from recursivemas.system import MASSystem, load_mas_system
 
-VERSIONED = ("recursivemas", "torch", "transformers", "tokenizers", "huggingface_hub", "datasets")
 BAR_STEPS = 16
 """How many tokens pass between two looks of the progress bar at the text."""
 
@@ -60,37 +56,60 @@ def load_system(settings: RunSettings) -> MASSystem:
     )
 
 
+def run_folder_path(settings: RunSettings) -> Path:
+    """Where the run is kept: `output_dir`, else runs/STYLE-DATASET-TIME."""
+    if settings.output_dir:
+        return Path(settings.output_dir)
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{load_style(settings.style).name}-{settings.dataset}-{now}"
+
+
 def evaluate(
     system: MASSystem,
     questions: Sequence[Question],
     settings: RunSettings,
     origins: Mapping[str, Origin],
-) -> tuple[Path, dict[str, Any]]:
-    """Run, grade and record; returns the run folder and its summary.
+    path: Path,
+) -> dict[str, Any]:
+    """Run, grade and record in the folder `path`; returns the summary.
 
-    Finished batches are in the folder whatever happens later. Raises UserError when the folder holds a run.
+    Finished batches are in the folder whatever happens later; with `settings.resume` the run goes on after
+    them. Raises UserError when the folder holds a run that cannot be resumed with these settings.
     """
     benchmark = find_benchmark(settings.dataset)
-    path = Path(settings.output_dir or _default_folder(settings, system))
-    copy_to = Path(settings.result_jsonl) if settings.result_jsonl else None
-    samples: list[dict[str, Any]] = []
     start = time.perf_counter()
     with (
-        RunFolder(path, describe_run(system, settings, origins), copy_to) as folder,
+        _open_folder(path, questions, settings, describe_run(system, questions, settings, origins)) as folder,
         tqdm(total=len(questions), unit="question", file=sys.stderr, dynamic_ncols=True) as bar,
     ):
+        done = folder.num_batches * settings.batch_size
+        bar.update(min(done, len(questions)))
         watcher = _BarWatcher(bar, settings.num_recursive_rounds)
-        for solutions in system.solve_batches(questions, settings.solve_settings(), watcher):
+        for solutions in system.solve_batches(questions[done:], settings.solve_settings(), watcher):
             graded = [to_sample(solution, benchmark, settings.seed) for solution in solutions]
             folder.append(graded, _name_latents(solutions))
             for solution in solutions:
                 if solution.error:
                     bar.write(f"error: {solution.error}", file=sys.stderr)
-            samples += graded
             bar.update(len({solution.question.id for solution in solutions}))
-        summary = summarise(samples, benchmark, time.perf_counter() - start)
+        summary = summarise(folder.samples, benchmark, time.perf_counter() - start)
         folder.finish(summary)
-    return path, summary
+    return summary
+
+
+def _open_folder(
+    path: Path, questions: Sequence[Question], settings: RunSettings, config: Mapping[str, Any]
+) -> RunFolder:
+    copy_to = Path(settings.result_jsonl) if settings.result_jsonl else None
+    if not (settings.resume and (path / CONFIG).exists()):
+        return RunFolder.create(path, config, copy_to)
+    check_same_run(read_config(path), config)
+    rows = [[(question.id, rollout) for rollout in range(settings.num_rollouts)] for question in questions]
+    batches = [
+        [sample for question in rows[start : start + settings.batch_size] for sample in question]
+        for start in range(0, len(rows), settings.batch_size)
+    ]
+    return RunFolder.resume(path, batches, copy_to)
 
 
 class _BarWatcher:
@@ -145,64 +164,3 @@ def _name_latents(solutions: Sequence[Solution]) -> dict[str, torch.Tensor]:
         for solution in solutions
         for name, message in solution.messages.items()
     }
-
-
-def _default_folder(settings: RunSettings, system: MASSystem) -> Path:
-    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{system.style.name}-{settings.dataset}-{now}"
-
-
-def describe_run(system: MASSystem, settings: RunSettings, origins: Mapping[str, Origin]) -> dict[str, Any]:
-    """What ran, for `config.json`: settings with origins, and everything else that decides the result."""
-    return {
-        "settings": {
-            name: {"value": value, "origin": origins[name]} for name, value in asdict(settings).items()
-        },
-        "style": asdict(system.style),
-        "agents": {
-            role: {
-                "repo_id": agent.repo_id,
-                "revision": agent.revision,
-                "device": str(agent.device),
-                "dtype": str(agent.backbone.dtype),
-                "inner_link_dtype": str(agent.inner_link.dtype),
-                "hidden_size": agent.hidden_size,
-            }
-            for role, agent in system.agents.items()
-        },
-        "outer_links": {
-            f"{source}->{target}": {"dtype": str(link.dtype), "variant": link.variant}
-            for (source, target), link in system.outer_links.items()
-        },
-        "sampling": asdict(_sampling(system, settings)),
-        "release": system.paths.source,
-        "prompt_pack": {"name": system.pack.name, "sha256": system.pack.sha256},
-        "dataset_sha256": _hash_of(settings.dataset_path),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in VERSIONED},
-        },
-        "platform": platform.platform(),
-        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "git_revision": _git_revision(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _sampling(system: MASSystem, settings: RunSettings) -> SamplingSettings:
-    """How the answer is sampled, the model's own defaults filled in."""
-    answerer = system.agents[system.style.answering_role]
-    return settings.solve_settings().sampling.resolve(answerer.model.generation_config)
-
-
-def _hash_of(path: str | None) -> str | None:
-    return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def _git_revision() -> str | None:
-    """The commit of the code that runs, `-dirty` when it was changed since; None outside a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

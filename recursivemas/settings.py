@@ -31,9 +31,9 @@ class SolveSettings:
     sampling: SamplingSettings
 
 
-def _option(default: Any, help_text: str, **argument: Any) -> Any:
-    """A field with its help text and what else the command line's argument needs."""
-    return field(default=default, metadata={"help": help_text, **argument})
+def _option(default: Any, help_text: str, **metadata: Any) -> Any:
+    """A field with its help text, its least value, and whether it is `neutral` to the results."""
+    return field(default=default, metadata={"help": help_text, **metadata})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,26 +66,31 @@ class RunSettings:
     max_new_tokens: int = _option(4000, "longest answer, in tokens", minimum=1)
     enable_thinking: bool = _option(False, "thinking on, where a chat template knows the switch")
     prompts: str | None = _option(None, "prompt pack to use instead of the built-in one (YAML)")
-    release: str = _option("hub", "where models come from: hub, toy, or a release folder")
+    release: str = _option("hub", "where models come from: hub, toy, or a release folder", neutral=True)
     revision: str | None = _option(None, "commit, tag or branch of every repository on the hub")
     ckpt_override: tuple[str, ...] = _option(
         (), "ROLE=DIR or outer=DIR: a folder instead of the release's (may be repeated)"
     )
     trust_remote_code: bool = _option(False, "allow model code that comes with a repository")
-    device: str = _option("cuda", "torch device, auto, or ROLE=DEVICE,... to spread agents")
+    device: str = _option("cuda", "torch device, auto, or ROLE=DEVICE,... to spread agents", neutral=True)
     dtype: str = _option("auto", "precision of models and inner links: auto keeps what is stored")
     outer_dtype: str = _option("auto", "precision of outer links: auto follows dtype, else what is stored")
     release_quirks: bool = _option(False, "repeat what the published code does differently from its paper")
     save_latents: bool = _option(False, "keep every message in the run folder")
-    output_dir: str | None = _option(None, "run folder (default: runs/STYLE-DATASET-TIME)")
-    result_jsonl: str | None = _option(None, "also write the samples to this file")
-    dry_run: bool = _option(False, "print what would be used and where it comes from; load no weights")
+    output_dir: str | None = _option(None, "run folder (default: runs/STYLE-DATASET-TIME)", neutral=True)
+    resume: bool = _option(False, "go on with the run in output_dir, if there is one", neutral=True)
+    result_jsonl: str | None = _option(None, "also write the samples to this file", neutral=True)
+    dry_run: bool = _option(
+        False, "print what would be used and where it comes from; load no weights", neutral=True
+    )
 
     def __post_init__(self) -> None:
         for spec in fields(self):
             value, least = getattr(self, spec.name), spec.metadata.get("minimum")
             if least is not None and value is not None and value < least:
                 raise UserError(f"{spec.name} is {value}; it has to be {least} or more")
+        if self.resume and not self.output_dir:
+            raise UserError("resume needs the run's folder; give --output_dir FOLDER")
         if self.num_samples == 0:
             raise UserError("num_samples is 0; it has to be 1 or more, or -1 for all")
         self.solve_settings()

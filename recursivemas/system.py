@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -119,7 +119,10 @@ class MASSystem:
             solved = iter(solver.solve(runnable, watcher) if runnable else ())
             solutions: list[Solution] = []
             for item in batch:
-                solutions += [item] if isinstance(item, Solution) else islice(solved, settings.num_rollouts)
+                if isinstance(item, Prepared):
+                    solutions += islice(solved, settings.num_rollouts)
+                else:
+                    solutions += (replace(item, rollout=rollout) for rollout in range(settings.num_rollouts))
             yield solutions
 
 

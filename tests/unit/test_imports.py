@@ -19,7 +19,7 @@ FLOORS = [
     ["plan"],
     ["report"],
     ["evaluate"],
-    ["records", "metrics"],
+    ["records", "metrics", "provenance"],
     ["system"],
     ["solving"],
     ["recursion", "ledger", "answering"],

@@ -1,0 +1,114 @@
+"""Where a run's results come from: everything that decides them, for the record and for resuming."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recursivemas.engine import SamplingSettings
+from recursivemas.errors import UserError
+from recursivemas.question import Question
+from recursivemas.settings import Origin, RunSettings
+from recursivemas.system import MASSystem
+
+VERSIONED = ("recursivemas", "torch", "transformers", "tokenizers", "huggingface_hub", "datasets")
+
+
+def describe_run(
+    system: MASSystem,
+    questions: Sequence[Question],
+    settings: RunSettings,
+    origins: Mapping[str, Origin],
+) -> dict[str, Any]:
+    """What ran, for `config.json`: settings with origins, and everything else that decides the result."""
+    return {
+        "settings": {
+            name: {"value": value, "origin": origins[name]} for name, value in asdict(settings).items()
+        },
+        "style": asdict(system.style),
+        "agents": {
+            role: {
+                "repo_id": agent.repo_id,
+                "revision": agent.revision,
+                "device": str(agent.device),
+                "dtype": str(agent.backbone.dtype),
+                "inner_link_dtype": str(agent.inner_link.dtype),
+                "hidden_size": agent.hidden_size,
+            }
+            for role, agent in system.agents.items()
+        },
+        "outer_links": {
+            f"{source}->{target}": {"dtype": str(link.dtype), "variant": link.variant}
+            for (source, target), link in system.outer_links.items()
+        },
+        "sampling": asdict(_sampling(system, settings)),
+        "release": system.paths.source,
+        "prompt_pack": {"name": system.pack.name, "sha256": system.pack.sha256},
+        "questions": {"number": len(questions), "sha256": _hash_of(questions)},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in VERSIONED},
+        },
+        "platform": platform.platform(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "git_revision": _git_revision(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _sampling(system: MASSystem, settings: RunSettings) -> SamplingSettings:
+    """How the answer is sampled, the model's own defaults filled in."""
+    answerer = system.agents[system.style.answering_role]
+    return settings.solve_settings().sampling.resolve(answerer.model.generation_config)
+
+
+def _hash_of(questions: Sequence[Question]) -> str:
+    """Tells whether two runs had the same questions in the same order."""
+    rows = [[question.id, question.text, question.gold] for question in questions]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def check_same_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise UserError, with the differences, when a run that is to be resumed would give other results."""
+    old, new = _decisive(before), _decisive(json.loads(json.dumps(now)))
+    differences = [
+        f"  {name}: {old.get(name)} before, {new.get(name)} now"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+    if differences:
+        raise UserError(
+            "the run cannot be resumed with other settings:\n"
+            + "\n".join(differences)
+            + "\nRepeat its settings, or give another --output_dir to start anew"
+        )
+
+
+def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides a run's results, flat by name."""
+    neutral = {spec.name for spec in fields(RunSettings) if spec.metadata.get("neutral")}
+    values = {name: row["value"] for name, row in config["settings"].items() if name not in neutral}
+    for part in ("style", "outer_links", "sampling", "prompt_pack", "questions"):
+        values[part] = config[part]
+    for role, agent in config["agents"].items():
+        values |= {f"{role}'s {name}": value for name, value in agent.items() if name != "device"}
+    return values
+
+
+def _git_revision() -> str | None:
+    """The commit of the code that runs, `-dirty` when it was changed since; None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

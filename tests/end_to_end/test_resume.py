@@ -1,0 +1,105 @@
+"""Runs that are killed and resumed end as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from recursivemas.cli import run_main
+
+ROOT = Path(__file__).parents[2]
+NUM_KILLS = int(os.environ.get("RECURSIVEMAS_TEST_KILLS", "3"))
+
+
+@pytest.fixture(scope="module")
+def flags(tmp_path_factory, toy_release) -> list[str]:
+    path = tmp_path_factory.mktemp("questions") / "questions.jsonl"
+    rows = [
+        {"problem": f"What is {n} + {n}?", "answer": str(2 * n), "unique_id": f"sum/{n}"} for n in range(12)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return [
+        *("--style", "sequential_light", "--device", "cpu", "--release", str(toy_release)),
+        *("--dataset_path", str(path), "--batch_size", "2", "--num_recursive_rounds", "2"),
+        *("--latent_length", "4", "--max_new_tokens", "40", "--num_rollouts", "2"),
+    ]
+
+
+def samples(folder: Path) -> list[dict]:
+    rows = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+    for row in rows:
+        row["usage"] = [{**usage, "seconds": None} for usage in row["usage"]]
+    return rows
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(flags, tmp_path_factory) -> list[dict]:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    assert run_main([*flags, "--output_dir", str(folder)]) == 0
+    return samples(folder)
+
+
+def test_a_run_killed_at_random_moments_resumes_to_the_same_samples(flags, uninterrupted, tmp_path):
+    """SIGKILL in a process of its own, again and again, then a last run to the end."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "run.py", *flags, "--output_dir", str(folder), "--resume"]
+    moments = random.Random(0)
+    for _ in range(NUM_KILLS):
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        before = size(folder)
+        while size(folder) == before and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.4))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300)
+    assert samples(folder) == uninterrupted
+    assert json.loads((folder / "summary.json").read_text())["num_samples"] == 24
+
+
+def size(folder: Path) -> int:
+    path = folder / "samples.jsonl"
+    return path.stat().st_size if path.exists() else -1
+
+
+def test_a_finished_run_resumed_stays_as_it_is(flags, tmp_path):
+    folder = tmp_path / "run"
+    small = [*flags, "--num_samples", "3", "--output_dir", str(folder)]
+    assert run_main(small) == 0
+    before = (folder / "samples.jsonl").read_bytes()
+    assert run_main([*small, "--resume"]) == 0
+    assert (folder / "samples.jsonl").read_bytes() == before
+
+
+def test_other_settings_are_refused_with_the_difference(flags, tmp_path, capsys):
+    folder = tmp_path / "run"
+    small = [*flags, "--num_samples", "2", "--output_dir", str(folder)]
+    assert run_main(small) == 0
+    before = (folder / "samples.jsonl").read_bytes()
+    capsys.readouterr()
+    assert run_main([*small, "--resume", "--seed", "43", "--latent_length", "5"]) == 2
+    error = capsys.readouterr().err
+    assert "seed: 42 before, 43 now" in error
+    assert "latent_length: 4 before, 5 now" in error
+    assert "batch_size" not in error
+    assert (folder / "samples.jsonl").read_bytes() == before
+
+
+def test_resuming_needs_a_folder(capsys):
+    assert run_main(["--resume"]) == 2
+    assert "give --output_dir FOLDER" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(flags, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert run_main([*flags, "--num_samples", "1", "--output_dir", str(tmp_path / "file" / "run")]) == 2
+    assert "error: " in capsys.readouterr().err

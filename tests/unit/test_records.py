@@ -1,0 +1,94 @@
+"""The run folder: whole batches, torn writes, and folders that are not this run's."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from recursivemas.errors import UserError
+from recursivemas.records import CONFIG, SAMPLES, RunFolder, check_free, read_config, read_samples
+
+BATCHES = [[("a", 0), ("b", 0)], [("c", 0), ("d", 0)], [("e", 0)]]
+
+
+def rows(batch):
+    return [{"id": name, "rollout": rollout, "text": f"Ünïcode {name}\u2028"} for name, rollout in batch]
+
+
+def written(path, batches=BATCHES, **files):
+    with RunFolder.create(path, {"seed": 1}, **files) as folder:
+        for batch in batches:
+            folder.append(rows(batch), {})
+    return (path / SAMPLES).read_bytes()
+
+
+def test_samples_are_flushed_batch_by_batch(tmp_path):
+    with RunFolder.create(tmp_path / "run", {}) as folder:
+        folder.append(rows(BATCHES[0]), {})
+        assert [row["id"] for row in read_samples(tmp_path / "run")] == ["a", "b"]
+
+
+def test_a_run_cut_anywhere_resumes_to_the_same_bytes(tmp_path):
+    whole = written(tmp_path / "whole")
+    for cut in range(len(whole) + 1):
+        path = tmp_path / f"cut{cut}"
+        written(path)
+        (path / SAMPLES).write_bytes(whole[:cut])
+        with RunFolder.resume(path, BATCHES) as folder:
+            for batch in BATCHES[folder.num_batches :]:
+                folder.append(rows(batch), {})
+            assert [row["id"] for row in folder.samples] == ["a", "b", "c", "d", "e"]
+        assert (path / SAMPLES).read_bytes() == whole
+
+
+def test_a_copy_is_cut_back_with_the_samples(tmp_path):
+    copy = tmp_path / "copy.jsonl"
+    whole = written(tmp_path / "run", copy_to=copy)
+    assert copy.read_bytes() == whole
+    (tmp_path / "run" / SAMPLES).write_bytes(whole[:-5])
+    with RunFolder.resume(tmp_path / "run", BATCHES, copy) as folder:
+        assert folder.num_batches == 2
+        folder.append(rows(BATCHES[2]), {})
+    assert copy.read_bytes() == whole
+
+
+def test_other_questions_are_not_resumed(tmp_path):
+    written(tmp_path, BATCHES[:1])
+    before = (tmp_path / SAMPLES).read_bytes()
+    with pytest.raises(UserError, match="holds question 'b' where this run has 'x'"):
+        RunFolder.resume(tmp_path, [[("a", 0), ("x", 0)]])
+    assert (tmp_path / SAMPLES).read_bytes() == before
+
+
+def test_a_folder_with_a_run_is_not_free(tmp_path):
+    check_free(tmp_path)
+    written(tmp_path)
+    with pytest.raises(UserError, match="already holds a run; give --resume"):
+        RunFolder.create(tmp_path, {})
+
+
+def test_a_folder_without_a_run_says_so(tmp_path):
+    with pytest.raises(UserError, match="holds no run"):
+        read_config(tmp_path)
+    (tmp_path / CONFIG).write_text("{")
+    with pytest.raises(UserError, match="is damaged"):
+        read_config(tmp_path)
+
+
+def test_latents_are_kept_by_name(tmp_path):
+    message = torch.arange(6.0).reshape(2, 3).T
+    with RunFolder.create(tmp_path, {}) as folder:
+        folder.append(rows(BATCHES[0]), {})
+        folder.append(rows(BATCHES[1]), {"c/r1/planner->critic": message})
+    with safe_open(tmp_path / "latents" / "batch-00001.safetensors", "pt") as file:
+        assert torch.equal(file.get_tensor("c/r1/planner->critic"), message)
+
+
+def test_the_summary_is_written_whole(tmp_path):
+    with RunFolder.create(tmp_path, {}) as folder:
+        folder.finish({"value": 0.5})
+    assert json.loads((tmp_path / "summary.json").read_text()) == {"value": 0.5}
+    assert not list(tmp_path.glob(".*"))
