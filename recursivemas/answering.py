@@ -1,4 +1,4 @@
-"""Writing answers: the last agent's text, and the retry where no answer can be read from it.
+"""Writing text: an agent's words, and for answers the retry where none can be read from them.
 
 Shapes: B batch, T prompt positions, D the answering agent's hidden size.
 """
@@ -25,8 +25,8 @@ CODE_RETRY_TOKENS = 256
 
 
 @dataclass
-class Answer:
-    """One row's answer while it is being written: after `prompt` [T, D], with the row's own random stream.
+class Draft:
+    """One row's text while it is being written: after `prompt` [T, D], with the row's own random stream.
 
     `token_ids` are those that were written: the end-of-sequence token and a retry's cue are not among them.
     `ended_by` is `stop` or `length`.
@@ -42,7 +42,7 @@ class Answer:
 
 
 class Writer:
-    """Writes answers with one agent under one set of settings."""
+    """Writes text with one agent under one set of settings."""
 
     def __init__(self, agent: Agent, pack: PromptPack, settings: SolveSettings) -> None:
         self._agent = agent
@@ -58,17 +58,17 @@ class Writer:
         *,
         rollout: int,
         on_step: Callable[[int], None] | None = None,
-    ) -> list[Answer]:
+    ) -> list[Draft]:
         """One answer a question, written after its prompt; where none can be read, it is asked for again.
 
         Rollout r of seed s uses the random numbers of seed s + r (protocol section 4, "pass@k"). `on_step` is
         told after each token how many answers go on.
         """
         answers = [
-            Answer(kind, prompts.row(row), random_stream(self._settings.seed + rollout, question.id))
+            Draft(kind, prompts.row(row), random_stream(self._settings.seed + rollout, question.id))
             for row, (question, kind) in enumerate(zip(questions, kinds, strict=True))
         ]
-        self._write(answers, prompts, self._settings.max_new_tokens, on_step=on_step)
+        self.write(answers, prompts, self._settings.max_new_tokens, on_step=on_step)
         unread = [
             answer
             for answer, question in zip(answers, questions, strict=True)
@@ -78,7 +78,7 @@ class Writer:
         self._retry([answer for answer in unread if answer.kind not in CODE_KINDS], RETRY_TOKENS)
         return answers
 
-    def _retry(self, answers: Sequence[Answer], max_new_tokens: int) -> None:
+    def _retry(self, answers: Sequence[Draft], max_new_tokens: int) -> None:
         """Append its cue to each answer and go on writing."""
         if not answers:
             return
@@ -88,39 +88,38 @@ class Writer:
             cue = self._pack.retry_cue(answer.kind)
             answer.text += cue
             answer.retried = True
-            if (
-                self._settings.release_quirks
-            ):  # Release: goes on from the bare text (protocol section 5, item 3)
+            if self._settings.release_quirks:
+                # Release: goes on from the bare text (protocol section 5, item 3).
                 histories.append(list(agent.tokenizer(answer.text).input_ids))
                 rows.append(embed(histories[-1]))
             else:
                 histories.append([*answer.token_ids, *agent.token_ids(cue)])
                 rows.append(torch.cat([answer.prompt, embed(histories[-1])]))
-        self._write(answers, PromptBatch.left_pad(rows), max_new_tokens, histories)
+        self.write(answers, PromptBatch.left_pad(rows), max_new_tokens, histories)
 
-    def _write(
+    def write(
         self,
-        answers: Sequence[Answer],
+        drafts: Sequence[Draft],
         prompts: PromptBatch,
         max_new_tokens: int,
         histories: Sequence[Sequence[int]] = (),
         on_step: Callable[[int], None] | None = None,
     ) -> None:
-        """Decode after the prompts and append to the answers."""
+        """Decode after the prompts and append to the drafts."""
         decoded = decode(
             self._agent.backbone,
             prompts,
-            streams=[answer.stream for answer in answers],
+            streams=[draft.stream for draft in drafts],
             settings=self._sampling,
             max_new_tokens=max_new_tokens,
             stop_ids=self._agent.stop_ids,
             histories=histories,
             on_step=on_step,
         )
-        for answer, more in zip(answers, decoded, strict=True):
-            answer.token_ids += more.token_ids
-            answer.text += self._text(more.token_ids)
-            answer.ended_by = more.ended_by
+        for draft, more in zip(drafts, decoded, strict=True):
+            draft.token_ids += more.token_ids
+            draft.text += self._text(more.token_ids)
+            draft.ended_by = more.ended_by
 
     def _text(self, token_ids: Sequence[int]) -> str:
         return str(self._agent.tokenizer.decode(token_ids, skip_special_tokens=True))

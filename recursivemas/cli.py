@@ -20,11 +20,12 @@ from recursivemas.plan import describe_plan
 from recursivemas.prompts import import_prompts
 from recursivemas.records import check_free
 from recursivemas.report import format_summary, result_line
-from recursivemas.settings import RunSettings, resolve_settings
+from recursivemas.settings import MODES, RunSettings, resolve_settings
 from recursivemas.toy import build
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "dataset": tuple(BENCHMARKS),
+    "mode": MODES,
     "dtype": tuple(DTYPES),
     "outer_dtype": tuple(DTYPES),
 }

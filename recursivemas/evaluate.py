@@ -21,7 +21,7 @@ from recursivemas.question import Question
 from recursivemas.records import CONFIG, RunFolder, read_config
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.solving import Solution
-from recursivemas.styles import load_style
+from recursivemas.styles import Style, alone, load_style
 from recursivemas.system import MASSystem, load_mas_system
 
 BAR_STEPS = 16
@@ -40,10 +40,16 @@ def read_questions(settings: RunSettings) -> list[Question]:
     )
 
 
+def choose_style(settings: RunSettings) -> Style:
+    """The style that the settings ask for: in mode single, one agent of it."""
+    style = load_style(settings.style)
+    return alone(style, settings.role) if settings.mode == "single" else style
+
+
 def load_system(settings: RunSettings) -> MASSystem:
     """The system that the settings ask for."""
     return load_mas_system(
-        settings.style,
+        choose_style(settings),
         settings.dataset,
         device=settings.device,
         dtype=settings.dtype,
@@ -61,7 +67,8 @@ def run_folder_path(settings: RunSettings) -> Path:
     if settings.output_dir:
         return Path(settings.output_dir)
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{load_style(settings.style).name}-{settings.dataset}-{now}"
+    mode = "" if settings.mode == "latent" else f"-{settings.mode}"
+    return Path("runs") / f"{load_style(settings.style).name}{mode}-{settings.dataset}-{now}"
 
 
 def evaluate(
@@ -154,6 +161,7 @@ def to_sample(solution: Solution, benchmark: Benchmark, seed: int) -> dict[str, 
         "retried": solution.retried,
         "error": solution.error,
         "token_ids": list(solution.token_ids),
+        "passages": {name: asdict(passage) for name, passage in solution.passages.items()},
         "usage": [asdict(usage) for usage in solution.usage],
     }
 

@@ -7,12 +7,12 @@ from dataclasses import asdict
 
 from transformers import GenerationConfig
 
-from recursivemas.evaluate import read_questions
+from recursivemas.evaluate import choose_style, read_questions
 from recursivemas.hub import ReleaseFiles, model_view, resolve_release
 from recursivemas.prompts import check_slots, load_pack
 from recursivemas.report import format_table
 from recursivemas.settings import Origin, RunSettings, task_family
-from recursivemas.styles import Style, load_style
+from recursivemas.styles import Style
 from recursivemas.system import check_dimensions, read_configs, resolve_devices
 
 
@@ -23,7 +23,7 @@ def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
     hub), weights are not. Raises what a run would raise before it loads weights.
     """
     questions = read_questions(settings)
-    style = load_style(settings.style)
+    style = choose_style(settings)
     pack = load_pack(settings.prompts).with_prompts(style.prompts)
     check_slots(pack, style)
     devices = resolve_devices(settings.device, style)

@@ -13,6 +13,10 @@ from recursivemas.engine import SamplingSettings
 from recursivemas.errors import UserError
 
 Origin = Literal["default", "recommended", "explicit"]
+Mode = Literal["latent", "text"]
+"""What agents pass on."""
+
+MODES = ("latent", "text", "single")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,7 @@ class SolveSettings:
     max_new_tokens: int
     seed: int
     num_rollouts: int
+    mode: Mode
     enable_thinking: bool
     release_quirks: bool
     save_latents: bool
@@ -41,6 +46,8 @@ class RunSettings:
     """Every setting of a run; the command line has one flag a field, with the same name."""
 
     style: str = _option("sequential_light", "published style's name, or a style's YAML file")
+    mode: str = _option("latent", "what agents pass on: latent or text; single: one agent answers alone")
+    role: str | None = _option(None, "the agent that answers in mode single (default: the answering one)")
     dataset: str = _option("math500", "benchmark")
     dataset_path: str | None = _option(None, "local JSON or JSONL file in the benchmark's published fields")
     dataset_split: str | None = _option(
@@ -89,6 +96,10 @@ class RunSettings:
             value, least = getattr(self, spec.name), spec.metadata.get("minimum")
             if least is not None and value is not None and value < least:
                 raise UserError(f"{spec.name} is {value}; it has to be {least} or more")
+        if self.mode not in MODES:
+            raise UserError(f"mode is {self.mode!r}; it has to be one of {', '.join(MODES)}")
+        if self.role is not None and self.mode != "single":
+            raise UserError(f"role {self.role!r} is read in mode single only; give --mode single, or drop it")
         if self.resume and not self.output_dir:
             raise UserError("resume needs the run's folder; give --output_dir FOLDER")
         if self.num_samples == 0:
@@ -97,12 +108,13 @@ class RunSettings:
 
     def solve_settings(self) -> SolveSettings:
         return SolveSettings(
-            num_recursive_rounds=self.num_recursive_rounds,
+            num_recursive_rounds=1 if self.mode == "single" else self.num_recursive_rounds,
             latent_length=self.latent_length,
             batch_size=self.batch_size,
             max_new_tokens=self.max_new_tokens,
             seed=self.seed,
             num_rollouts=self.num_rollouts,
+            mode="text" if self.mode == "text" else "latent",
             enable_thinking=self.enable_thinking,
             release_quirks=self.release_quirks,
             save_latents=self.save_latents,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,8 @@ from recursivemas.question import TaskKind
 HUB_ORGANISATION = "RecursiveMAS"
 DEFAULT_INNER_VARIANT = "ln_res_adapter"
 """The inner link's variant where no adapter_config.json names one."""
+SINGLE_PROMPT = "single/agent"
+"""Where the prompts of an agent by itself stand in a prompt pack."""
 ROLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 T = TypeVar("T")
@@ -336,6 +338,22 @@ DELIBERATION = Style(
 PUBLISHED_STYLES: dict[str, Style] = {
     style.name: style for style in (SEQUENTIAL_LIGHT, SEQUENTIAL_SCALED, MIXTURE, DISTILLATION, DELIBERATION)
 }
+
+
+# ---------------------------------------------------------------------------------------------------------
+# One agent by itself
+
+
+def alone(style: Style, role: str | None = None) -> Style:
+    """One agent of a style with plain prompts and nobody to talk to; the answering agent by default.
+
+    Raises UserError for a role that the style does not have.
+    """
+    try:
+        agent = style.agent(role or style.answering_role)
+    except KeyError as error:
+        raise UserError(str(error.args[0])) from error
+    return replace(style, agents=(replace(agent, prompt=SINGLE_PROMPT),), links=(), prompts={})
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ class MASSystem:
 
         A question is its text, or a `Question`. `num_rounds`, `latent_length` and the other `settings` (as on
         the command line: batch_size, seed, greedy, temperature, top_p, top_k, min_p, repetition_penalty,
-        max_new_tokens, num_rollouts, enable_thinking, release_quirks, save_latents) default to what is
+        max_new_tokens, num_rollouts, mode, enable_thinking, release_quirks, save_latents) default to what is
         recommended for the system's style and dataset. Raises UserError for a setting that is unknown or out
         of range.
         """

@@ -30,6 +30,7 @@ from recursivemas.prompts.published import (
 )
 from recursivemas.prompts.template import TRIMS, FunctionName, Part, QuestionText, Slot, Template
 from recursivemas.question import Question, TaskKind
+from recursivemas.styles import SINGLE_PROMPT
 
 PLAIN = "Zquestion4f1c stands here"
 LETTERED = tuple(f"{PLAIN}\n{layout.lines('ABCD')}" for layout in LAYOUTS)
@@ -206,7 +207,7 @@ def _assemble(published: PublishedPrompts, readings: list[_Reading]) -> PromptPa
         system_texts=_system_texts(published),
         retry_cues=default.retry_cues,
         choice_lines={"default": fallback, **rules},
-        prompts=prompts,
+        prompts={**prompts, SINGLE_PROMPT: default.prompts[SINGLE_PROMPT]},
     )
 
 

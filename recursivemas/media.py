@@ -1,0 +1,197 @@
+"""What agents pass on: latents over trained links, or, as the baseline that the paper compares with, text.
+
+Shapes: B batch, L latent steps, D_tgt a link's target's hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from recursivemas.agent import Agent
+from recursivemas.answering import Draft, Writer
+from recursivemas.engine import PromptBatch, random_stream, roll_out
+from recursivemas.links import OuterLink
+from recursivemas.prompting import Prepared, PromptWriter
+from recursivemas.prompts import ChatPrompt
+from recursivemas.styles import LinkSpec, Style
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageUsage:
+    """What one question took in one agent's turn.
+
+    Tokens are counted without padding: `prompt_tokens` of text read, `latents_read` positions filled by
+    messages, `latent_steps` thought, `generated_tokens` written (the retry's among them, end-of-sequence
+    tokens not). `seconds` is the batch's time divided evenly among its questions.
+    """
+
+    round: int
+    role: str
+    prompt_tokens: int = 0
+    latents_read: int = 0
+    latent_steps: int = 0
+    generated_tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A text that one agent passed on, with its token ids in the tokenizer of the agent that wrote it."""
+
+    text: str
+    token_ids: tuple[int, ...]
+
+
+class UsageLog:
+    """The usage of a batch's turns so far: one entry a question, by (round, role)."""
+
+    def __init__(self) -> None:
+        self.turns: dict[tuple[int, str], list[StageUsage]] = {}
+
+    def read(self, round_number: int, role: str, chats: Sequence[ChatPrompt], latent_length: int) -> None:
+        """The agent has read these prompts, with that many latents in each open slot."""
+        self.turns[round_number, role] = [
+            StageUsage(
+                round=round_number,
+                role=role,
+                prompt_tokens=chat.num_text_tokens,
+                latents_read=len(chat.slots) * latent_length,
+            )
+            for chat in chats
+        ]
+
+    def thought(self, round_number: int, role: str, latent_steps: int) -> None:
+        """The agent has thought for that many steps on each question."""
+        turn = (round_number, role)
+        self.turns[turn] = [replace(row, latent_steps=latent_steps) for row in self.turns[turn]]
+
+    def wrote(self, round_number: int, role: str, passages: Sequence[Passage]) -> None:
+        """The agent has written a passage on each question."""
+        turn = (round_number, role)
+        self.turns[turn] = [
+            replace(row, generated_tokens=len(passage.token_ids))
+            for row, passage in zip(self.turns[turn], passages, strict=True)
+        ]
+
+
+class LatentMedium:
+    """Messages are tensors [B, L, D_tgt]: thoughts that an outer link has carried over.
+
+    `messages` keeps them on the CPU by (round, link), if `keep_messages`.
+    """
+
+    def __init__(
+        self,
+        style: Style,
+        agents: Mapping[str, Agent],
+        outer_links: Mapping[tuple[str, str], OuterLink],
+        batch: Sequence[Prepared],
+        latent_length: int,
+        *,
+        keep_messages: bool,
+    ) -> None:
+        self.log = UsageLog()
+        self._style = style
+        self._agents = agents
+        self._outer_links = outer_links
+        self._batch = batch
+        self._latent_length = latent_length
+        self._keep_messages = keep_messages
+        self.errors: dict[int, str] = {}
+        self._messages: dict[tuple[int, LinkSpec], Tensor] = {}
+
+    def read(self, round_number: int, role: str, received: Mapping[str, Tensor]) -> PromptBatch:
+        turn = (role, self._style.reads_feedback(role, round_number))
+        chats = [prepared.chats[turn] for prepared in self._batch]
+        self.log.read(round_number, role, chats, self._latent_length)
+        return self._agents[role].read(chats, received)
+
+    def think(
+        self, round_number: int, role: str, prompts: PromptBatch, links: Sequence[LinkSpec]
+    ) -> dict[LinkSpec, Tensor]:
+        agent = self._agents[role]
+        thoughts = roll_out(agent.backbone, agent.inner_link, prompts, self._latent_length).thoughts
+        self.log.thought(round_number, role, self._latent_length)
+        sent = {link: self._outer_links[link.source, link.target](thoughts) for link in links}
+        if self._keep_messages:
+            self._messages |= {(round_number, link): message.cpu() for link, message in sent.items()}
+        return sent
+
+    def messages_of(self, row: int) -> dict[str, Tensor]:
+        """One question's messages [L, D_tgt] by `r{round}/{source}->{target}`."""
+        return {f"r{number}/{link}": message[row] for (number, link), message in self._messages.items()}
+
+    def passages_of(self, row: int) -> dict[str, Passage]:
+        return {}
+
+
+class TextMedium:
+    """Messages are texts: an agent writes where it would have thought, and its reader's prompt quotes it.
+
+    `errors` says, by row, why a question could not go on: a prompt had
+    outgrown its agent's context. Such a row runs to the end with empty messages and counts for nothing.
+    """
+
+    def __init__(
+        self,
+        style: Style,
+        agents: Mapping[str, Agent],
+        prompts: PromptWriter,
+        writers: Mapping[str, Writer],
+        batch: Sequence[Prepared],
+        *,
+        seed: int,
+        max_new_tokens: int,
+        on_step: Callable[[int], None] | None,
+    ) -> None:
+        self.log = UsageLog()
+        self.errors: dict[int, str] = {}
+        self._passages: dict[tuple[int, str], list[Passage]] = {}
+        self._style = style
+        self._agents = agents
+        self._prompts = prompts
+        self._writers = writers
+        self._batch = batch
+        self._seed = seed
+        self._max_new_tokens = max_new_tokens
+        self._on_step = on_step
+
+    def read(self, round_number: int, role: str, received: Mapping[str, list[Passage]]) -> PromptBatch:
+        turn = (role, self._style.reads_feedback(role, round_number))
+        chats = []
+        for row, prepared in enumerate(self._batch):
+            texts = {slot: passages[row].text.strip() for slot, passages in received.items()}
+            chat = self._prompts.write(prepared.question, turn, texts)
+            if error := self._prompts.explain_misfit(prepared.question, role, chat, latent_length=0):
+                self.errors.setdefault(row, error)
+                chat = self._prompts.write(prepared.question, turn, dict.fromkeys(texts, ""))
+            chats.append(chat)
+        self.log.read(round_number, role, chats, latent_length=0)
+        return self._agents[role].read(chats, {})
+
+    def think(
+        self, round_number: int, role: str, prompts: PromptBatch, links: Sequence[LinkSpec]
+    ) -> dict[LinkSpec, list[Passage]]:
+        drafts = [
+            Draft(
+                prepared.kind,
+                prompts.row(row),
+                random_stream(self._seed, f"{prepared.question.id}\0{round_number}\0{role}"),
+            )
+            for row, prepared in enumerate(self._batch)
+        ]
+        self._writers[role].write(drafts, prompts, self._max_new_tokens, on_step=self._on_step)
+        passages = [Passage(draft.text, tuple(draft.token_ids)) for draft in drafts]
+        self._passages[round_number, role] = passages
+        self.log.wrote(round_number, role, passages)
+        return dict.fromkeys(links, passages)
+
+    def messages_of(self, row: int) -> dict[str, Tensor]:
+        return {}
+
+    def passages_of(self, row: int) -> dict[str, Passage]:
+        """What agents passed on about one question, by `r{round}/{role}`."""
+        return {f"r{number}/{role}": passages[row] for (number, role), passages in self._passages.items()}
