@@ -21,6 +21,7 @@ from recursivemas.prompts import import_prompts
 from recursivemas.records import check_free
 from recursivemas.report import format_summary, result_line
 from recursivemas.settings import MODES, RunSettings, resolve_settings
+from recursivemas.sharding import current_rank
 from recursivemas.toy import build
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -88,12 +89,17 @@ def _run(arguments: dict[str, Any]) -> None:
     if settings.dry_run:
         print(describe_plan(settings, origins))
         return
+    rank = current_rank()
+    if rank.count > 1 and not settings.output_dir:
+        raise UserError("several processes need one run folder; give --output_dir FOLDER")
     folder = run_folder_path(settings)
-    if not settings.resume:
+    if rank.is_first and not settings.resume:
         check_free(folder)
     questions = read_questions(settings)
     with load_system(settings) as system:
-        summary = evaluate(system, questions, settings, origins, folder)
+        summary = evaluate(system, questions, settings, origins, folder, rank)
+    if summary is None:  # another process has it
+        return
     print(format_summary(summary))
     print(f"run folder: {folder}")
     print(result_line(summary))

@@ -18,8 +18,9 @@ from recursivemas.grading import Grade, grade
 from recursivemas.metrics import summarise
 from recursivemas.provenance import check_same_run, describe_run
 from recursivemas.question import Question
-from recursivemas.records import CONFIG, RunFolder, read_config
+from recursivemas.records import CONFIG, Batch, RunFolder, complete_batches, read_config
 from recursivemas.settings import Origin, RunSettings
+from recursivemas.sharding import SHARDS, Rank, SharedFolder, prepare_shards
 from recursivemas.solving import Solution
 from recursivemas.styles import Style, alone, load_style
 from recursivemas.system import MASSystem, load_mas_system
@@ -77,46 +78,82 @@ def evaluate(
     settings: RunSettings,
     origins: Mapping[str, Origin],
     path: Path,
-) -> dict[str, Any]:
-    """Run, grade and record in the folder `path`; returns the summary.
+    rank: Rank,
+) -> dict[str, Any] | None:
+    """Run, grade and record in the folder `path`; returns the summary, None in all processes but the first.
 
     Finished batches are in the folder whatever happens later; with `settings.resume` the run goes on after
     them. Raises UserError when the folder holds a run that cannot be resumed with these settings.
     """
-    benchmark = find_benchmark(settings.dataset)
     start = time.perf_counter()
-    with (
-        _open_folder(path, questions, settings, describe_run(system, questions, settings, origins)) as folder,
-        tqdm(total=len(questions), unit="question", file=sys.stderr, dynamic_ncols=True) as bar,
-    ):
-        done = folder.num_batches * settings.batch_size
-        bar.update(min(done, len(questions)))
-        watcher = _BarWatcher(bar, settings.num_recursive_rounds)
-        for solutions in system.solve_batches(questions[done:], settings.solve_settings(), watcher):
-            graded = [to_sample(solution, benchmark, settings.seed) for solution in solutions]
-            folder.append(graded, _name_latents(solutions))
-            for solution in solutions:
-                if solution.error:
-                    bar.write(f"error: {solution.error}", file=sys.stderr)
-            bar.update(len({solution.question.id for solution in solutions}))
-        summary = summarise(folder.samples, benchmark, time.perf_counter() - start)
+    batches = [
+        questions[start : start + settings.batch_size]
+        for start in range(0, len(questions), settings.batch_size)
+    ]
+    if not rank.is_first:
+        rank.wait_for_all()
+        first_batch = len(complete_batches(path, _expected(batches, settings)))
+        with SharedFolder(path, rank, first_batch) as shared:
+            _solve(system, batches, settings, shared, show=False)
+        return None
+    config = describe_run(system, questions, settings, origins)
+    with _open_folder(path, batches, settings, config) as folder:
+        if rank.count > 1 or (path / SHARDS).exists():
+            prepare_shards(path, folder.num_batches)
+            rank.wait_for_all()
+            with SharedFolder(path, rank, folder.num_batches) as shared:
+                _solve(system, batches, settings, shared, show=True)
+            shared.join(folder)
+        else:
+            _solve(system, batches, settings, folder, show=True)
+        summary = summarise(folder.samples, find_benchmark(settings.dataset), time.perf_counter() - start)
         folder.finish(summary)
     return summary
 
 
+def _solve(
+    system: MASSystem,
+    batches: Sequence[Sequence[Question]],
+    settings: RunSettings,
+    folder: RunFolder | SharedFolder,
+    *,
+    show: bool,
+) -> None:
+    """Solve and grade the batches that the folder asks for."""
+    benchmark = find_benchmark(settings.dataset)
+    total = sum(map(len, batches))
+    with tqdm(total=total, unit="question", file=sys.stderr, dynamic_ncols=True, disable=not show) as bar:
+        watcher = _BarWatcher(bar, settings.num_recursive_rounds)
+        for index in folder.pending(len(batches)):
+            bar.update(sum(map(len, batches[: folder.num_batches])) - bar.n)
+            for solutions in system.solve_batches(batches[index], settings.solve_settings(), watcher):
+                graded = [to_sample(solution, benchmark, settings.seed) for solution in solutions]
+                folder.put(index, graded, _name_latents(solutions))
+                for solution in solutions:
+                    if solution.error:
+                        tqdm.write(f"error: {solution.error}", file=sys.stderr)
+        bar.update(total - bar.n)
+
+
 def _open_folder(
-    path: Path, questions: Sequence[Question], settings: RunSettings, config: Mapping[str, Any]
+    path: Path,
+    batches: Sequence[Sequence[Question]],
+    settings: RunSettings,
+    config: Mapping[str, Any],
 ) -> RunFolder:
     copy_to = Path(settings.result_jsonl) if settings.result_jsonl else None
     if not (settings.resume and (path / CONFIG).exists()):
         return RunFolder.create(path, config, copy_to)
     check_same_run(read_config(path), config)
-    rows = [[(question.id, rollout) for rollout in range(settings.num_rollouts)] for question in questions]
-    batches = [
-        [sample for question in rows[start : start + settings.batch_size] for sample in question]
-        for start in range(0, len(rows), settings.batch_size)
+    return RunFolder.resume(path, _expected(batches, settings), copy_to)
+
+
+def _expected(batches: Sequence[Sequence[Question]], settings: RunSettings) -> list[Batch]:
+    """The samples that each batch will write."""
+    return [
+        [(question.id, rollout) for question in batch for rollout in range(settings.num_rollouts)]
+        for batch in batches
     ]
-    return RunFolder.resume(path, batches, copy_to)
 
 
 class _BarWatcher:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from recursivemas.errors import UserError
 CONFIG, SAMPLES, SUMMARY, LATENTS = "config.json", "samples.jsonl", "summary.json", "latents"
 
 Sample = dict[str, Any]
+Batch = Sequence[tuple[str, int]]
+"""(question id, rollout) of the samples that a batch writes, in order."""
 
 
 class RunFolder:
@@ -44,7 +46,7 @@ class RunFolder:
             files.append(copy_to)
         # Whole batches are written back first: an interrupted run may have left a part of one behind them.
         for file in files:
-            _write_whole(file, lines)
+            write_whole(file, lines)
         self._files = [file.open("a", encoding="utf-8") for file in files]
 
     @classmethod
@@ -56,30 +58,10 @@ class RunFolder:
         return cls(path, [], 0, copy_to)
 
     @classmethod
-    def resume(
-        cls, path: Path, batches: Sequence[Sequence[tuple[str, int]]], copy_to: Path | None = None
-    ) -> RunFolder:
-        """An interrupted run's folder, cut back to its complete batches.
-
-        `batches` are the (question id, rollout) that each batch of the run writes, in order. Raises UserError
-        when the folder's samples are not the beginning of these.
-        """
-        kept: list[Sample] = []
-        found = read_samples(path)
-        num_batches = 0
-        for batch in batches:
-            rows = found[len(kept) : len(kept) + len(batch)]
-            for row, expected in zip(rows, batch, strict=False):
-                if (row["id"], row["rollout"]) != expected:
-                    raise UserError(
-                        f"{path / SAMPLES} holds question {row['id']!r} where this run has {expected[0]!r}; "
-                        "the questions have changed since. Give another --output_dir to start anew"
-                    )
-            if len(rows) < len(batch):
-                break
-            kept += rows
-            num_batches += 1
-        return cls(path, kept, num_batches, copy_to)
+    def resume(cls, path: Path, batches: Sequence[Batch], copy_to: Path | None = None) -> RunFolder:
+        """An interrupted run's folder, cut back to its complete batches; raises what they raise."""
+        kept = complete_batches(path, batches)
+        return cls(path, [sample for batch in kept for sample in batch], len(kept), copy_to)
 
     @property
     def num_batches(self) -> int:
@@ -93,12 +75,18 @@ class RunFolder:
         for file in self._files:
             file.close()
 
-    def append(self, samples: Sequence[Sample], latents: Mapping[str, Tensor]) -> None:
-        """Keep a finished batch: its samples' lines, and its messages [L, D_target] by name, if any."""
-        if latents:
-            (self.path / LATENTS).mkdir(exist_ok=True)
-            contiguous = {name: message.contiguous() for name, message in latents.items()}
-            save_file(contiguous, self.path / LATENTS / f"batch-{self._num_batches:05d}.safetensors")
+    def pending(self, num_batches: int) -> Iterator[int]:
+        """The batches that are still to be done, of that many in all."""
+        while self._num_batches < num_batches:
+            yield self._num_batches
+
+    def put(self, index: int, samples: Sequence[Sample], latents: Mapping[str, Tensor]) -> None:
+        """Keep the next finished batch: its samples' lines, and its messages [L, D_target] by name."""
+        save_latents(self.path, index, latents)
+        self.append(samples)
+
+    def append(self, samples: Sequence[Sample]) -> None:
+        """Write a batch's samples behind the others."""
         lines = "".join(map(_line, samples))
         for file in self._files:
             file.write(lines)
@@ -109,6 +97,38 @@ class RunFolder:
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         _write_json(self.path / SUMMARY, summary)
+
+
+def complete_batches(path: Path, batches: Sequence[Batch]) -> list[list[Sample]]:
+    """The samples of a run's first complete batches.
+
+    `batches` are those that the run has in all. Raises UserError when the folder's samples are not the
+    beginning of these.
+    """
+    found = read_samples(path)
+    kept: list[list[Sample]] = []
+    start = 0
+    for batch in batches:
+        rows = found[start : start + len(batch)]
+        for row, expected in zip(rows, batch, strict=False):
+            if (row["id"], row["rollout"]) != expected:
+                raise UserError(
+                    f"{path / SAMPLES} holds question {row['id']!r} where this run has {expected[0]!r}; "
+                    "the questions have changed since. Give another --output_dir to start anew"
+                )
+        if len(rows) < len(batch):
+            break
+        kept.append(rows)
+        start += len(batch)
+    return kept
+
+
+def save_latents(path: Path, batch: int, latents: Mapping[str, Tensor]) -> None:
+    """Write a batch's messages by name, if there are any."""
+    if latents:
+        (path / LATENTS).mkdir(exist_ok=True)
+        contiguous = {name: message.contiguous() for name, message in latents.items()}
+        save_file(contiguous, path / LATENTS / f"batch-{batch:05d}.safetensors")
 
 
 def check_free(path: Path) -> None:
@@ -147,10 +167,10 @@ def _line(sample: Mapping[str, Any]) -> str:
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:
-    _write_whole(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    write_whole(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all."""
     part = path.with_name(f".{path.name}.part")
     with part.open("w", encoding="utf-8") as file:

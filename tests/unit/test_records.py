@@ -21,13 +21,13 @@ def rows(batch):
 def written(path, batches=BATCHES, **files):
     with RunFolder.create(path, {"seed": 1}, **files) as folder:
         for batch in batches:
-            folder.append(rows(batch), {})
+            folder.append(rows(batch))
     return (path / SAMPLES).read_bytes()
 
 
 def test_samples_are_flushed_batch_by_batch(tmp_path):
     with RunFolder.create(tmp_path / "run", {}) as folder:
-        folder.append(rows(BATCHES[0]), {})
+        folder.append(rows(BATCHES[0]))
         assert [row["id"] for row in read_samples(tmp_path / "run")] == ["a", "b"]
 
 
@@ -39,7 +39,7 @@ def test_a_run_cut_anywhere_resumes_to_the_same_bytes(tmp_path):
         (path / SAMPLES).write_bytes(whole[:cut])
         with RunFolder.resume(path, BATCHES) as folder:
             for batch in BATCHES[folder.num_batches :]:
-                folder.append(rows(batch), {})
+                folder.append(rows(batch))
             assert [row["id"] for row in folder.samples] == ["a", "b", "c", "d", "e"]
         assert (path / SAMPLES).read_bytes() == whole
 
@@ -51,7 +51,7 @@ def test_a_copy_is_cut_back_with_the_samples(tmp_path):
     (tmp_path / "run" / SAMPLES).write_bytes(whole[:-5])
     with RunFolder.resume(tmp_path / "run", BATCHES, copy) as folder:
         assert folder.num_batches == 2
-        folder.append(rows(BATCHES[2]), {})
+        folder.append(rows(BATCHES[2]))
     assert copy.read_bytes() == whole
 
 
@@ -81,8 +81,8 @@ def test_a_folder_without_a_run_says_so(tmp_path):
 def test_latents_are_kept_by_name(tmp_path):
     message = torch.arange(6.0).reshape(2, 3).T
     with RunFolder.create(tmp_path, {}) as folder:
-        folder.append(rows(BATCHES[0]), {})
-        folder.append(rows(BATCHES[1]), {"c/r1/planner->critic": message})
+        folder.append(rows(BATCHES[0]))
+        folder.put(1, rows(BATCHES[1]), {"c/r1/planner->critic": message})
     with safe_open(tmp_path / "latents" / "batch-00001.safetensors", "pt") as file:
         assert torch.equal(file.get_tensor("c/r1/planner->critic"), message)
 
