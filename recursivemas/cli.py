@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 import torch
 
 from recursivemas.agent import DTYPES
-from recursivemas.benchmarks import BENCHMARKS
+from recursivemas.benchmarks import find_benchmark
 from recursivemas.errors import UserError
 from recursivemas.evaluate import evaluate, load_system, read_questions, run_folder_path
 from recursivemas.plan import describe_plan
@@ -22,10 +22,11 @@ from recursivemas.records import check_free
 from recursivemas.report import format_summary, result_line
 from recursivemas.settings import MODES, RunSettings, resolve_settings
 from recursivemas.sharding import current_rank
+from recursivemas.styles import load_style
 from recursivemas.toy import build
+from recursivemas.verdicts import RunGraders
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "dataset": tuple(BENCHMARKS),
     "mode": MODES,
     "dtype": tuple(DTYPES),
     "outer_dtype": tuple(DTYPES),
@@ -95,9 +96,12 @@ def _run(arguments: dict[str, Any]) -> None:
     folder = run_folder_path(settings)
     if rank.is_first and not settings.resume:
         check_free(folder)
+    benchmark = find_benchmark(settings.dataset)
+    benchmark.check_style(load_style(settings.style).name)
     questions = read_questions(settings)
+    graders = RunGraders(benchmark, settings)
     with load_system(settings) as system:
-        summary = evaluate(system, questions, settings, origins, folder, rank)
+        summary = evaluate(system, questions, settings, origins, graders, folder, rank)
     if summary is None:  # another process has it
         return
     print(format_summary(summary))

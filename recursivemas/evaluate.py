@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from recursivemas.benchmarks import Benchmark, find_benchmark, load_questions
-from recursivemas.grading import Grade, grade
+from recursivemas.benchmarks import find_benchmark, load_questions
+from recursivemas.grading import Grade
 from recursivemas.metrics import summarise
 from recursivemas.provenance import check_same_run, describe_run
 from recursivemas.question import Question
@@ -24,6 +24,7 @@ from recursivemas.sharding import SHARDS, Rank, SharedFolder, prepare_shards
 from recursivemas.solving import Solution
 from recursivemas.styles import Style, alone, load_style
 from recursivemas.system import MASSystem, load_mas_system
+from recursivemas.verdicts import RunGraders
 
 BAR_STEPS = 16
 """How many tokens pass between two looks of the progress bar at the text."""
@@ -69,7 +70,8 @@ def run_folder_path(settings: RunSettings) -> Path:
         return Path(settings.output_dir)
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     mode = "" if settings.mode == "latent" else f"-{settings.mode}"
-    return Path("runs") / f"{load_style(settings.style).name}{mode}-{settings.dataset}-{now}"
+    dataset = find_benchmark(settings.dataset).name
+    return Path("runs") / f"{load_style(settings.style).name}{mode}-{dataset}-{now}"
 
 
 def evaluate(
@@ -77,6 +79,7 @@ def evaluate(
     questions: Sequence[Question],
     settings: RunSettings,
     origins: Mapping[str, Origin],
+    graders: RunGraders,
     path: Path,
     rank: Rank,
 ) -> dict[str, Any] | None:
@@ -94,18 +97,18 @@ def evaluate(
         rank.wait_for_all()
         first_batch = len(complete_batches(path, _expected(batches, settings)))
         with SharedFolder(path, rank, first_batch) as shared:
-            _solve(system, batches, settings, shared, show=False)
+            _solve(system, batches, settings, graders, shared, show=False)
         return None
-    config = describe_run(system, questions, settings, origins)
+    config = {**describe_run(system, questions, settings, origins), "graders": graders.describe()}
     with _open_folder(path, batches, settings, config) as folder:
         if rank.count > 1 or (path / SHARDS).exists():
             prepare_shards(path, folder.num_batches)
             rank.wait_for_all()
             with SharedFolder(path, rank, folder.num_batches) as shared:
-                _solve(system, batches, settings, shared, show=True)
+                _solve(system, batches, settings, graders, shared, show=True)
             shared.join(folder)
         else:
-            _solve(system, batches, settings, folder, show=True)
+            _solve(system, batches, settings, graders, folder, show=True)
         summary = summarise(folder.samples, find_benchmark(settings.dataset), time.perf_counter() - start)
         folder.finish(summary)
     return summary
@@ -115,20 +118,23 @@ def _solve(
     system: MASSystem,
     batches: Sequence[Sequence[Question]],
     settings: RunSettings,
+    graders: RunGraders,
     folder: RunFolder | SharedFolder,
     *,
     show: bool,
 ) -> None:
     """Solve and grade the batches that the folder asks for."""
-    benchmark = find_benchmark(settings.dataset)
     total = sum(map(len, batches))
     with tqdm(total=total, unit="question", file=sys.stderr, dynamic_ncols=True, disable=not show) as bar:
         watcher = _BarWatcher(bar, settings.num_recursive_rounds)
         for index in folder.pending(len(batches)):
             bar.update(sum(map(len, batches[: folder.num_batches])) - bar.n)
             for solutions in system.solve_batches(batches[index], settings.solve_settings(), watcher):
-                graded = [to_sample(solution, benchmark, settings.seed) for solution in solutions]
-                folder.put(index, graded, _name_latents(solutions))
+                samples = [
+                    to_sample(solution, verdicts, settings.seed)
+                    for solution, verdicts in zip(solutions, graders.grade(solutions), strict=True)
+                ]
+                folder.put(index, samples, _name_latents(solutions))
                 for solution in solutions:
                     if solution.error:
                         tqdm.write(f"error: {solution.error}", file=sys.stderr)
@@ -176,15 +182,9 @@ class _BarWatcher:
         self._bar.set_postfix_str(text, refresh=self._num_steps % BAR_STEPS == 0)
 
 
-def to_sample(solution: Solution, benchmark: Benchmark, seed: int) -> dict[str, Any]:
-    """A solution as its line in `samples.jsonl`. A question that could not be run counts as wrong."""
+def to_sample(solution: Solution, verdicts: Mapping[str, Grade], seed: int) -> dict[str, Any]:
+    """A solution and its verdicts as a line in `samples.jsonl`."""
     question = solution.question
-    failed = Grade(correct=False, extracted=None, how="not run")
-    verdicts = (
-        dict.fromkeys(benchmark.graders, failed)
-        if solution.error
-        else grade(solution.text, question, benchmark.graders)
-    )
     return {
         "id": question.id,
         "rollout": solution.rollout,
@@ -192,7 +192,7 @@ def to_sample(solution: Solution, benchmark: Benchmark, seed: int) -> dict[str, 
         "question": question.text,
         "gold": question.gold,
         "text": solution.text,
-        "extracted": verdicts[benchmark.graders[0]].extracted,
+        "extracted": next(iter(verdicts.values())).extracted,
         "verdicts": {name: asdict(verdict) for name, verdict in verdicts.items()},
         "ended_by": solution.ended_by,
         "retried": solution.retried,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from transformers import GenerationConfig
 
+from recursivemas.benchmarks import find_benchmark
 from recursivemas.evaluate import choose_style, read_questions
 from recursivemas.hub import ReleaseFiles, model_view, resolve_release
 from recursivemas.prompts import check_slots, load_pack
 from recursivemas.report import format_table
-from recursivemas.settings import Origin, RunSettings, task_family
+from recursivemas.settings import Origin, RunSettings
 from recursivemas.styles import Style
 from recursivemas.system import check_dimensions, read_configs, resolve_devices
+from recursivemas.verdicts import RunGraders
 
 
 def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
@@ -23,13 +26,16 @@ def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
     hub), weights are not. Raises what a run would raise before it loads weights.
     """
     questions = read_questions(settings)
+    benchmark = find_benchmark(settings.dataset)
+    graders = RunGraders(benchmark, settings).describe()
     style = choose_style(settings)
+    benchmark.check_style(style.name)
     pack = load_pack(settings.prompts).with_prompts(style.prompts)
     check_slots(pack, style)
     devices = resolve_devices(settings.device, style)
     paths = resolve_release(
         style,
-        task_family(settings.dataset),
+        benchmark.task,
         release=settings.release,
         overrides=settings.overrides(),
         revision=settings.revision,
@@ -57,7 +63,8 @@ def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
             format_table(["file of", "place"], _places(style, paths)),
             _describe_sampling(settings, style, paths),
             f"release {paths.source}; prompt pack {pack.name} (sha256 {pack.sha256[:12]}); "
-            f"{len(questions)} questions of {settings.dataset}. No weights were loaded.",
+            f"{len(questions)} questions of {benchmark.name}, graded by {', '.join(graders['names'])}"
+            f"{_isolation(graders)}. No weights were loaded.",
         ]
     )
 
@@ -73,6 +80,11 @@ def _places(style: Style, paths: ReleaseFiles) -> list[list[str]]:
         for link in style.links
     ]
     return [*models, *inner, *outer]
+
+
+def _isolation(graders: Mapping[str, Any]) -> str:
+    level = graders["code_isolation"]
+    return f", code run under {level}" if level else ""
 
 
 def _place(path: object) -> str:

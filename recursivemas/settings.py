@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from recursivemas.benchmarks import find_benchmark
 from recursivemas.engine import SamplingSettings
 from recursivemas.errors import UserError
 
@@ -48,8 +49,8 @@ class RunSettings:
     style: str = _option("sequential_light", "published style's name, or a style's YAML file")
     mode: str = _option("latent", "what agents pass on: latent or text; single: one agent answers alone")
     role: str | None = _option(None, "the agent that answers in mode single (default: the answering one)")
-    dataset: str = _option("math500", "benchmark")
-    dataset_path: str | None = _option(None, "local JSON or JSONL file in the benchmark's published fields")
+    dataset: str = _option("math500", "benchmark, or a file of your own: JSON, JSONL, CSV or Parquet")
+    dataset_path: str | None = _option(None, "local file in the benchmark's published fields")
     dataset_split: str | None = _option(
         None, "split of the dataset on the hub, instead of the benchmark's own"
     )
@@ -83,6 +84,14 @@ class RunSettings:
     dtype: str = _option("auto", "precision of models and inner links: auto keeps what is stored")
     outer_dtype: str = _option("auto", "precision of outer links: auto follows dtype, else what is stored")
     release_quirks: bool = _option(False, "repeat what the published code does differently from its paper")
+    lcb_use_private_tests: bool = _option(True, "livecodebench: the private tests count, too")
+    allow_unisolated_code: bool = _option(
+        False, "run model-written code with limits only, where no sandbox is to be had"
+    )
+    judge_model: str | None = _option(None, "language model that judges answers, too (search benchmarks)")
+    judge_base_url: str | None = _option(
+        None, "the judge's endpoint (default: OpenAI's own)"
+    )
     save_latents: bool = _option(False, "keep every message in the run folder")
     output_dir: str | None = _option(None, "run folder (default: runs/STYLE-DATASET-TIME)", neutral=True)
     resume: bool = _option(False, "go on with the run in output_dir, if there is one", neutral=True)
@@ -102,6 +111,8 @@ class RunSettings:
             raise UserError(f"role {self.role!r} is read in mode single only; give --mode single, or drop it")
         if self.resume and not self.output_dir:
             raise UserError("resume needs the run's folder; give --output_dir FOLDER")
+        if self.judge_base_url is not None and self.judge_model is None:
+            raise UserError("judge_base_url names an endpoint but no model; give --judge_model MODEL")
         if self.num_samples == 0:
             raise UserError("num_samples is 0; it has to be 1 or more, or -1 for all")
         self.solve_settings()
@@ -204,35 +215,19 @@ _MAX_NEW_TOKENS: dict[str, dict[str | None, int]] = {
 }
 _MAX_NEW_TOKENS_ELSE = 4000
 
-DATASETS = (
-    "math500",
-    "gpqa",
-    "medqa",
-    "mbppplus",
-    "aime25",
-    "aime26",
-    "livecodebench",
-    "bamboogle",
-    "hotpotqa",
-)
-CODE_DATASETS = ("mbppplus", "livecodebench")
-
-
-def task_family(dataset: str) -> str:
-    """Which link set a dataset needs: `code` for the code benchmarks, else `math`.
-
-    Raises UserError for a name that is no published benchmark.
-    """
-    if dataset not in DATASETS:
-        raise UserError(f"dataset {dataset!r} is not a published benchmark; known are {', '.join(DATASETS)}")
-    return "code" if dataset in CODE_DATASETS else "math"
-
 
 def recommended(style: str, dataset: str) -> dict[str, Any]:
-    """The published settings for a style and dataset, by field name; fewer where the table has no row."""
+    """The published settings for a style and dataset, by field name; fewer where the table has no row.
+
+    Raises DatasetError for a dataset that is neither a benchmark nor a file.
+    """
+    benchmark = find_benchmark(dataset)
     tokens = _MAX_NEW_TOKENS.get(dataset, {None: _MAX_NEW_TOKENS_ELSE})
-    values: dict[str, Any] = {"max_new_tokens": tokens.get(style, tokens[None])}
-    if dataset in CODE_DATASETS:
+    values: dict[str, Any] = {
+        "max_new_tokens": tokens.get(style, tokens[None]),
+        "num_rollouts": benchmark.num_rollouts,
+    }
+    if benchmark.task == "code":
         values["temperature"] = _CODE_TEMPERATURE
     if row := _RECOMMENDED.get(style, {}).get(dataset):
         values["latent_length"], values["num_recursive_rounds"] = row

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from transformers import AutoConfig, PreTrainedConfig
 
 from recursivemas.agent import Agent, LoadError, load_backbone, resolve_device, resolve_dtype
+from recursivemas.benchmarks import find_benchmark
 from recursivemas.engine import Backbone, SamplingSettings
 from recursivemas.errors import UserError
 from recursivemas.hub import AgentFiles, ReleaseFiles, model_view, resolve_release
@@ -22,7 +23,7 @@ from recursivemas.ledger import Watcher
 from recursivemas.links import InnerLink, LinkError, OuterLink, load_inner_link, load_outer_link
 from recursivemas.prompts import PromptPack, check_slots, load_pack
 from recursivemas.question import Question
-from recursivemas.settings import SolveSettings, resolve_settings, task_family
+from recursivemas.settings import SolveSettings, resolve_settings
 from recursivemas.solving import Prepared, Solution, Solver
 from recursivemas.styles import LinkSpec, Style, load_style
 
@@ -159,7 +160,7 @@ def load_mas_system(
     link_dtype = resolve_dtype(outer_dtype) or model_dtype
     paths = resolve_release(
         graph,
-        task_family(dataset),
+        find_benchmark(dataset).task,
         release=release,
         overrides=overrides,
         revision=revision,

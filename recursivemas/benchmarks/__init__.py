@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from recursivemas.benchmarks.aime25 import AIME25
+from recursivemas.benchmarks.aime26 import AIME26
+from recursivemas.benchmarks.bamboogle import BAMBOOGLE
 from recursivemas.benchmarks.base import Benchmark, DatasetError
+from recursivemas.benchmarks.files import SUFFIXES
 from recursivemas.benchmarks.gpqa import GPQA
+from recursivemas.benchmarks.hotpotqa import HOTPOTQA
+from recursivemas.benchmarks.livecodebench import LIVECODEBENCH
 from recursivemas.benchmarks.load import load_questions
 from recursivemas.benchmarks.math500 import MATH500
+from recursivemas.benchmarks.mbppplus import MBPPPLUS
 from recursivemas.benchmarks.medqa import MEDQA
+from recursivemas.benchmarks.own import own_benchmark
 
-BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (MATH500, GPQA, MEDQA)}
+BENCHMARKS: dict[str, Benchmark] = {
+    benchmark.name: benchmark
+    for benchmark in (
+        MATH500,
+        GPQA,
+        MEDQA,
+        MBPPPLUS,
+        LIVECODEBENCH,
+        AIME25,
+        AIME26,
+        BAMBOOGLE,
+        HOTPOTQA,
+    )
+}
 
 
-def find_benchmark(name: str) -> Benchmark:
-    """The benchmark of that name; ValueError with the known names otherwise."""
-    if name not in BENCHMARKS:
-        raise ValueError(f"unknown dataset {name!r}; known are {', '.join(BENCHMARKS)}")
-    return BENCHMARKS[name]
+def find_benchmark(name_or_path: str) -> Benchmark:
+    """The benchmark of that name, or a file of the user's own as one.
+
+    Raises DatasetError for what is neither, and for a file that cannot be read as questions.
+    """
+    if name_or_path in BENCHMARKS:
+        return BENCHMARKS[name_or_path]
+    path = Path(name_or_path)
+    if path.suffix or path.is_file():
+        return own_benchmark(path)
+    raise DatasetError(
+        f"unknown dataset {name_or_path!r}; known are {', '.join(BENCHMARKS)}, and files of your own "
+        f"({SUFFIXES})"
+    )
 
 
-__all__ = ["BENCHMARKS", "Benchmark", "DatasetError", "find_benchmark", "load_questions"]
+__all__ = ["BENCHMARKS", "Benchmark", "DatasetError", "find_benchmark", "load_questions", "own_benchmark"]

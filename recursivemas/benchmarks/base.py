@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import ascii_uppercase
 from typing import Any, Literal
 
@@ -27,11 +27,14 @@ class DatasetError(UserError):
 class Benchmark:
     """A benchmark as data.
 
-    Rows come from `hub_id` (with `config` and `split`) or from a local file, by default `local_path`.
+    Rows come from `hub_id` (with `config` and `split`) or from a local file, by default `local_path`. With
+    `hub_files` they are the lines of JSONL files in that repository: those that it has for the `split`.
     `columns` are those that every row needs. A question's id is the first of `id_columns` that the row has,
     else the row's number in the file, counted from 0. `to_question(row, question_id, seed)` raises ValueError
     for a row that it cannot use; the seed is for benchmarks that shuffle. `task` picks the link set.
     `graders` are names in `recursivemas.grading.GRADERS`; the first one gives the headline `metric`.
+    `num_rollouts` is how many answers to a question the metric looks at. `styles` names the published styles
+    that can run it; None stands for every style.
     """
 
     name: str
@@ -40,18 +43,32 @@ class Benchmark:
     hub_id: str | None = None
     config: str | None = None
     split: str | None = None
+    hub_files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     gated: bool = False
     local_path: str | None = None
     id_columns: tuple[str, ...] = ()
     task: Literal["math", "code"] = "math"
     metric: str = "accuracy"
-    graders: tuple[str, ...] = ("release",)
+    graders: tuple[str, ...] = ("release", "strict")
+    num_rollouts: int = 1
+    styles: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if (self.hub_id is None) == (self.local_path is None):
             raise ValueError(f"benchmark {self.name} needs either hub_id or local_path")
         if self.hub_id is not None and self.split is None:
             raise ValueError(f"benchmark {self.name} comes from the hub and needs a split")
+        if self.hub_files and self.split not in self.hub_files:
+            raise ValueError(f"benchmark {self.name} has no hub_files for its split {self.split!r}")
+
+    def check_style(self, style: str) -> None:
+        """UserError when agents of that style cannot do what the benchmark asks for."""
+        if self.styles is not None and style not in self.styles:
+            raise UserError(
+                f"dataset {self.name} needs agents that can search the web, as those of the style "
+                f"{' or '.join(self.styles)} do; style is {style!r}. Give --style {self.styles[0]}, or "
+                "another --dataset"
+            )
 
 
 def text_field(row: Row, name: str) -> str:

@@ -1,14 +1,15 @@
-"""A benchmark's questions, from the hub through `datasets` or from a local JSON or JSONL file."""
+"""A benchmark's questions, from the hub through `datasets` or from a local file."""
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from recursivemas.benchmarks.base import Benchmark, DatasetError, Row
+from recursivemas.benchmarks.files import SUFFIXES, read_rows
+from recursivemas.benchmarks.hub_files import read_hub_files
 from recursivemas.question import Question
 
 
@@ -96,14 +97,14 @@ def _read_rows(benchmark: Benchmark, path: str | Path | None, split: str | None)
     file = Path(path or benchmark.local_path or "")
     if not file.is_file():
         raise DatasetError(_explain_missing_file(benchmark, file, given=path is not None))
-    return _read_file(file), str(file)
+    return read_rows(file), str(file)
 
 
 def _explain_missing_file(benchmark: Benchmark, file: Path, *, given: bool) -> str:
     if file.is_dir():
-        return f"{file} is a folder; --dataset_path takes a .json or .jsonl file"
+        return f"{file} is a folder; --dataset_path takes a file that ends in {SUFFIXES}"
     if given:
-        return f"there is no file {file}; --dataset_path takes a .json or .jsonl file"
+        return f"there is no file {file}; --dataset_path takes one that ends in {SUFFIXES}"
     return (
         f"{benchmark.name} is read from a local file and there is none at {file} (looked up from the working "
         f"directory). Give one with --dataset_path FILE; dataset/README.md describes its fields"
@@ -116,12 +117,25 @@ def _read_hub(benchmark: Benchmark, split: str | None) -> Sequence[Any]:
     from huggingface_hub.utils import httpx
 
     try:
+        if benchmark.hub_files:
+            return read_hub_files(str(benchmark.hub_id), _files_of(benchmark, split))
         return datasets.load_dataset(benchmark.hub_id, benchmark.config, split=split)
+    except DatasetError:
+        raise
     except httpx.TransportError as error:
         # A connection lost between two requests reaches us as it is; `datasets` wraps only the first one.
         raise DatasetError(_explain_hub_error(benchmark, split, ConnectionError(str(error)))) from error
     except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
         raise DatasetError(_explain_hub_error(benchmark, split, error)) from error
+
+
+def _files_of(benchmark: Benchmark, split: str | None) -> Sequence[str]:
+    files = benchmark.hub_files.get(split or "")
+    if files is None:
+        raise DatasetError(
+            f"{benchmark.name} has no split {split!r}; --dataset_split takes {', '.join(benchmark.hub_files)}"
+        )
+    return files
 
 
 def _explain_hub_error(benchmark: Benchmark, split: str | None, error: Exception) -> str:
@@ -141,47 +155,3 @@ def _explain_hub_error(benchmark: Benchmark, split: str | None, error: Exception
     if isinstance(error, ValueError):
         return f"{what}\nGive a split that {page} lists with --dataset_split, {from_file}"
     return f"{what}\nSee {page}, {from_file}"
-
-
-def _read_file(file: Path) -> list[Any]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{file} is not UTF-8 text: {error}") from error
-    if file.suffix == ".jsonl":
-        return _parse_lines(text, file)
-    if file.suffix == ".json":
-        return _parse_json(text, file)
-    raise DatasetError(f"{file} ends in {file.suffix or 'nothing'}; accepted are .json and .jsonl")
-
-
-def _parse_lines(text: str, file: Path) -> list[Any]:
-    rows = []
-    # Not splitlines(): a JSON string may hold U+2028 and the like, which are no line ends here.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise DatasetError(
-                f"{file}, line {number} is not valid JSON ({error.msg}, column {error.colno}); "
-                "each line has to be one object"
-            ) from error
-    return rows
-
-
-def _parse_json(text: str, file: Path) -> list[Any]:
-    if not text.strip():
-        return []
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        hint = "; if each line is an object of its own, name the file .jsonl" if error.lineno > 1 else ""
-        raise DatasetError(
-            f"{file} is not valid JSON ({error.msg}, line {error.lineno}, column {error.colno}){hint}"
-        ) from error
-    rows = data.get("data") if isinstance(data, Mapping) else data
-    if not isinstance(rows, list):
-        raise DatasetError(f"{file} has to hold a list of rows, or an object with such a list under 'data'")
-    return rows

@@ -21,7 +21,7 @@ def to_question(row: Row, question_id: str, seed: int) -> Question:
 
     The gold is the answer's text, which has to be one of the options.
     """
-    options = _option_texts(row["options"])
+    options = option_texts(row["options"])
     answer = text_field(row, "answer")
     if answer not in options:
         raise ValueError(
@@ -41,7 +41,7 @@ def _text(row: Row) -> str:
     raise ValueError("neither 'query' nor 'question' holds a text")
 
 
-def _option_texts(options: object) -> tuple[str, ...]:
+def option_texts(options: object) -> tuple[str, ...]:
     """The options without their letters, which are taken off only where every option carries its own."""
     if not isinstance(options, Sequence) or isinstance(options, str):
         raise ValueError(f"field 'options' has to be a list such as ['A. ...', 'B. ...'], not {options!r}")

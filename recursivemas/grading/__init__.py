@@ -1,24 +1,33 @@
-"""Grading: text + question -> Grade, as pure functions."""
+"""Grading: text + question -> Grade."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from recursivemas.grading.base import Grade, Grader
 from recursivemas.grading.extract import has_answer
+from recursivemas.grading.judge import Judge, JudgeSettings
 from recursivemas.grading.release import grade_release
+from recursivemas.grading.strict import grade_strict
 from recursivemas.question import Question
 
-GRADERS: dict[str, Grader] = {"release": grade_release}
+GRADERS: dict[str, Grader] = {"release": grade_release, "strict": grade_strict}
 
 
-def grade(text: str, question: Question, graders: Iterable[str]) -> dict[str, Grade]:
-    """A verdict by each named grader, in that order; ValueError for a name that is not known."""
-    names = list(graders)
-    for name in names:
+def grade(
+    text: str, question: Question, graders: Iterable[str], more: Mapping[str, Grader] | None = None
+) -> dict[str, Grade]:
+    """A verdict by each named grader, in that order, then by each of `more`, such as a Judge.
+
+    Raises ValueError for a name that is not known.
+    """
+    chosen = {}
+    for name in graders:
         if name not in GRADERS:
             raise ValueError(f"unknown grader {name!r}; known are {', '.join(GRADERS)}")
-    return {name: GRADERS[name](text, question) for name in names}
+        chosen[name] = GRADERS[name]
+    chosen.update(more or {})
+    return {name: grader(text, question) for name, grader in chosen.items()}
 
 
-__all__ = ["GRADERS", "Grade", "Grader", "grade", "has_answer"]
+__all__ = ["GRADERS", "Grade", "Grader", "Judge", "JudgeSettings", "grade", "has_answer"]

@@ -13,13 +13,25 @@ class Grade:
     """A verdict on one answer.
 
     `extracted` is what the answer was read as, None where nothing marked as an answer was found (the verdict
-    may still be correct: see the grader). `how` says in words what decided.
+    may still be correct: see the grader). `how` says in words what decided. `score` is a finer measure from 0
+    to 1 where a grader has one. `error` says why there is no verdict; the answer counts as wrong then.
     """
 
     correct: bool
     extracted: str | None
     how: str
+    score: float | None = None
+    error: str | None = None
 
 
 Grader = Callable[[str, Question], Grade]
-"""(the answering agent's whole text, the question) -> verdict. Pure: no model, no state."""
+"""(the answering agent's whole text, the question) -> verdict. The same one every time."""
+
+
+def answer_form(question: Question) -> str:
+    """What decides how an answer is compared: the question's kind, unless its `meta` narrows it.
+
+    `meta["answer_form"]` is `integer` where the result is one (AIME), `phrase` where it is a name, a date or
+    the like (search), compared by its words.
+    """
+    return str(question.meta.get("answer_form", question.kind))

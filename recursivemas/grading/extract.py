@@ -58,6 +58,12 @@ def last_boxed(text: str) -> str | None:
     return _last(boxes(text))
 
 
+def marked_answer(text: str) -> str | None:
+    """The contents of the last box that is not blank; None where there is none, or it is never closed."""
+    filled = [span for span in boxes(text) if span.text]
+    return filled[-1].text if filled and filled[-1].closed else None
+
+
 def _last(spans: Sequence[Span]) -> str | None:
     filled = [span for span in spans if span.text]
     closed = [span for span in filled if span.closed]
@@ -119,6 +125,33 @@ def find_letter(text: str, num_options: int = USUAL_OPTIONS) -> str | None:
         return str(after_keyword[-1])
     leading = re.match(rf"[\W_]*{letter}|[\W_]*([{letters.lower()}])[\W_]*$", plain)
     return (leading.group(1) or leading.group(2)).upper() if leading else None
+
+
+def lone_letter(text: str, num_options: int) -> str | None:
+    """The letter of a text that holds nothing else but a keyword before it or the option's text behind it.
+
+    `B`, `b`, `(B)`, `**B.**`, `Option B`, `B. Argon`, but not `A patient`, `B-cells` or `B or C`.
+    """
+    letters = ascii_uppercase[:num_options]
+    match = re.fullmatch(
+        r"[\W_]*+(?:(?i:option|answer|choice)\b[\W_]*+)?"
+        rf"(?:([{letters}])(?:[\W_]*+|[*_)\]]{{0,6}}[.:)][*_]*+\s++\S.*)|([{letters.lower()}])[\W_]*+)",
+        _TEXT_COMMAND.sub("", text),
+        re.DOTALL,
+    )
+    return (match[1] or match[2]).upper() if match else None
+
+
+def stated_letter(text: str, num_options: int) -> str | None:
+    """The letter of the last sentence that says outright what the answer is: `the correct option is (B)`."""
+    letters = ascii_uppercase[:num_options]
+    found = re.findall(
+        r"(?i:\b(?:answer|choice|option)\b)[*_ \t]*+(?:(?i:is|would be|must be|should be)\b[*_ \t]*+:?|[:：])"
+        r"[*_ \t]*+(?:(?i:the\s+)?(?i:option|letter|choice)\b)?[*_\"'$(\[{ \t]*+"
+        rf"([{letters}])(?![-/]?[A-Za-z0-9])(?![*_)\s]*+(?:,|/|(?i:or|and))[*_(\s]*+[{letters}]\b)",
+        _TEXT_COMMAND.sub("", text),
+    )
+    return str(found[-1]) if found else None
 
 
 def has_answer(text: str, kind: TaskKind, num_options: int = 0) -> bool:

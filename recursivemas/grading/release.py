@@ -14,14 +14,15 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from string import ascii_uppercase
 
-from recursivemas.grading.base import Grade, Grader
+from recursivemas.grading.base import Grade, Grader, answer_form
 from recursivemas.grading.extract import (
     USUAL_OPTIONS,
     choice_letter,
     final_line,
     last_boxed,
 )
-from recursivemas.question import Question, TaskKind
+from recursivemas.grading.search import exact_match
+from recursivemas.question import Question
 
 # Model text may hold endless digits, which int() refuses: a fraction's parts are capped.
 _FIRST_NUMBER = re.compile(
@@ -33,11 +34,12 @@ _LATEX_DROPPED = re.compile(r"""\\(?:left|right|q?quad)(?![A-Za-z])|\\[!,;: ]|[\
 
 def grade_release(text: str, question: Question) -> Grade:
     """The release's verdict on an answer; ValueError for a kind of question that it does not read."""
-    grader = _BY_KIND.get(question.kind)
+    form = answer_form(question)
+    grader = _BY_FORM.get(form)
     if grader is None:
         raise ValueError(
-            f"question {question.id} is of the kind {question.kind}, which the release grader does not read; "
-            f"it reads {', '.join(_BY_KIND)}"
+            f"question {question.id} asks for an answer of the form {form}, which the release grader does "
+            f"not read; it reads {', '.join(_BY_FORM)}"
         )
     return grader(text, question)
 
@@ -142,4 +144,25 @@ def _num_letters(question: Question) -> int:
     return max(USUAL_OPTIONS, len(question.options))
 
 
-_BY_KIND: Mapping[TaskKind, Grader] = {"math": grade_math, "choice": grade_choice, "gpqa": grade_choice}
+# ---------------------------------------------------------------------------------------------------------
+# Search
+
+
+def grade_phrase(text: str, question: Question) -> Grade:
+    """Exact match of the last box (else the `Final Answer:` line, else the whole text) with the gold."""
+    extracted = last_boxed(text) or final_line(text, "answer")
+    correct = exact_match(text if extracted is None else extracted, question.gold)
+    return Grade(
+        correct=correct,
+        extracted=extracted,
+        how=f"{'matches' if correct else 'does not match'} {question.gold}",
+    )
+
+
+_BY_FORM: Mapping[str, Grader] = {
+    "math": grade_math,
+    "integer": grade_math,
+    "choice": grade_choice,
+    "gpqa": grade_choice,
+    "phrase": grade_phrase,
+}

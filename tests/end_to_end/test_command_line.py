@@ -150,7 +150,7 @@ def test_a_dry_run_tells_everything_and_loads_no_weights(run, monkeypatch):
         r"science *RecursiveMAS/Mixture-Science-BioMistral-7B +- +112 +bfloat16 +cpu",
         r"summarizer->code \(feedback\) .*Summarizer-Code-Outerlink.pt",
         "summarizer samples with temperature 0.6, top_p 0.95, top_k 20",
-        "5 questions of math500. No weights were loaded.",
+        "5 questions of math500, graded by release, strict. No weights were loaded.",
     ):
         assert re.search(expected, out), expected
 

@@ -8,6 +8,7 @@ from huggingface_hub.utils import httpx
 
 from recursivemas.benchmarks import BENCHMARKS, Benchmark, DatasetError, find_benchmark, load_questions
 from recursivemas.benchmarks.math500 import to_question
+from recursivemas.errors import UserError
 from recursivemas.grading import GRADERS
 
 MATH500 = BENCHMARKS["math500"]
@@ -24,8 +25,19 @@ def test_registry_is_consistent():
     for name, benchmark in BENCHMARKS.items():
         assert benchmark.name == name
         assert set(benchmark.graders) <= set(GRADERS)
-    with pytest.raises(ValueError, match="unknown dataset 'gsm8k'; known are math500, gpqa, medqa"):
+        assert find_benchmark(name) is benchmark
+    with pytest.raises(DatasetError, match=r"unknown dataset 'gsm8k'; known are math500, gpqa.*\.parquet"):
         find_benchmark("gsm8k")
+
+
+def test_search_benchmarks_want_agents_that_search():
+    for name, benchmark in BENCHMARKS.items():
+        benchmark.check_style("deliberation")
+        if name in ("bamboogle", "hotpotqa"):
+            with pytest.raises(UserError, match=rf"{name} needs .* 'mixture'. Give --style deliberation"):
+                benchmark.check_style("mixture")
+        else:
+            benchmark.check_style("mixture")
 
 
 def test_a_benchmark_needs_one_source():
@@ -44,6 +56,29 @@ def test_json_and_jsonl_give_the_same_questions(tmp_path, name):
     questions = load_questions(MATH500, path=write(tmp_path / name, ROWS))
     assert [question.gold for question in questions] == [row["answer"] for row in ROWS]
     assert [question.id for question in questions] == [str(index) for index in range(10)]
+
+
+def test_csv_cells_stay_text(tmp_path):
+    path = tmp_path / "rows.csv"
+    text = 'problem,answer,id\r\n"a, ""b""\nand \u2028c",007,x\r\n\r\nd,1.50,y\r\n'
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    questions = load_questions(MATH500, path=path)
+    assert [(question.id, question.text, question.gold) for question in questions] == [
+        ("x", 'a, "b"\nand \u2028c', "007"),
+        ("y", "d", "1.50"),
+    ]
+
+
+def test_parquet(tmp_path):
+    path = tmp_path / "rows.parquet"
+    datasets.Dataset.from_list(ROWS).to_parquet(path)
+    assert load_questions(MATH500, path=path) == load_questions(
+        MATH500, path=write(tmp_path / "rows.json", ROWS)
+    )
+
+
+def test_a_suffix_counts_in_any_case(tmp_path):
+    assert len(load_questions(MATH500, path=write(tmp_path / "ROWS.JSON", ROWS))) == 10
 
 
 def test_json_with_a_data_list(tmp_path):
@@ -82,7 +117,19 @@ def test_numbers_are_taken_as_text(tmp_path):
             json.dumps([{**ROWS[0], "id": "a"}, {**ROWS[1], "id": "a"}]),
             "question id 'a' more than",
         ),
-        ("rows.csv", "problem,answer\n1,1\n", r"ends in \.csv; accepted are \.json and \.jsonl"),
+        (
+            "rows.tsv",
+            "problem\tanswer\n1\t1\n",
+            r"ends in \.tsv; accepted are \.json, \.jsonl",
+        ),
+        ("rows.csv", "", "holds no questions"),
+        ("header.csv", "problem,answer\n", "holds no questions"),
+        ("twice.csv", "problem,problem\n1,1\n", "column name twice .*problem, problem"),
+        ("long.csv", "problem,answer\n1,1\n1,2,3\n", r"row 1 .* has 3 cells, its first line names 2"),
+        ("open.csv", 'problem,answer\n"1,1\n', "is not valid CSV"),
+        ("column.csv", "problem,solution\n1,1\n", "row 0 .*'answer'.*problem, solution"),
+        ("cell.csv", "problem,answer\n1,\n", "row 0 .*'answer' has to be text, not None"),
+        ("rows.parquet", "no parquet", "is not a Parquet file"),
     ],
 )
 def test_a_bad_file_is_told_apart(tmp_path, name, content, message):

@@ -1,13 +1,16 @@
 """Rows of each benchmark -> questions, and the files that ship."""
 
+import json
 import random
 from pathlib import Path
 
 import pytest
 
-from recursivemas.benchmarks import BENCHMARKS, gpqa, load_questions, math500, medqa
+from recursivemas.benchmarks import BENCHMARKS, aime25, gpqa, load_questions, math500, medqa
 from recursivemas.benchmarks.base import has_lettered_lines
+from recursivemas.grading import GRADERS
 from recursivemas.grading.release import grade_release, release_gold_letter
+from recursivemas.grading.strict import grade_strict
 
 DATASET = Path(__file__).parents[3] / "dataset"
 GPQA_ROW = {
@@ -54,6 +57,60 @@ def test_gpqa_shuffle_depends_on_seed_and_text():
     assert gpqa.option_order("Which?", 42) == gpqa.option_order("Which?", 42)
     golds = [gpqa.to_question({**GPQA_ROW, "Question": f"{n}?"}, str(n), 42).gold for n in range(40)]
     assert set(golds) == set("ABCD")
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "question_id"),
+    [
+        ("aime25", {"problem": "What is $6 \\cdot 7$?", "answer": "042", "id": "3"}, "3"),
+        ("aime26", {"problem_idx": 7, "problem": "What is $6 \\cdot 7$?", "answer": 42}, "7"),
+    ],
+)
+def test_aime(tmp_path, name, row, question_id):
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([row]), encoding="utf-8")
+    benchmark = BENCHMARKS[name]
+    (question,) = load_questions(benchmark, path=path)
+    assert (question.id, question.text, question.kind) == (question_id, "What is $6 \\cdot 7$?", "math")
+    assert (benchmark.metric, benchmark.num_rollouts) == ("pass@10", 10)
+    for text, correct in (("\\boxed{42}", True), ("\\boxed{42.5}", False), ("42", False)):
+        assert GRADERS["strict"](text, question).correct is correct
+    assert GRADERS["release"]("\\boxed{42.5}", question).correct
+
+
+def test_an_aime_result_is_an_integer():
+    assert aime25.to_question({"problem": "?", "answer": "336^\\circ"}, "q", 42).gold == "336^\\circ"
+    with pytest.raises(ValueError, match="answer '1/2' is no integer"):
+        aime25.to_question({"problem": "?", "answer": "1/2"}, "q", 42)
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("bamboogle", {"Question": "Who was born first, Ada or Ben?", "Answer": "Ada"}),
+        (
+            "hotpotqa",
+            {
+                "id": "5a8b",
+                "question": "Who was born first, Ada or Ben?",
+                "answer": "Ada",
+                "type": "comparison",
+                "level": "hard",
+                "supporting_facts": {"title": ["Ada"], "sent_id": [0]},
+                "context": {"title": ["Ada"], "sentences": [["Ada was born in 1815."]]},
+            },
+        ),
+    ],
+)
+def test_search_benchmarks(tmp_path, name, row):
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([row]), encoding="utf-8")
+    (question,) = load_questions(BENCHMARKS[name], path=path)
+    assert (question.id, question.text) == (row.get("id", "0"), "Who was born first, Ada or Ben?")
+    assert (question.gold, question.kind) == ("Ada", "math")
+    for grader in BENCHMARKS[name].graders:
+        assert GRADERS[grader]("\\boxed{ada}", question).correct
+        assert not GRADERS[grader]("\\boxed{Ada or Ben}", question).correct
 
 
 def test_medqa_prefers_query_and_keeps_its_lettered_lines():
@@ -117,6 +174,7 @@ def test_shipped_files_load_and_their_golds_grade_as_correct(name, file, at_leas
     for question in questions:
         answer = question.gold if name == "math500" else release_gold_letter(question)
         assert grade_release(f"\\boxed{{{answer}}}", question).correct
+        assert grade_strict(f"\\boxed{{{answer}}}", question).correct
         if name == "medqa":
             assert question.options["ABCD".index(answer)] == question.gold
 

@@ -21,6 +21,8 @@ def read(function: str, text: str) -> object:
         return has_answer(text, kind)
     if name == "final_line":
         return extract.final_line(text, "answer")
+    if name in ("lone_letter", "stated_letter"):
+        return getattr(extract, name)(text, extract.USUAL_OPTIONS)
     return getattr(extract, name)(text)
 
 
@@ -58,4 +60,7 @@ def test_degenerate_text_is_read_in_linear_time(text):
     extract.choice_letter(text)
     has_answer(text, "math")
     has_answer(text, "function")
+    extract.marked_answer(text)
+    extract.lone_letter(text, 4)
+    extract.stated_letter(text, 4)
     assert time.perf_counter() - started < 5

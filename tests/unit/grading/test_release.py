@@ -78,7 +78,7 @@ def test_gold_that_fits_no_option_is_an_error():
 
 
 def test_code_is_refused():
-    with pytest.raises(ValueError, match="of the kind function"):
+    with pytest.raises(ValueError, match="of the form function"):
         grade_release("def f(): ...", Question(id="q", text="?", kind="function"))
 
 
@@ -87,5 +87,5 @@ def test_grade_gives_one_verdict_per_grader():
     assert grade("\\boxed{4}", question, ["release"]) == {
         "release": GRADERS["release"]("\\boxed{4}", question)
     }
-    with pytest.raises(ValueError, match="unknown grader 'kind'; known are release"):
+    with pytest.raises(ValueError, match="unknown grader 'kind'; known are release, strict"):
         grade("\\boxed{4}", question, ["kind"])

@@ -1,0 +1,146 @@
+"""Grading code: the tests of a question run against the code in an answer, in a sandbox.
+
+Both columns, `release` and `strict`, hold the same verdict: all tests pass or they do not. It departs from
+one script with everything in it only where that script could be fooled: a solution that ends the process,
+patches what the tests use, or returns an object that claims to equal anything does not pass.
+
+Source: protocol section 4 (mbppplus, livecodebench).
+"""
+
+from __future__ import annotations
+
+import compileall
+import json
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from recursivemas.grading.base import Grade
+from recursivemas.grading.code_tests import CodeTests
+from recursivemas.grading.extract import last_code_block
+from recursivemas.question import CODE_KINDS, Question
+from recursivemas.tools import Isolation, Limits, Outcome, run_python, site_packages
+
+CodeVerdict = Literal[
+    "passed",
+    "wrong answer",
+    "runtime error",
+    "compile error",
+    "time limit",
+    "memory limit",
+    "output limit",
+    "process limit",
+    "ended early",
+    "no code",
+    "bad tests",
+]
+"""What became of the tests. `ended early`: the solution's process, or that of the tests, ended before they
+were through. `bad tests`: they cannot run, whatever the solution."""
+
+HARNESS = Path(__file__).with_name("harness")
+START = "from harness.main import main; main()"
+HARNESS_BYTES = 1 << 29
+BYTES_PER_JOB_BYTE = 16
+"""Memory for the tests' own process: a fixed part, and one that grows with the tests."""
+ENDED_BY: Mapping[str, CodeVerdict] = {
+    "time": "time limit",
+    "memory": "memory limit",
+    "output": "output limit",
+    "processes": "process limit",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeGrade(Grade):
+    """A verdict with what became of the tests, and the seconds that they took."""
+
+    verdict: CodeVerdict
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeGrader:
+    """Grades answers to code questions, whose `meta["tests"]` is a `CodeTests`.
+
+    `isolation` is a level from `recursivemas.tools.find_isolation`. `workers` answers are graded at a time;
+    one a processor is best, as time limits count the wall clock. `memory_bytes` is what a solution may use.
+    `private_tests`: whether a benchmark's private tests count too, where it has some.
+    """
+
+    isolation: Isolation
+    workers: int = os.cpu_count() or 1
+    memory_bytes: int = 2 << 30
+    private_tests: bool = True
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"workers is {self.workers}; it has to be at least 1")
+        # Where the harness runs it cannot write, and would compile its modules again every time.
+        compileall.compile_dir(HARNESS, quiet=2)
+
+    def grade_many(self, answers: Iterable[tuple[str, Question]]) -> list[CodeGrade]:
+        """The verdicts on (the answering agent's text, question), in that order."""
+        with ThreadPoolExecutor(self.workers) as pool:
+            return list(pool.map(lambda answer: self.grade(*answer), answers))
+
+    def grade(self, text: str, question: Question) -> CodeGrade:
+        """The verdict on the last fenced block of a text.
+
+        Raises ValueError for a question that is not about code, and SandboxError when the sandbox cannot be
+        set up. Nothing that the code does raises.
+        """
+        if question.kind not in CODE_KINDS:
+            raise ValueError(
+                f"question {question.id} is of the kind {question.kind}, which has no code to grade"
+            )
+        code = last_code_block(text)
+        if code is None:
+            return CodeGrade(correct=False, extracted=None, how="no code: no fenced block", verdict="no code")
+        verdict, detail, seconds = self._run_tests(code, question)
+        return CodeGrade(
+            correct=verdict == "passed",
+            extracted=code,
+            how=f"{verdict}: {detail}",
+            verdict=verdict,
+            seconds=seconds,
+        )
+
+    def _run_tests(self, code: str, question: Question) -> tuple[CodeVerdict, str, float]:
+        tests = cast(CodeTests, question.meta["tests"])
+        try:
+            job = tests.to_job(question, private=self.private_tests)
+        except ValueError as error:
+            return "bad tests", str(error), 0.0
+        stdin = json.dumps({**job.fields, "code": code, "memory_bytes": self.memory_bytes})
+        job_bytes = BYTES_PER_JOB_BYTE * len(stdin)
+        limits = Limits(
+            time_s=job.time_s,
+            memory_bytes=self.memory_bytes + HARNESS_BYTES + job_bytes,
+            tmp_bytes=Limits.tmp_bytes + job_bytes,
+            file_bytes=Limits.file_bytes + job_bytes,
+        )
+        outcome = run_python(
+            START,
+            stdin=stdin,
+            limits=limits,
+            isolation=self.isolation,
+            import_from=[HARNESS, *site_packages()],
+        )
+        return *_read_verdict(outcome), outcome.seconds
+
+
+def _read_verdict(outcome: Outcome) -> tuple[CodeVerdict, str]:
+    if outcome.ended_by in ENDED_BY:
+        return ENDED_BY[outcome.ended_by], f"the tests were stopped after {outcome.seconds:.1f} s"
+    if outcome.exit_code != 0 or not outcome.verdict:
+        end = f"signal {outcome.signal}" if outcome.signal else f"exit code {outcome.exit_code}"
+        last_line = outcome.stderr.strip().rpartition("\n")[2]
+        return "ended early", f"the tests' process ended with {end}. {last_line}".rstrip()
+    try:
+        verdict = json.loads(outcome.verdict)
+    except ValueError:
+        return "ended early", f"the tests' process left no verdict but {outcome.verdict[:200]!r}"
+    return verdict["kind"], verdict["detail"]

@@ -1,0 +1,74 @@
+"""A process that compares mathematical answers; `pool` starts it and talks to it in lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import signal
+import sys
+from typing import Any, TextIO
+
+MEMORY_BYTES = 2 << 30
+GRACE_S = 5
+"""How much longer than its time limit the process lives when nobody is left to kill it."""
+
+
+def main() -> None:
+    """Answer `{"gold": ..., "answer": ..., "limit_s": ...}` with `{"equal": ...}` or `{"error": ...}`."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a library prints is no answer
+    try:
+        _limit_memory()
+        sys.set_int_max_str_digits(0)  # the time limit is enough
+        _refuse_python_code()
+        from recursivemas.grading.maths.equality import equal
+    except ImportError as error:
+        _say(answers, {"error": str(error)})
+        return
+    _say(answers, {"ready": True})
+    for line in sys.stdin:
+        request = json.loads(line)
+        # The default action of SIGALRM ends the process even where Python code gets no turn.
+        signal.setitimer(signal.ITIMER_REAL, request["limit_s"] + GRACE_S)
+        try:
+            _say(answers, {"equal": equal(request["gold"], request["answer"])})
+        except Exception as error:
+            # Computer algebra on arbitrary text fails in arbitrary ways; none of them says "equal".
+            _say(answers, {"error": f"{type(error).__name__} while they were compared"})
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _limit_memory() -> None:
+    if sys.platform == "darwin":
+        return  # it takes no such limit; the one on time holds there too
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+_HARMLESS = re.compile(r"\w+|[0-9.]+")
+
+
+def _refuse_python_code() -> None:
+    """SymPy evaluates text as Python where it is handed some. Its own use, names and numbers, goes on."""
+    from sympy.parsing import sympy_parser
+
+    evaluate = sympy_parser.parse_expr
+
+    def parse_expr(text: str, *args: Any, **kwargs: Any) -> Any:
+        if not _HARMLESS.fullmatch(text):
+            raise ValueError(f"{text!r} would be run as Python code")
+        return evaluate(text, *args, **kwargs)
+
+    sympy_parser.parse_expr = parse_expr
+
+
+def _say(answers: TextIO, message: dict[str, object]) -> None:
+    answers.write(json.dumps(message) + "\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()
