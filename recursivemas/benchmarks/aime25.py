@@ -25,6 +25,7 @@ AIME25 = Benchmark(
     name="aime25",
     to_question=to_question,
     columns=("problem", "answer"),
+    aliases={"problem": ("question",)},
     hub_id="math-ai/aime25",
     split="test",
     id_columns=("id",),

@@ -9,6 +9,7 @@ AIME26 = Benchmark(
     name="aime26",
     to_question=to_question,
     columns=("problem", "answer"),
+    aliases={"problem": ("question",)},
     hub_id="MathArena/aime_2026",
     split="train",
     id_columns=("problem_idx", "id"),

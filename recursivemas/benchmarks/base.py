@@ -29,10 +29,11 @@ class Benchmark:
 
     Rows come from `hub_id` (with `config` and `split`) or from a local file, by default `local_path`. With
     `hub_files` they are the lines of JSONL files in that repository: those that it has for the `split`.
-    `columns` are those that every row needs. A question's id is the first of `id_columns` that the row has,
-    else the row's number in the file, counted from 0. `to_question(row, question_id, seed)` raises ValueError
-    for a row that it cannot use; the seed is for benchmarks that shuffle. `task` picks the link set.
-    `graders` are names in `recursivemas.grading.GRADERS`; the first one gives the headline `metric`.
+    `columns` are those that every row needs; one that is missing is read from the first of its `aliases` that
+    the row has, as copies of a dataset rename columns. A question's id is the first of `id_columns` that the
+    row has, else the row's number in the file, counted from 0. `to_question(row, question_id, seed)` raises
+    ValueError for a row that it cannot use; the seed is for benchmarks that shuffle. `task` picks the link
+    set. `graders` are names in `recursivemas.grading.GRADERS`; the first one gives the headline `metric`.
     `num_rollouts` is how many answers to a question the metric looks at. `styles` names the published styles
     that can run it; None stands for every style.
     """
@@ -46,6 +47,7 @@ class Benchmark:
     hub_files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     gated: bool = False
     local_path: str | None = None
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     id_columns: tuple[str, ...] = ()
     task: Literal["math", "code"] = "math"
     metric: str = "accuracy"
@@ -60,6 +62,14 @@ class Benchmark:
             raise ValueError(f"benchmark {self.name} comes from the hub and needs a split")
         if self.hub_files and self.split not in self.hub_files:
             raise ValueError(f"benchmark {self.name} has no hub_files for its split {self.split!r}")
+
+    def rename(self, row: Row) -> Row:
+        """The row with missing columns filled from their aliases."""
+        renamed = dict(row)
+        for column, names in self.aliases.items():
+            if column not in row and (found := next((name for name in names if name in row), None)):
+                renamed[column] = renamed.pop(found)
+        return renamed
 
     def check_style(self, style: str) -> None:
         """UserError when agents of that style cannot do what the benchmark asks for."""

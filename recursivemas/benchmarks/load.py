@@ -56,6 +56,7 @@ def _to_question(benchmark: Benchmark, row: Any, index: int, seed: int, where: s
     place = f"{where}, row {index} (counted from 0)"
     if not isinstance(row, Mapping):
         raise DatasetError(f"{place} is {row!r}, not an object with the fields of {benchmark.name}")
+    row = benchmark.rename(row)
     missing = [column for column in benchmark.columns if column not in row]
     if missing:
         raise DatasetError(

@@ -20,6 +20,7 @@ MATH500 = Benchmark(
     name="math500",
     to_question=to_question,
     columns=("problem", "answer"),
+    aliases={"problem": ("question",)},
     hub_id="HuggingFaceH4/MATH-500",
     split="test",
     id_columns=("unique_id", "id"),

@@ -1,7 +1,8 @@
 """A user's own file of questions as a benchmark.
 
 Each row has a `question` and an `answer`; `options` make it a choice question, `tests` or an `entry_point` a
-Python function to write. A column `kind` settles it where that is not so. docs/benchmarks.md shows rows.
+Python function to write. A column `kind` settles it where that is not so. Other common names of these columns
+are in `ALIASES`. docs/benchmarks.md shows rows.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
@@ -27,6 +29,11 @@ from recursivemas.benchmarks.medqa import option_texts
 from recursivemas.grading.code_tests import ScriptTests
 from recursivemas.question import CODE_KINDS, Question
 
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "question": ("problem", "prompt"),
+    "tests": ("test_list",),
+}
+
 
 def own_benchmark(path: str | Path) -> Benchmark:
     """The file as a benchmark of its own, named after it. DatasetError when it cannot be read as one."""
@@ -35,21 +42,14 @@ def own_benchmark(path: str | Path) -> Benchmark:
         raise DatasetError(
             f"there is no file {file}; --dataset takes a benchmark's name or a file: {SUFFIXES}"
         )
-    kinds = {kind_of(row) for row in read_rows(file) if isinstance(row, Mapping)}
+    kinds = {kind_of(_CANONICAL.rename(row)) for row in read_rows(file) if isinstance(row, Mapping)}
     code = kinds & set(CODE_KINDS)
     if code and kinds - code:
         raise DatasetError(
             f"{file} mixes code questions with others ({', '.join(sorted(kinds))}); links are trained for "
             "one or the other, so put them into two files"
         )
-    return Benchmark(
-        name=file.stem,
-        to_question=to_question,
-        columns=("question",),
-        local_path=str(file),
-        id_columns=("id",),
-        task="code" if code else "math",
-    )
+    return replace(_CANONICAL, name=file.stem, local_path=str(file), task="code" if code else "math")
 
 
 def kind_of(row: Row) -> str:
@@ -158,3 +158,13 @@ _MAKERS: Mapping[str, Callable[[Row, str], Question]] = {
     "phrase": _phrase,
     "function": _function,
 }
+
+_CANONICAL = Benchmark(
+    name="own",
+    to_question=to_question,
+    columns=("question",),
+    aliases=ALIASES,
+    local_path="questions.json",
+    id_columns=("id",),
+)
+"""What all files of users' own have in common."""

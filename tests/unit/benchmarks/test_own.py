@@ -5,7 +5,7 @@ import json
 import datasets
 import pytest
 
-from recursivemas.benchmarks import DatasetError, find_benchmark, load_questions
+from recursivemas.benchmarks import DatasetError, find_benchmark, load_questions, own_benchmark
 from recursivemas.benchmarks.own import kind_of
 from recursivemas.grading import grade
 
@@ -156,3 +156,17 @@ def test_a_file_that_is_none(tmp_path):
     (tmp_path / "mine.txt").write_text("?")
     with pytest.raises(DatasetError, match=r"ends in \.txt; accepted are"):
         find_benchmark(str(tmp_path / "mine.txt"))
+
+
+def test_other_common_column_names_are_read(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"prompt": "Add two numbers.", "test_list": ["assert add(1, 2) == 3"]}\n')
+    (question,) = load_questions(own_benchmark(path))
+    assert (question.kind, question.text, question.function_name) == ("function", "Add two numbers.", "add")
+
+
+def test_a_column_of_the_right_name_wins_over_its_alias(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"question": "What is 1 + 1?", "prompt": "You are a poet.", "answer": "2"}\n')
+    (question,) = load_questions(own_benchmark(path))
+    assert question.text == "What is 1 + 1?"
