@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -29,6 +30,11 @@ DTYPES: dict[str, torch.dtype | None] = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
+
+
+SPLIT: Literal["split"] = "split"
+"""In place of a device: a model's layers are spread over all accelerators, for models larger than one."""
+Placement = torch.device | Literal["split"]
 
 
 class LoadError(UserError):
@@ -87,11 +93,15 @@ class Agent:
         return PromptBatch.left_pad(rows)
 
 
-def resolve_device(device: str | torch.device) -> torch.device:
-    """A torch device by name; `auto` takes CUDA, else MPS, else the CPU.
+def resolve_device(device: str | torch.device) -> Placement:
+    """A torch device by name; `auto` takes CUDA, else MPS, else the CPU; `split` stays as it is.
 
     Raises LoadError for a device that this machine or this PyTorch does not have.
     """
+    if device == SPLIT:
+        if find_spec("accelerate") is None:
+            raise LoadError("device 'split' needs accelerate: pip install 'recursivemas[distributed]'")
+        return SPLIT
     if str(device) == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -118,9 +128,11 @@ def resolve_dtype(name: str | torch.dtype | None) -> torch.dtype | None:
 
 
 def load_backbone(
-    model_dir: Path, *, device: torch.device, dtype: torch.dtype | None, trust_remote_code: bool
+    model_dir: Path, *, device: Placement, dtype: torch.dtype | None, trust_remote_code: bool
 ) -> tuple[Backbone, PreTrainedTokenizerBase]:
     """A frozen model in eval mode and its tokenizer, from a folder. `dtype` None keeps the checkpoint's.
+
+    `device` `split` leaves the placing of layers to accelerate.
 
     Raises LoadError when weights are missing from the checkpoint (transformers would start them at random) or
     the tokenizer has no end-of-sequence token.
@@ -132,6 +144,7 @@ def load_backbone(
             trust_remote_code=trust_remote_code,
             local_files_only=True,
             output_loading_info=True,
+            **({"device_map": "auto"} if device == SPLIT else {}),
         )
         tokenizer = AutoTokenizer.from_pretrained(
             view, trust_remote_code=trust_remote_code, local_files_only=True
@@ -140,7 +153,9 @@ def load_backbone(
     if tokenizer.eos_token_id is None:
         raise LoadError(f"the tokenizer in {model_dir} names no eos_token, so no text could end")
     model.config._name_or_path = tokenizer.name_or_path = str(model_dir)  # the view is gone by now
-    return Backbone(model.to(device).eval().requires_grad_(False)), tokenizer
+    if device != SPLIT:
+        model = model.to(device)
+    return Backbone(model.eval().requires_grad_(False)), tokenizer
 
 
 @contextmanager

@@ -80,7 +80,9 @@ class RunSettings:
         (), "ROLE=DIR or outer=DIR: a folder instead of the release's (may be repeated)"
     )
     trust_remote_code: bool = _option(False, "allow model code that comes with a repository")
-    device: str = _option("cuda", "torch device, auto, or ROLE=DEVICE,... to spread agents", neutral=True)
+    device: str = _option(
+        "cuda", "torch device, auto, split (layers over all GPUs), or ROLE=DEVICE,...", neutral=True
+    )
     dtype: str = _option("auto", "precision of models and inner links: auto keeps what is stored")
     outer_dtype: str = _option("auto", "precision of outer links: auto follows dtype, else what is stored")
     release_quirks: bool = _option(False, "repeat what the published code does differently from its paper")
@@ -89,9 +91,7 @@ class RunSettings:
         False, "run model-written code with limits only, where no sandbox is to be had"
     )
     judge_model: str | None = _option(None, "language model that judges answers, too (search benchmarks)")
-    judge_base_url: str | None = _option(
-        None, "the judge's endpoint (default: OpenAI's own)"
-    )
+    judge_base_url: str | None = _option(None, "the judge's endpoint (default: OpenAI's own)")
     save_latents: bool = _option(False, "keep every message in the run folder")
     output_dir: str | None = _option(None, "run folder (default: runs/STYLE-DATASET-TIME)", neutral=True)
     resume: bool = _option(False, "go on with the run in output_dir, if there is one", neutral=True)

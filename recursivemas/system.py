@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 from transformers import AutoConfig, PreTrainedConfig
 
-from recursivemas.agent import Agent, LoadError, load_backbone, resolve_device, resolve_dtype
+from recursivemas.agent import Agent, LoadError, Placement, load_backbone, resolve_device, resolve_dtype
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.engine import Backbone, SamplingSettings
 from recursivemas.errors import UserError
@@ -143,11 +143,11 @@ def load_mas_system(
     """Load a style's agents and links.
 
     `style` is a published name, a YAML file or a Style. `dataset` chooses the link set (math or code) and the
-    recommended settings. `device` is a torch device, `auto`, or a mapping from role to device. `dtype` holds
-    for models and inner links, `outer_dtype` for outer links: `auto` keeps what is stored, and for outer
-    links follows an explicit `dtype`. `release` is `hub`, `toy` or a folder; `overrides` maps a role, or
-    `outer`, to a folder that is used instead; `revision` pins the hub's repositories; `prompts` is a prompt
-    pack's file.
+    recommended settings. `device` is a torch device, `auto`, `split` (layers spread over all accelerators),
+    or a mapping from role to one of these. `dtype` holds for models and inner links, `outer_dtype` for outer
+    links: `auto` keeps what is stored, and for outer links follows an explicit `dtype`. `release` is `hub`,
+    `toy` or a folder; `overrides` maps a role, or `outer`, to a folder that is used instead; `revision` pins
+    the hub's repositories; `prompts` is a prompt pack's file.
 
     Everything that can be checked without weights is checked before any is loaded. Raises UserError for bad
     arguments, ReleaseError for files that cannot be had, LinkError and LoadError for what does not fit.
@@ -209,7 +209,7 @@ def _check_names(settings: Mapping[str, Any]) -> None:
 
 def resolve_devices(
     device: str | torch.device | Mapping[str, str | torch.device], style: Style
-) -> dict[str, torch.device]:
+) -> dict[str, Placement]:
     """Each role's device; `ROLE=DEVICE,...` in a string is a mapping, too. Raises LoadError."""
     if isinstance(device, str) and "=" in device:
         device = dict(entry.partition("=")[::2] for entry in device.split(","))
@@ -227,12 +227,12 @@ def resolve_devices(
 def _load_agents(
     style: Style,
     paths: ReleaseFiles,
-    devices: Mapping[str, torch.device],
+    devices: Mapping[str, Placement],
     dtype: torch.dtype | None,
     trust_remote_code: bool,
 ) -> dict[str, Agent]:
     """The agents by role. Agents of one repository on one device share its weights."""
-    loaded: dict[tuple[Path, torch.device], tuple[Backbone, Any]] = {}
+    loaded: dict[tuple[Path, Placement], tuple[Backbone, Any]] = {}
     agents = {}
     bar = tqdm(style.roles, unit="agent", file=sys.stderr, leave=False)
     for role in bar:

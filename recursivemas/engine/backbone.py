@@ -70,12 +70,12 @@ class Backbone:
                 past_key_values=cache,
                 use_cache=cache is not None,
             )
-        return outputs.last_hidden_state[:, -1]
+        return outputs.last_hidden_state[:, -1].to(self.device)  # a split model ends on another device
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden states [B, D] -> next-token logits [B, V] in float32, or float64 for a float64 model."""
         with keep_double(self.dtype):
-            logits = self._head(hidden)
+            logits = self._head(hidden).to(self.device)
         cap = getattr(self.config, "final_logit_softcapping", None)
         if cap is not None:
             logits = torch.tanh(logits / cap) * cap

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import accelerate
 import pytest
 import torch
 
@@ -85,3 +86,22 @@ def test_a_setting_that_solving_does_not_read_is_refused(toy_release):
             system.solve("What is 1 + 1?", style="mixture")
         with pytest.raises(UserError, match="latent_length is -1"):
             system.solve("What is 1 + 1?", latent_length=-1)
+
+
+def test_a_split_model_answers_as_a_whole_one(toy_release, tmp_path):
+    """accelerate places the layers; here half of them stay on disk until they are needed."""
+    settings = {"num_rounds": 2, "latent_length": 3, "max_new_tokens": 8, "greedy": True}
+    with load_mas_system("sequential_light", device="cpu", release=toy_release) as system:
+        whole = system.solve("What is 3 + 4?", **settings)[0].text
+    with load_mas_system("sequential_light", device="split", release=toy_release) as system:
+        solver = system.agents["solver"]
+        layers = {f"model.layers.{n}": "disk" for n in range(solver.backbone.config.num_hidden_layers)}
+        placed = {
+            "model.embed_tokens": "cpu",
+            "model.norm": "cpu",
+            "model.rotary_emb": "cpu",
+            "lm_head": "cpu",
+        }
+        accelerate.dispatch_model(solver.model, {**placed, **layers}, offload_dir=str(tmp_path))
+        assert next(solver.model.model.layers[0].parameters()).device.type == "meta"
+        assert system.solve("What is 3 + 4?", **settings)[0].text == whole
