@@ -5,6 +5,7 @@ Shapes: B batch, T prompt positions, L latent steps, D the agent's hidden size.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,6 +110,8 @@ def resolve_device(device: str | torch.device) -> Placement:
     try:
         resolved = torch.device(device)
         torch.empty(0, device=resolved)
+        if resolved.type == "meta":
+            raise NotImplementedError("meta tensors hold no data")
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0]
         raise LoadError(
@@ -127,6 +130,25 @@ def resolve_dtype(name: str | torch.dtype | None) -> torch.dtype | None:
     return DTYPES[name]
 
 
+@contextmanager
+def reading(model_dir: Path) -> Iterator[Path]:
+    """A view of a model's folder to read from; what fails in there is a LoadError naming the folder."""
+    generation_config = model_dir / "generation_config.json"
+    try:
+        if generation_config.exists():  # transformers passes over a damaged one in silence
+            json.loads(generation_config.read_text(encoding="utf-8"))
+        with model_view(model_dir) as view:
+            yield view
+    except (UserError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # configurations, weights, tokenizers and their code fail in any way there is
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise LoadError(
+            f"the model in {model_dir} cannot be read: {type(error).__name__}: {reason}. A file may be "
+            "damaged or missing: delete the folder and get the repository again"
+        ) from error
+
+
 def load_backbone(
     model_dir: Path, *, device: Placement, dtype: torch.dtype | None, trust_remote_code: bool
 ) -> tuple[Backbone, PreTrainedTokenizerBase]:
@@ -137,7 +159,7 @@ def load_backbone(
     Raises LoadError when weights are missing from the checkpoint (transformers would start them at random) or
     the tokenizer has no end-of-sequence token.
     """
-    with model_view(model_dir) as view, _no_weight_bars():
+    with reading(model_dir) as view, _no_weight_bars():
         model, report = AutoModelForCausalLM.from_pretrained(
             view,
             dtype="auto" if dtype is None else dtype,
@@ -150,8 +172,7 @@ def load_backbone(
             view, trust_remote_code=trust_remote_code, local_files_only=True
         )
     _check_complete(model_dir, report)
-    if tokenizer.eos_token_id is None:
-        raise LoadError(f"the tokenizer in {model_dir} names no eos_token, so no text could end")
+    _check_tokenizer(model_dir, tokenizer, model.get_input_embeddings().num_embeddings)
     model.config._name_or_path = tokenizer.name_or_path = str(model_dir)  # the view is gone by now
     if device != SPLIT:
         model = model.to(device)
@@ -168,6 +189,16 @@ def _no_weight_bars() -> Iterator[None]:
     finally:
         if shown:
             transformers_logging.enable_progress_bar()
+
+
+def _check_tokenizer(model_dir: Path, tokenizer: PreTrainedTokenizerBase, num_embeddings: int) -> None:
+    if not 0 < len(tokenizer) <= num_embeddings:
+        raise LoadError(
+            f"the tokenizer in {model_dir} has {len(tokenizer)} tokens and the model embeds "
+            f"{num_embeddings}; are its tokenizer files all there, and its own?"
+        )
+    if tokenizer.eos_token_id is None:
+        raise LoadError(f"the tokenizer in {model_dir} names no eos_token, so no text could end")
 
 
 def _check_complete(model_dir: Path, report: Mapping[str, Any]) -> None:

@@ -12,13 +12,19 @@ from typing import Any, get_args, get_type_hints
 
 import torch
 
+from recursivemas import compare, report
 from recursivemas.agent import DTYPES
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.errors import UserError
-from recursivemas.evaluate import evaluate, load_system, read_questions, run_folder_path
+from recursivemas.evaluate import (
+    check_outputs,
+    evaluate,
+    load_system,
+    read_questions,
+    run_folder_path,
+)
 from recursivemas.plan import describe_plan
 from recursivemas.prompts import import_prompts
-from recursivemas.records import check_free
 from recursivemas.report import format_summary, result_line
 from recursivemas.settings import MODES, RunSettings, resolve_settings
 from recursivemas.sharding import current_rank
@@ -34,13 +40,21 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`recursivemas run|prompts|toy ...`: returns the exit status, 2 for what the user can mend."""
+    """`recursivemas COMMAND ...`: returns the exit status, 2 for what the user can mend."""
     parser = argparse.ArgumentParser(prog="recursivemas", description="Recursive Multi-Agent Systems.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run a system on a benchmark", description="Run a system.")
     _add_run_arguments(run)
     run.set_defaults(command=_run)
+
+    comparing = commands.add_parser("compare", help="compare runs question by question")
+    compare.add_arguments(comparing)
+    comparing.set_defaults(command=compare.run)
+
+    reporting = commands.add_parser("report", help="tables and plots of runs beside the published figures")
+    report.add_arguments(reporting)
+    reporting.set_defaults(command=report.run)
 
     prompts = commands.add_parser("prompts", help="work with prompt packs").add_subparsers(
         required=True, metavar="ACTION"
@@ -80,7 +94,7 @@ def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any
         print(f"error: out of memory; lower --batch_size or --max_new_tokens ({error})", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; finished batches are in the run folder", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
     return 0
 
@@ -94,14 +108,21 @@ def _run(arguments: dict[str, Any]) -> None:
     if rank.count > 1 and not settings.output_dir:
         raise UserError("several processes need one run folder; give --output_dir FOLDER")
     folder = run_folder_path(settings)
-    if rank.is_first and not settings.resume:
-        check_free(folder)
+    if rank.is_first:
+        check_outputs(settings, folder)
     benchmark = find_benchmark(settings.dataset)
     benchmark.check_style(load_style(settings.style).name)
     questions = read_questions(settings)
     graders = RunGraders(benchmark, settings)
     with load_system(settings) as system:
-        summary = evaluate(system, questions, settings, origins, graders, folder, rank)
+        try:
+            summary = evaluate(system, questions, settings, origins, graders, folder, rank)
+        except KeyboardInterrupt:
+            print(
+                f"finished batches are in {folder}; go on with --resume --output_dir {folder}",
+                file=sys.stderr,
+            )
+            raise
     if summary is None:  # another process has it
         return
     print(format_summary(summary))
@@ -134,6 +155,8 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _help_text(spec: Field[Any]) -> str:
     text = spec.metadata["help"].replace("%", "%%")
+    if spec.metadata.get("recommended"):
+        return f"{text} (default: what is recommended for the style and dataset, else {spec.default})"
     return text if spec.default in (None, False, ()) else f"{text} (default: {spec.default})"
 
 

@@ -14,11 +14,20 @@ import torch
 from tqdm import tqdm
 
 from recursivemas.benchmarks import find_benchmark, load_questions
+from recursivemas.errors import UserError
 from recursivemas.grading import Grade
 from recursivemas.metrics import summarise
 from recursivemas.provenance import check_same_run, describe_run
 from recursivemas.question import Question
-from recursivemas.records import CONFIG, Batch, RunFolder, complete_batches, read_config
+from recursivemas.records import (
+    CONFIG,
+    SAMPLES,
+    Batch,
+    RunFolder,
+    check_free,
+    complete_batches,
+    read_config,
+)
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.sharding import SHARDS, Rank, SharedFolder, prepare_shards
 from recursivemas.solving import Solution
@@ -68,10 +77,22 @@ def run_folder_path(settings: RunSettings) -> Path:
     """Where the run is kept: `output_dir`, else runs/STYLE-DATASET-TIME."""
     if settings.output_dir:
         return Path(settings.output_dir)
-    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     mode = "" if settings.mode == "latent" else f"-{settings.mode}"
     dataset = find_benchmark(settings.dataset).name
     return Path("runs") / f"{load_style(settings.style).name}{mode}-{dataset}-{now}"
+
+
+def check_outputs(settings: RunSettings, path: Path) -> None:
+    """Raise UserError when the run's files would overwrite others."""
+    if not settings.resume:
+        check_free(path)
+    if settings.result_jsonl:
+        copy = Path(settings.result_jsonl)
+        if copy.is_dir() or copy.resolve() == (path / SAMPLES).resolve():
+            raise UserError(f"result_jsonl {copy} is a folder or the run's own file; give another file")
+        if copy.exists() and not settings.resume:
+            raise UserError(f"result_jsonl {copy} exists and would be overwritten; give another file")
 
 
 def evaluate(
@@ -196,6 +217,7 @@ def to_sample(solution: Solution, verdicts: Mapping[str, Grade], seed: int) -> d
         "verdicts": {name: asdict(verdict) for name, verdict in verdicts.items()},
         "ended_by": solution.ended_by,
         "retried": solution.retried,
+        "past_context": solution.past_context,
         "error": solution.error,
         "token_ids": list(solution.token_ids),
         "passages": {name: asdict(passage) for name, passage in solution.passages.items()},

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import torch
 
+from recursivemas.errors import UserError
+
 
 class Watcher(Protocol):
     """Is told how a batch is getting on, for a progress bar."""
@@ -35,7 +37,10 @@ class Ledger:
         if self._watcher:
             self._watcher.turn(round_number, role)
         start = time.perf_counter()
-        yield
+        try:
+            yield
+        except UserError as error:
+            raise UserError(f"round {round_number}, {role}: {error}") from error
         _wait_for(self._devices[role])
         self._seconds[round_number, role] += time.perf_counter() - start
 

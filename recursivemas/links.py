@@ -25,6 +25,8 @@ from recursivemas.errors import UserError
 from recursivemas.styles import DEFAULT_INNER_VARIANT
 
 LAYER_NORM_EPS = 1e-5
+LFS_POINTER = b"version https://git-lfs"
+LFS_POINTER_BYTES = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +190,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
     Raises LinkError when the file carries code or is no state dict.
     """
+    if path.stat().st_size < LFS_POINTER_BYTES and path.read_bytes().startswith(LFS_POINTER):
+        raise LinkError(
+            f"{path} is a git-lfs pointer, not the file itself; run git lfs pull in its repository"
+        )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -196,7 +202,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             f"({_first_line(error)}). Get the link from its publisher again, or save it as a plain "
             "state dict."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # damaged bytes make the reader fail in any way there is
         raise LinkError(
             f"{path} cannot be read as a PyTorch file ({_first_line(error)}). "
             f"It may be cut short: delete {path.resolve()} and download it again."
@@ -207,6 +215,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         raise LinkError(
             f"{path} holds {type(state).__name__}, not a state dict from parameter name to tensor"
         )
+    for name, value in state.items():
+        if value.layout != torch.strided or not value.is_floating_point():
+            raise LinkError(
+                f"{path}: {name} is a {value.layout} {value.dtype} tensor, not a dense floating one"
+            )
     return dict(state)
 
 

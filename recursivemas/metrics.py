@@ -1,16 +1,18 @@
-"""What a run's samples add up to: accuracy or pass@k by grader, costs by round and agent."""
+"""What a run's samples add up to: accuracy or pass@k by grader with intervals, costs by round and agent."""
 
 from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import comb
+from statistics import fmean
 from typing import Any
 
 import torch
 
 from recursivemas.benchmarks import Benchmark
+from recursivemas.statistics import share_interval
 
 COSTS = ("prompt_tokens", "latents_read", "latent_steps", "generated_tokens", "seconds")
 
@@ -19,7 +21,7 @@ Sample = Mapping[str, Any]
 
 def summarise(samples: Sequence[Sample], benchmark: Benchmark, seconds: float) -> dict[str, Any]:
     """Metrics and costs of a run's samples; the first grader's is the headline. `seconds`: wall clock."""
-    metrics = {name: _score(samples, name, benchmark.metric) for name in samples[0]["verdicts"]}
+    metrics = {name: score(samples, name, benchmark.metric) for name in samples[0]["verdicts"]}
     headline = benchmark.graders[0]
     return {
         "headline": {"grader": headline, **metrics[headline]},
@@ -27,8 +29,10 @@ def summarise(samples: Sequence[Sample], benchmark: Benchmark, seconds: float) -
         "num_questions": len({sample["id"] for sample in samples}),
         "num_samples": len(samples),
         "num_errors": sum(sample["error"] is not None for sample in samples),
-        "num_unparsed": sum(sample["extracted"] is None and not sample["error"] for sample in samples),
+        "num_unparsed": sum(map(_is_unparsed, samples)),
+        "unparsed_rate": _unparsed(samples),
         "num_retried": sum(sample["retried"] for sample in samples),
+        "num_past_context": sum(sample["past_context"] for sample in samples),
         "stages": _sum_stages(samples),
         "seconds": seconds,
         "peak_memory_bytes": _peak_memory(),
@@ -42,34 +46,67 @@ def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
     return 1.0 - comb(num_samples - num_correct, k) / comb(num_samples, k)
 
 
-def _score(samples: Sequence[Sample], grader: str, metric: str) -> dict[str, Any]:
+def score(samples: Sequence[Sample], grader: str, metric: str) -> dict[str, Any]:
     """One grader's figures. `value` is the named metric: pass@k counts questions, accuracy counts samples.
 
     With several rollouts, `pass_at` holds the unbiased estimate for each k and `any_of` the plain count of
-    questions that any rollout got right.
+    questions that any rollout got right. Intervals are over questions (see `statistics.share_interval`).
     """
-    verdicts: dict[str, list[bool]] = {}
-    for sample in samples:
-        verdicts.setdefault(sample["id"], []).append(sample["verdicts"][grader]["correct"])
-    num_rollouts = max(map(len, verdicts.values()))
-    solved = sum(any(row) for row in verdicts.values())
-    correct = sum(map(sum, verdicts.values()))
+    verdicts = list(_verdicts(samples, grader).values())
+    num_rollouts = max(map(len, verdicts))
+    solved = sum(map(any, verdicts))
+    correct = sum(map(sum, verdicts))
     by_question = metric.startswith("pass@")
     hits, total = (solved, len(verdicts)) if by_question else (correct, len(samples))
-    score: dict[str, Any] = {
+    result: dict[str, Any] = {
         "metric": f"pass@{num_rollouts}" if by_question else metric,
         "value": hits / total,
+        "interval_95": list(share_interval(list(question_shares(samples, grader, metric).values()))),
         "correct": hits,
         "total": total,
     }
     if num_rollouts > 1:
-        score["any_of"] = solved
-        score["pass_at"] = {
-            k: sum(pass_at_k(len(row), sum(row), min(k, len(row))) for row in verdicts.values())
-            / len(verdicts)
+        estimates = {
+            k: [pass_at_k(len(row), sum(row), min(k, len(row))) for row in verdicts]
             for k in range(1, num_rollouts + 1)
         }
-    return score
+        result["any_of"] = solved
+        result["pass_at"] = {k: fmean(shares) for k, shares in estimates.items()}
+        result["pass_at_interval_95"] = {k: list(share_interval(shares)) for k, shares in estimates.items()}
+    return result
+
+
+def question_shares(samples: Sequence[Sample], grader: str, metric: str) -> dict[str, float]:
+    """What each question adds to the metric, by id: whether any rollout was right, or the share of them."""
+    share: Callable[[list[bool]], float] = any if metric.startswith("pass@") else fmean
+    return {question: float(share(row)) for question, row in _verdicts(samples, grader).items()}
+
+
+def total_costs(samples: Sequence[Sample]) -> dict[str, float]:
+    """The samples' costs, all agents and rounds together."""
+    return {cost: sum(usage[cost] for sample in samples for usage in sample["usage"]) for cost in COSTS}
+
+
+def _verdicts(samples: Sequence[Sample], grader: str) -> dict[str, list[bool]]:
+    return _by_question(samples, lambda sample: sample["verdicts"][grader]["correct"])
+
+
+def _by_question(samples: Sequence[Sample], value: Callable[[Sample], bool]) -> dict[str, list[bool]]:
+    """A value of every sample, by question id and in rollout order."""
+    rows: dict[str, list[bool]] = {}
+    for sample in samples:
+        rows.setdefault(sample["id"], []).append(value(sample))
+    return rows
+
+
+def _unparsed(samples: Sequence[Sample]) -> dict[str, Any]:
+    """The share of answers that could not be read, of all that were asked for."""
+    shares = [fmean(row) for row in _by_question(samples, _is_unparsed).values()]
+    return {"value": fmean(shares), "interval_95": list(share_interval(shares))}
+
+
+def _is_unparsed(sample: Sample) -> bool:
+    return sample["extracted"] is None and not sample["error"]
 
 
 def _sum_stages(samples: Sequence[Sample]) -> list[dict[str, Any]]:

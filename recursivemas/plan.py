@@ -8,9 +8,10 @@ from typing import Any
 
 from transformers import GenerationConfig
 
+from recursivemas.agent import reading
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.evaluate import choose_style, read_questions
-from recursivemas.hub import ReleaseFiles, model_view, resolve_release
+from recursivemas.hub import ReleaseFiles, resolve_release
 from recursivemas.prompts import check_slots, load_pack
 from recursivemas.report import format_table
 from recursivemas.settings import Origin, RunSettings
@@ -94,7 +95,7 @@ def _place(path: object) -> str:
 def _describe_sampling(settings: RunSettings, style: Style, paths: ReleaseFiles) -> str:
     """How the answering agent's text is sampled once its model's own defaults are filled in."""
     files = paths.agents[style.answering_role]
-    with model_view(files.model_dir) as view:
+    with reading(files.model_dir) as view:
         defaults = (
             GenerationConfig.from_pretrained(view) if (view / "generation_config.json").exists() else None
         )

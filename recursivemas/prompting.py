@@ -66,7 +66,8 @@ class PromptWriter:
         """Why a prompt does not fit its agent's context, None if it does."""
         agent = self._agents[role]
         length, limit = chat.length(latent_length), agent.backbone.max_positions
-        if limit is None or length <= limit:
+        num_fed_back = max(latent_length - 1, 0) if role != self._style.answering_role else 0
+        if limit is None or length + num_fed_back <= limit:
             return None
         return (
             f"question {question.id!r} is too long for the {role} ({agent.repo_id}): its prompt takes "

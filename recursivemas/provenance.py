@@ -42,13 +42,23 @@ def describe_run(
                 "revision": agent.revision,
                 "device": str(agent.device),
                 "dtype": str(agent.backbone.dtype),
-                "inner_link_dtype": str(agent.inner_link.dtype),
+                "inner_link": {
+                    "dtype": str(agent.inner_link.dtype),
+                    "variant": agent.inner_link.variant,
+                    **_file(system.paths.agents[role].inner_link),
+                },
                 "hidden_size": agent.hidden_size,
             }
             for role, agent in system.agents.items()
         },
         "outer_links": {
-            f"{source}->{target}": {"dtype": str(link.dtype), "variant": link.variant}
+            f"{source}->{target}": {
+                "dtype": str(link.dtype),
+                "variant": link.variant,
+                "repo_id": system.paths.links[source, target].repo_id,
+                "revision": system.paths.links[source, target].revision,
+                **_file(system.paths.links[source, target].path),
+            }
             for (source, target), link in system.outer_links.items()
         },
         "sampling": asdict(_sampling(system, settings)),
@@ -64,6 +74,13 @@ def describe_run(
         "git_revision": _git_revision(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _file(path: Path | None) -> dict[str, str | None]:
+    """A link's file by name and content; none for a link that started untrained."""
+    if path is None:
+        return {"file": None, "sha256": None}
+    return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def _sampling(system: MASSystem, settings: RunSettings) -> SamplingSettings:
@@ -106,9 +123,16 @@ def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _git_revision() -> str | None:
-    """The commit of the code that runs, `-dirty` when it was changed since; None outside a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    """The commit of the code that runs, `-dirty` when it was changed since; None outside its own checkout."""
+    root = Path(__file__).parents[1]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != root.resolve():
+            return None  # installed somewhere inside another project
+        return _git(root, "describe", "--always", "--dirty", "--abbrev=40")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

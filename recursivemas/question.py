@@ -10,7 +10,6 @@ TaskKind = Literal["math", "choice", "gpqa", "function", "program"]
 """What a prompt is for: a boxed result, an option's letter (gpqa has wordings of its own), a Python
 function, or a complete stdin/stdout program."""
 
-CHOICE_KINDS: tuple[TaskKind, ...] = ("choice", "gpqa")
 CODE_KINDS: tuple[TaskKind, ...] = ("function", "program")
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.engine import SamplingSettings
 from recursivemas.errors import UserError
+from recursivemas.styles import PUBLISHED_STYLES
 
 Origin = Literal["default", "recommended", "explicit"]
 Mode = Literal["latent", "text"]
@@ -38,7 +40,8 @@ class SolveSettings:
 
 
 def _option(default: Any, help_text: str, **metadata: Any) -> Any:
-    """A field with its help text, its least value, and whether it is `neutral` to the results."""
+    """A field with its help text, its least value, and whether it is `neutral` to the results or has a
+    `recommended` value for a style and dataset."""
     return field(default=default, metadata={"help": help_text, **metadata})
 
 
@@ -46,7 +49,7 @@ def _option(default: Any, help_text: str, **metadata: Any) -> Any:
 class RunSettings:
     """Every setting of a run; the command line has one flag a field, with the same name."""
 
-    style: str = _option("sequential_light", "published style's name, or a style's YAML file")
+    style: str = _option("sequential_light", f"one of {', '.join(PUBLISHED_STYLES)}, or a YAML file")
     mode: str = _option("latent", "what agents pass on: latent or text; single: one agent answers alone")
     role: str | None = _option(None, "the agent that answers in mode single (default: the answering one)")
     dataset: str = _option("math500", "benchmark, or a file of your own: JSON, JSONL, CSV or Parquet")
@@ -57,13 +60,15 @@ class RunSettings:
     num_samples: int = _option(-1, "how many questions; -1: all", minimum=-1)
     sample_seed: int | None = _option(None, "draw the num_samples questions at random with this seed")
     seed: int = _option(42, "seed of all sampling")
-    num_rollouts: int = _option(1, "answers to each question, with seeds seed, seed+1, ...", minimum=1)
-    num_recursive_rounds: int = _option(
-        3, "rounds of the recursion; the answer is written in the last", minimum=1
+    num_rollouts: int = _option(
+        1, "answers to each question, with seeds seed, seed+1, ...", minimum=1, recommended=True
     )
-    latent_length: int = _option(32, "latent steps of a thought", minimum=0)
-    batch_size: int = _option(8, "questions solved side by side", minimum=1)
-    temperature: float = _option(0.6, "sampling temperature")
+    num_recursive_rounds: int = _option(
+        3, "rounds of the recursion; the answer is written in the last", minimum=1, recommended=True
+    )
+    latent_length: int = _option(32, "latent steps of a thought", minimum=0, recommended=True)
+    batch_size: int = _option(8, "questions solved side by side", minimum=1, recommended=True)
+    temperature: float = _option(0.6, "sampling temperature", recommended=True)
     top_p: float = _option(0.95, "nucleus sampling: probability mass that is kept")
     top_k: int = _option(-1, "tokens that are kept; -1: the model's own setting, 0: all")
     min_p: float | None = _option(
@@ -71,7 +76,7 @@ class RunSettings:
     )
     repetition_penalty: float | None = _option(None, "above 1: repeat less (default: the model's)")
     greedy: bool = _option(False, "always take the likeliest token instead of sampling")
-    max_new_tokens: int = _option(4000, "longest answer, in tokens", minimum=1)
+    max_new_tokens: int = _option(4000, "longest answer, in tokens", minimum=1, recommended=True)
     enable_thinking: bool = _option(False, "thinking on, where a chat template knows the switch")
     prompts: str | None = _option(None, "prompt pack to use instead of the built-in one (YAML)")
     release: str = _option("hub", "where models come from: hub, toy, or a release folder", neutral=True)
@@ -101,7 +106,9 @@ class RunSettings:
     )
 
     def __post_init__(self) -> None:
+        types = get_type_hints(RunSettings)
         for spec in fields(self):
+            object.__setattr__(self, spec.name, _typed(getattr(self, spec.name), types[spec.name], spec.name))
             value, least = getattr(self, spec.name), spec.metadata.get("minimum")
             if least is not None and value is not None and value < least:
                 raise UserError(f"{spec.name} is {value}; it has to be {least} or more")
@@ -113,6 +120,8 @@ class RunSettings:
             raise UserError("resume needs the run's folder; give --output_dir FOLDER")
         if self.judge_base_url is not None and self.judge_model is None:
             raise UserError("judge_base_url names an endpoint but no model; give --judge_model MODEL")
+        if self.sample_seed is not None and self.num_samples == -1:
+            raise UserError("sample_seed draws num_samples questions at random; give --num_samples N, too")
         if self.num_samples == 0:
             raise UserError("num_samples is 0; it has to be 1 or more, or -1 for all")
         self.solve_settings()
@@ -150,6 +159,19 @@ class RunSettings:
                 raise UserError(f"ckpt_override names {key!r} twice ({result[key]} and {path})")
             result[key] = path
         return result
+
+
+def _typed(value: Any, kind: Any, name: str) -> Any:
+    """The value if it is of that kind, whole numbers as floats where floats are meant."""
+    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    if get_origin(kind) is tuple:
+        kinds = (tuple,)
+    if type(value) in kinds:
+        return value
+    if float in kinds and type(value) is int:
+        return float(value)
+    accepted = " or ".join("none" if one is type(None) else one.__name__ for one in kinds)
+    raise UserError(f"{name} is {value!r}; it has to be of the type {accepted}")
 
 
 # Protocol section 6, the table of June 2026: style -> dataset -> (latent_length, rounds).

@@ -14,6 +14,7 @@ from torch import Tensor
 from recursivemas.agent import Agent
 from recursivemas.answering import Draft, Writer
 from recursivemas.engine import PromptBatch
+from recursivemas.errors import UserError
 from recursivemas.ledger import Ledger, Watcher
 from recursivemas.links import OuterLink
 from recursivemas.media import LatentMedium, Passage, StageUsage, TextMedium
@@ -30,8 +31,9 @@ class Solution:
     """What came of one question, in one rollout.
 
     `text` is the answer as written; after a retry, the cue and what was written then stand at its end.
-    `token_ids` are those that were written, the cue's not among them. `ended_by` is `stop` or `length`.
-    `messages` are tensors [L, D_target] by `r{round}/{source}->{target}`, when they were to be kept;
+    `token_ids` are those that were written, the cue's not among them. `ended_by` is `stop` or `length`;
+    `past_context` tells that the answer ran past the context that its model was made for, as the release lets
+    it. `messages` are tensors [L, D_target] by `r{round}/{source}->{target}`, when they were to be kept;
     `passages` what agents passed on as text, by `r{round}/{role}`. Messages, passages and the usage of all
     turns before the answer stand with the first rollout. `error` says why the question could not be run; the
     rest is empty then.
@@ -43,6 +45,7 @@ class Solution:
     token_ids: tuple[int, ...] = ()
     ended_by: str = ""
     retried: bool = False
+    past_context: bool = False
     usage: tuple[StageUsage, ...] = ()
     messages: Mapping[str, Tensor] = field(default_factory=dict)
     passages: Mapping[str, Passage] = field(default_factory=dict)
@@ -69,11 +72,14 @@ class Solver:
 
     def prepare(self, question: Question) -> Prepared | Solution:
         """Every prompt of a question; a solution with its error if one does not fit its agent's context."""
-        prepared = self._prompts.prepare(question)
+        try:
+            prepared = self._prompts.prepare(question)
+        except UserError as error:
+            return Solution(question=question, error=f"question {question.id!r} cannot run: {error}")
         latent_length = self._settings.latent_length if self._settings.mode == "latent" else 0
         for (role, _), chat in prepared.chats.items():
-            if error := self._prompts.explain_misfit(question, role, chat, latent_length):
-                return Solution(question=question, error=error)
+            if misfit := self._prompts.explain_misfit(question, role, chat, latent_length):
+                return Solution(question=question, error=misfit)
         return prepared
 
     @torch.no_grad()
@@ -154,6 +160,7 @@ class Solver:
         if rollout > 0:
             usage = {answer_turn: StageUsage(round=answer_turn[0], role=answer_turn[1])}
         usage[answer_turn] = replace(usage[answer_turn], generated_tokens=len(draft.token_ids))
+        limit = self._agents[answer_turn[1]].backbone.max_positions
         return Solution(
             question=prepared.question,
             rollout=rollout,
@@ -161,6 +168,7 @@ class Solver:
             token_ids=tuple(draft.token_ids),
             ended_by=draft.ended_by,
             retried=draft.retried,
+            past_context=limit is not None and len(draft.prompt) + len(draft.token_ids) > limit,
             usage=tuple(replace(one, seconds=seconds[turn]) for turn, one in usage.items()),
             messages=medium.messages_of(row) if rollout == 0 else {},
             passages=medium.passages_of(row) if rollout == 0 else {},

@@ -101,11 +101,11 @@ class Style:
         return self.agents[-1].role
 
     def agent(self, role: str) -> AgentSpec:
-        """The agent of that role; KeyError with the known roles otherwise."""
+        """The agent of that role; UserError with the known roles otherwise."""
         for agent in self.agents:
             if agent.role == role:
                 return agent
-        raise KeyError(f"style {self.name} has no role {role!r}; its roles are {', '.join(self.roles)}")
+        raise UserError(f"style {self.name} has no role {role!r}; its roles are {', '.join(self.roles)}")
 
     def inbound(self, role: str, *, with_feedback: bool) -> tuple[LinkSpec, ...]:
         """The links that fill slots of `role`'s prompt; feedback links only from the second round on."""
@@ -177,6 +177,11 @@ def _check_links(style: Style) -> None:
                     f"style {style.name}: link {link} names the role {end!r}, which is no agent of the "
                     f"style; its roles are {', '.join(style.roles)}"
                 )
+        if not ROLE_NAME.fullmatch(link.slot):
+            raise UserError(
+                f"style {style.name}: link {link} fills the slot {link.slot!r}, which is not a name; use "
+                "letters, digits and underscores"
+            )
         if (link.source, link.target) in edges:
             raise UserError(f"style {style.name}: link {link} stands twice")
         if (link.target, link.slot) in slots:
@@ -349,10 +354,7 @@ def alone(style: Style, role: str | None = None) -> Style:
 
     Raises UserError for a role that the style does not have.
     """
-    try:
-        agent = style.agent(role or style.answering_role)
-    except KeyError as error:
-        raise UserError(str(error.args[0])) from error
+    agent = style.agent(role or style.answering_role)
     return replace(style, agents=(replace(agent, prompt=SINGLE_PROMPT),), links=(), prompts={})
 
 
@@ -380,6 +382,8 @@ def load_style(style: str | Path | Mapping[str, Any] | Style) -> Style:
         )
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error}") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(data, Mapping):
@@ -394,7 +398,10 @@ def _style_from_mapping(data: Mapping[str, Any], where: str) -> Style:
         if not isinstance(rows, list):
             raise UserError(f"{where}: {name} has to be a list, one mapping each")
         values[name] = tuple(_build(spec, row, f"{where}: {name}[{index}]") for index, row in enumerate(rows))
-    values["link_sets"] = tuple(values.get("link_sets", ()))
+    link_sets = values.get("link_sets", [])
+    if not isinstance(link_sets, list) or not all(isinstance(name, str) for name in link_sets):
+        raise UserError(f"{where}: link_sets is {link_sets!r}; it has to be a list such as [math, code]")
+    values["link_sets"] = tuple(link_sets)
     return _build(Style, values, where)
 
 
@@ -409,7 +416,8 @@ def _build(spec: type[T], row: Any, where: str) -> T:
     if unknown:
         raise UserError(f"{where} has the unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
     for spec_field in fields(spec):  # type: ignore[arg-type]
-        _check_type(row.get(spec_field.name), str(spec_field.type), f"{where}: {spec_field.name}")
+        if spec_field.name in row:
+            _check_type(row[spec_field.name], str(spec_field.type), f"{where}: {spec_field.name}")
     try:
         return spec(**row)
     except TypeError as error:
@@ -419,5 +427,6 @@ def _build(spec: type[T], row: Any, where: str) -> T:
 def _check_type(value: Any, annotation: str, what: str) -> None:
     """YAML gives numbers and words where text or a switch is meant."""
     accepted = {"str": (str, "text"), "bool": (bool, "true or false")}.get(annotation.removesuffix(" | None"))
-    if accepted and value is not None and not isinstance(value, accepted[0]):
+    optional = annotation.endswith(" | None")
+    if accepted and not isinstance(value, accepted[0]) and not (optional and value is None):
         raise UserError(f"{what} is {value!r}; it has to be {accepted[1]}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import islice
@@ -14,18 +16,26 @@ import torch
 from tqdm import tqdm
 from transformers import AutoConfig, PreTrainedConfig
 
-from recursivemas.agent import Agent, LoadError, Placement, load_backbone, resolve_device, resolve_dtype
+from recursivemas.agent import (
+    Agent,
+    LoadError,
+    Placement,
+    load_backbone,
+    reading,
+    resolve_device,
+    resolve_dtype,
+)
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.engine import Backbone, SamplingSettings
 from recursivemas.errors import UserError
-from recursivemas.hub import AgentFiles, ReleaseFiles, model_view, resolve_release
+from recursivemas.hub import AgentFiles, ReleaseFiles, resolve_release
 from recursivemas.ledger import Watcher
 from recursivemas.links import InnerLink, LinkError, OuterLink, load_inner_link, load_outer_link
 from recursivemas.prompts import PromptPack, check_slots, load_pack
 from recursivemas.question import Question
 from recursivemas.settings import SolveSettings, resolve_settings
 from recursivemas.solving import Prepared, Solution, Solver
-from recursivemas.styles import LinkSpec, Style, load_style
+from recursivemas.styles import PUBLISHED_STYLES, LinkSpec, Style, load_style
 
 FRESH_LINK_SEED = 0
 
@@ -95,13 +105,27 @@ class MASSystem:
         given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
         explicit = {name: value for name, value in given.items() if value is not None}
         _check_names(explicit)
-        run, _ = resolve_settings({"style": self.style.name, "dataset": self.dataset, **explicit})
-        many = [questions] if isinstance(questions, str | Question) else questions
-        asked = [
-            question if isinstance(question, Question) else Question(id=str(index), text=question)
-            for index, question in enumerate(many)
-        ]
+        style = self.style.name if PUBLISHED_STYLES.get(self.style.name) == self.style else "own"
+        run, _ = resolve_settings({"style": style, "dataset": self.dataset, **explicit})
+        asked = self._as_questions([questions] if isinstance(questions, str | Question) else questions)
         return [solution for batch in self.solve_batches(asked, run.solve_settings()) for solution in batch]
+
+    def _as_questions(self, questions: Sequence[str | Question]) -> list[Question]:
+        """Texts as questions whose ids depend on the text alone (and on how often it came before)."""
+        if find_benchmark(self.dataset).task == "code" and any(isinstance(one, str) for one in questions):
+            raise UserError(
+                f"dataset {self.dataset} is about code, where a text does not say what to write; give "
+                "Question(id=..., text=..., kind='function', function_name=...) or kind='program'"
+            )
+        asked: list[Question] = []
+        seen = Counter[str]()
+        for one in questions:
+            if isinstance(one, str):
+                digest = hashlib.sha256(one.encode()).hexdigest()[:12]
+                seen[digest] += 1
+                one = Question(id=f"{digest}-{seen[digest]}", text=one)
+            asked.append(one)
+        return asked
 
     def solve_batches(
         self, questions: Sequence[Question], settings: SolveSettings, watcher: Watcher | None = None
@@ -180,7 +204,7 @@ def read_configs(paths: ReleaseFiles, trust_remote_code: bool = False) -> dict[s
     """Each role's model configuration (of its text part), without its weights."""
     configs = {}
     for role, files in paths.agents.items():
-        with model_view(files.model_dir) as view:
+        with reading(files.model_dir) as view:
             config = AutoConfig.from_pretrained(
                 view, trust_remote_code=trust_remote_code, local_files_only=True
             )

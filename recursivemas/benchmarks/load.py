@@ -32,7 +32,7 @@ def load_questions(
     Raises DatasetError when the rows cannot be had, are none, lack a column, or share an id.
     """
     if num_samples is not None and num_samples < 1:
-        raise ValueError(f"num_samples is {num_samples}; it has to be at least 1 (leave it out for all)")
+        raise DatasetError(f"num_samples is {num_samples}; it has to be at least 1 (leave it out for all)")
     rows, where = _read_rows(benchmark, path, split)
     if len(rows) == 0:
         raise DatasetError(f"{where} holds no questions")
@@ -94,7 +94,7 @@ def _read_rows(benchmark: Benchmark, path: str | Path | None, split: str | None)
     if path is None and benchmark.hub_id is not None:
         return _read_hub(benchmark, split or benchmark.split), benchmark.hub_id
     if split is not None:
-        raise ValueError(f"split {split!r} means nothing for a local file; leave --dataset_split out")
+        raise DatasetError(f"split {split!r} means nothing for a local file; leave --dataset_split out")
     file = Path(path or benchmark.local_path or "")
     if not file.is_file():
         raise DatasetError(_explain_missing_file(benchmark, file, given=path is not None))

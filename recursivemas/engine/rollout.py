@@ -12,7 +12,9 @@ from torch import Tensor
 
 from recursivemas.engine.backbone import Backbone
 from recursivemas.engine.prompt_batch import PromptBatch
+from recursivemas.engine.sampling import NOT_A_NUMBER
 from recursivemas.engine.stream import Stream
+from recursivemas.errors import UserError
 from recursivemas.links import InnerLink
 
 
@@ -30,7 +32,8 @@ def roll_out(backbone: Backbone, inner_link: InnerLink, prompts: PromptBatch, la
 
     h_1 is read at the prompt's own last position; inner(h_t) is the next input embedding; inner(h_L) is never
     fed back. So L steps cost one prefill and L - 1 single positions. Source: protocol section 3, "Latent
-    rollout". Raises ValueError for a negative length; 0 steps give empty tensors and run nothing.
+    rollout". Raises ValueError for a negative length, UserError for thoughts that are no numbers; 0 steps
+    give empty tensors and run nothing.
     """
     if latent_length < 0:
         raise ValueError(f"latent_length is {latent_length}; it has to be 0 or more")
@@ -43,4 +46,6 @@ def roll_out(backbone: Backbone, inner_link: InnerLink, prompts: PromptBatch, la
         stream.step(thoughts[-1])
         hidden.append(stream.hidden)
         thoughts.append(inner_link(stream.hidden))
+    if not bool(torch.isfinite(thoughts[-1]).all()):
+        raise UserError(NOT_A_NUMBER)
     return Rollout(torch.stack(hidden, dim=1), torch.stack(thoughts, dim=1))

@@ -87,6 +87,12 @@ def random_stream(seed: int, question_id: str) -> random.Random:
     return random.Random(int.from_bytes(digest, "big"))
 
 
+NOT_A_NUMBER = (
+    "the model's hidden states are not finite, so nothing can be read from them: a weight is damaged, or the "
+    "dtype is too narrow for this model (give --dtype bfloat16 or float32)"
+)
+
+
 class Sampler:
     """Chooses one token a row and step, remembering what each row has said (for the repetition penalty).
 
@@ -106,7 +112,9 @@ class Sampler:
         self._warpers = _warpers(settings)
 
     def choose(self, logits: Tensor) -> Tensor:
-        """Next-token logits [B, V] -> token ids [B]."""
+        """Next-token logits [B, V] -> token ids [B]. Raises UserError where they are no numbers."""
+        if bool(torch.isnan(logits).any()):
+            raise UserError(NOT_A_NUMBER)
         logits = self._penalise(logits)
         if self._settings.greedy:
             tokens = logits.argmax(dim=-1)

@@ -164,4 +164,9 @@ def has_answer(text: str, kind: TaskKind, num_options: int = 0) -> bool:
         return any(block.closed and block.text for block in code_blocks(text))
     if kind == "math":
         return any(box.closed and box.text for box in boxes(text))
-    return choice_letter(text, max(USUAL_OPTIONS, num_options)) is not None
+    num_options = max(USUAL_OPTIONS, num_options)
+    marked = (last_boxed(text), final_line(text, "choice", "answer"))
+    if any(find_letter(source, num_options) for source in marked if source):
+        return True
+    # In plain text a leading letter may be a word: "A patient comes".
+    return bool(stated_letter(text, num_options) or lone_letter(text, num_options))

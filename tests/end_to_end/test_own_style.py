@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import accelerate
 import pytest
 import torch
 
-from recursivemas import load_mas_system, load_style
+from recursivemas import Question, load_mas_system, load_style
 from recursivemas.errors import UserError
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "two_critics.yaml"
@@ -105,3 +106,68 @@ def test_a_split_model_answers_as_a_whole_one(toy_release, tmp_path):
         accelerate.dispatch_model(solver.model, {**placed, **layers}, offload_dir=str(tmp_path))
         assert next(solver.model.model.layers[0].parameters()).device.type == "meta"
         assert system.solve("What is 3 + 4?", **settings)[0].text == whole
+
+
+def test_a_text_gets_the_same_answer_wherever_it_stands(toy_release):
+    settings = {"num_rounds": 1, "latent_length": 2, "max_new_tokens": 12}
+    first, second = "What is 3 + 4?", "What is 9 - 5?"
+    with load_mas_system("deliberation", device="cpu", release=toy_release, dtype="float64") as system:
+        texts = [row.text for row in system.solve([first, second], **settings)]
+        swapped = [row.text for row in system.solve([second, first], **settings)]
+        repeated = system.solve([first, first], **settings)
+    assert swapped == texts[::-1]
+    assert repeated[0].text == texts[0]
+    assert repeated[0].question.id != repeated[1].question.id
+
+
+def test_a_text_alone_is_no_code_question(toy_release):
+    with (
+        load_mas_system("deliberation", "mbppplus", device="cpu", release=toy_release) as system,
+        pytest.raises(UserError, match="give Question"),
+    ):
+        system.solve("Add two numbers.")
+
+
+def test_a_question_whose_prompt_cannot_be_written_fails_alone(toy_release):
+    questions = [
+        Question(id="nameless", text="Add two numbers.", kind="function"),
+        Question(id="sum", text="What is 1 + 1?"),
+    ]
+    with load_mas_system("deliberation", device="cpu", release=toy_release) as system:
+        solutions = system.solve(questions, num_rounds=1, latent_length=2, max_new_tokens=4)
+    assert "question 'nameless' cannot run" in solutions[0].error
+    assert solutions[1].text
+
+
+def test_an_answer_past_the_context_is_marked(toy_release):
+    with load_mas_system("deliberation", device="cpu", release=toy_release) as system:
+        settings = {"num_rounds": 1, "latent_length": 2, "greedy": True, "max_new_tokens": 40}
+        short = system.solve("What is 1 + 1?", **settings)[0]
+        used = sum(usage.prompt_tokens + usage.latents_read for usage in short.usage[-1:])
+        config = system.agents["toolcaller"].backbone.config
+        config.max_position_embeddings = used + 10
+        long = system.solve("What is 1 + 1?", **settings)[0]
+    assert not short.past_context
+    assert long.past_context
+    assert long.text == short.text
+
+
+def test_weights_that_are_no_numbers_are_an_error(toy_release):
+    with load_mas_system("deliberation", device="cpu", release=toy_release) as system:
+        settings = {"num_rounds": 1, "latent_length": 2, "max_new_tokens": 4}
+        head = system.agents["toolcaller"].model.get_output_embeddings().weight
+        kept = head.data.clone()
+        head.data.fill_(float("nan"))
+        with pytest.raises(UserError, match="round 1, toolcaller: the model's hidden states are not finite"):
+            system.solve("What is 1 + 1?", **settings)
+        head.data.copy_(kept)
+        system.agents["reflector"].inner_link.post_ln.weight.data.fill_(float("nan"))
+        with pytest.raises(UserError, match=r"round 1, reflector: .* not finite"):
+            system.solve("What is 1 + 1?", **settings)
+
+
+def test_recommended_values_are_for_the_published_style_itself(toy_release):
+    style = dataclasses.replace(load_style("mixture"), outer_repo="Mixture-Outerlinks", prompts={"x": {}})
+    with load_mas_system(style, device="cpu", release=toy_release) as system:
+        solution = system.solve("What is 1 + 1?", num_rounds=1, max_new_tokens=2)[0]
+    assert solution.usage[0].latent_steps == 32, "the default, not mixture's 64"

@@ -17,7 +17,8 @@ PACKAGE = Path(recursivemas.__file__).parent
 FLOORS = [
     ["cli"],
     ["plan"],
-    ["report"],
+    ["report", "compare"],
+    ["runs"],
     ["evaluate"],
     ["metrics", "provenance", "sharding"],
     ["records", "verdicts"],
@@ -39,7 +40,7 @@ FLOORS = [
     ["tools"],
     ["styles"],
     ["question"],
-    ["errors"],
+    ["errors", "statistics", "tables"],
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 
@@ -76,6 +77,7 @@ def test_imports_run_downwards():
         ("recursivemas.benchmarks", ["torch", "transformers", "datasets"]),
         ("recursivemas.styles", ["torch", "transformers"]),
         ("recursivemas.hub", ["torch", "transformers"]),
+        ("recursivemas.report", ["matplotlib"]),
     ],
 )
 def test_light_parts_import_nothing_heavy(module, banned):

@@ -8,8 +8,9 @@ from itertools import combinations
 import pytest
 
 from recursivemas.benchmarks import BENCHMARKS
-from recursivemas.metrics import pass_at_k, summarise
+from recursivemas.metrics import pass_at_k, question_shares, summarise, total_costs
 from recursivemas.report import format_summary, result_line
+from recursivemas.statistics import wilson_interval
 
 MATH500 = dataclasses.replace(BENCHMARKS["math500"], graders=("release",))
 
@@ -32,6 +33,7 @@ def sample(question: str, correct: bool, rollout: int = 0, **fields):
         "verdicts": {"release": {"correct": correct}},
         "extracted": "1",
         "retried": False,
+        "past_context": False,
         "error": None,
         "usage": usage,
         **fields,
@@ -64,10 +66,13 @@ def test_accuracy_counts_samples_and_errors_are_wrong():
         "grader": "release",
         "metric": "accuracy",
         "value": 0.25,
+        "interval_95": pytest.approx([0.0456, 0.6994], abs=1e-4),
         "correct": 1,
         "total": 4,
     }
     assert (summary["num_errors"], summary["num_unparsed"], summary["num_retried"]) == (1, 1, 1)
+    assert summary["unparsed_rate"]["value"] == 0.25
+    assert summary["unparsed_rate"]["interval_95"] == pytest.approx([0.0456, 0.6994], abs=1e-4)
     assert result_line(summary) == "[result] accuracy=25.00%"
     assert "1 of 4 by the release grader" in format_summary(summary)
 
@@ -85,8 +90,33 @@ def test_pass_at_k_counts_questions():
     assert (headline["metric"], headline["correct"], headline["total"]) == ("pass@3", 2, 3)
     assert headline["any_of"] == 2
     assert headline["pass_at"] == pytest.approx({1: 1 / 3, 2: (1 + 0 + 2 / 3) / 3, 3: 2 / 3})
+    assert headline["interval_95"] == pytest.approx(wilson_interval(2, 3))
+    assert headline["pass_at_interval_95"][3] == pytest.approx(wilson_interval(2, 3))
+    low, high = headline["pass_at_interval_95"][1]
+    assert 0 <= low < 1 / 3 < high <= 1
     assert (summary["num_questions"], summary["num_samples"]) == (3, 9)
     assert result_line(summary) == "[result] pass@3=66.67%"
+
+
+def test_answers_to_one_question_do_not_count_as_independent():
+    agreeing = [sample(f"q{n}", n % 2 == 0, rollout) for n in range(20) for rollout in range(4)]
+    once = [sample(f"q{n}", n % 2 == 0) for n in range(20)]
+    four, one = (summarise(samples, MATH500, 3.0)["headline"] for samples in (agreeing, once))
+    assert (four["value"], four["total"]) == (0.5, 80)
+    assert four["interval_95"] == one["interval_95"]
+
+
+def test_shares_and_costs_by_question():
+    samples = [sample("a", True), sample("a", False, 1), sample("b", False), sample("b", False, 1)]
+    assert question_shares(samples, "release", "accuracy") == {"a": 0.5, "b": 0.0}
+    assert question_shares(samples, "release", "pass@2") == {"a": 1.0, "b": 0.0}
+    assert total_costs(samples) == {
+        "prompt_tokens": 20,
+        "latents_read": 16,
+        "latent_steps": 0,
+        "generated_tokens": 20,
+        "seconds": 2.0,
+    }
 
 
 def test_costs_are_summed_by_round_and_agent():

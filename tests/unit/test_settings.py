@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recursivemas.benchmarks import BENCHMARKS
+from recursivemas.errors import UserError
 from recursivemas.settings import RunSettings, recommended, resolve_settings
 from recursivemas.styles import PUBLISHED_STYLES
 
@@ -84,3 +85,40 @@ def test_overrides_are_read():
 def test_faulty_overrides_are_refused(entries, message):
     with pytest.raises(ValueError, match=message):
         RunSettings(ckpt_override=entries).overrides()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("batch_size", "2"),
+        ("seed", "a"),
+        ("top_k", 5.0),
+        ("greedy", 1),
+        ("style", None),
+        ("latent_length", True),
+    ],
+)
+def test_a_value_of_another_type_is_refused(field, value):
+    with pytest.raises(UserError, match=f"{field} is {value!r}; it has to be of the type"):
+        RunSettings(**{field: value})
+
+
+def test_whole_numbers_stand_for_floats():
+    settings = RunSettings(temperature=1)
+    assert settings.temperature == 1.0
+    assert isinstance(settings.temperature, float)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"sample_seed": 1}, "give --num_samples N"),
+        ({"mode": "speech"}, "mode is 'speech'"),
+        ({"role": "solver"}, "mode single only"),
+        ({"judge_base_url": "http://127.0.0.1"}, "give --judge_model"),
+        ({"resume": True}, "give --output_dir"),
+    ],
+)
+def test_settings_that_only_work_together_say_so(values, message):
+    with pytest.raises(UserError, match=message):
+        RunSettings(**values)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from recursivemas.tables import format_table
 
 STAGE_COLUMNS = {
     "round": "round",
@@ -35,25 +37,7 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     counts = (
         f"correct: {verdicts}\n"
         f"{summary['num_unparsed']} without a readable answer, {summary['num_retried']} asked again, "
-        f"{summary['num_errors']} not run; {summary['seconds']:.1f} s"
+        f"{summary['num_errors']} not run, {summary['num_past_context']} past the model's context; "
+        f"{summary['seconds']:.1f} s"
     )
     return f"{format_table(list(STAGE_COLUMNS.values()), rows)}\n{counts}"
-
-
-def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to their widest cell; columns of numbers to the right."""
-    columns = list(zip(header, *rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    numeric = [all(map(_is_number, column[1:])) for column in columns]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        ).rstrip()
-        for row in [header, ["-" * width for width in widths], *rows]
-    ]
-    return "\n".join(lines)
-
-
-def _is_number(cell: str) -> bool:
-    return cell.replace(".", "", 1).isdigit()

@@ -1,0 +1,231 @@
+"""Finished runs, read back from their folders."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from recursivemas.errors import UserError
+from recursivemas.metrics import question_shares, score, total_costs
+from recursivemas.records import SAMPLES, SUMMARY, Sample, read_config, read_samples
+from recursivemas.settings import RunSettings
+from recursivemas.tables import NOTHING
+
+HOUSEKEEPING = {
+    *(spec.name for spec in fields(RunSettings) if spec.metadata.get("neutral")),
+    "save_latents",
+} - {"release"}
+"""Settings that change neither the answers nor the agents."""
+
+DEFAULTS = {spec.name: spec.default for spec in fields(RunSettings)}
+"""For settings that are younger than a run."""
+
+RUN_COLUMNS = ("run", "style", "mode", "rounds", "latent length", "questions")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A finished run. `label` tells it from the others that it was read with."""
+
+    label: str
+    config: dict[str, Any]
+    summary: dict[str, Any]
+    samples: list[Sample]
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What was set, by name."""
+        return {name: row["value"] for name, row in self.config["settings"].items()}
+
+    @property
+    def style(self) -> str:
+        return self.config["style"]["name"]
+
+    @property
+    def mode(self) -> str:
+        """`latent`, `text`, or `single: ROLE`."""
+        mode = self.settings["mode"]
+        return f"single: {self.config['style']['agents'][0]['role']}" if mode == "single" else mode
+
+    @property
+    def rounds(self) -> int:
+        return 1 if self.settings["mode"] == "single" else self.settings["num_recursive_rounds"]
+
+    @property
+    def latent_length(self) -> int | None:
+        """None where no latents are passed on."""
+        return self.settings["latent_length"] if self.mode == "latent" else None
+
+    @property
+    def benchmark(self) -> str:
+        """The benchmark's name; for a file of the user's own the file's."""
+        return Path(self.settings["dataset"]).stem
+
+    @property
+    def metric(self) -> str:
+        """`accuracy`, or `pass@k` with the number of rollouts as k."""
+        return self.summary["headline"]["metric"]
+
+    @property
+    def graders(self) -> list[str]:
+        """The names of those that graded every answer, the headline's first."""
+        headline = self.summary["headline"]["grader"]
+        return [headline, *(name for name in self.samples[0]["verdicts"] if name != headline)]
+
+    @cached_property
+    def question_ids(self) -> list[str]:
+        return list(dict.fromkeys(sample["id"] for sample in self.samples))
+
+    @cached_property
+    def ids(self) -> frozenset[str]:
+        """The questions' ids, to look one up in."""
+        return frozenset(self.question_ids)
+
+    @property
+    def num_errors(self) -> int:
+        """How many answers could not be run; they count as wrong."""
+        return sum(sample["error"] is not None for sample in self.samples)
+
+    @property
+    def machine(self) -> str:
+        """What the seconds depend on besides the settings: the accelerator, else the platform; batch size."""
+        where = self.config["accelerator"] or f"{self.config['platform']}, no accelerator"
+        return f"{where}, batch size {self.settings['batch_size']}"
+
+    def score(self, grader: str) -> dict[str, Any]:
+        """The grader's figures, as in the summary: `value`, `interval_95`, ..."""
+        return score(self.samples, grader, self.metric)
+
+    def shares(self, grader: str, questions: Sequence[str]) -> list[float]:
+        """What each question with these ids adds to the metric, from 0 to 1."""
+        shares = question_shares(self.samples, grader, self.metric)
+        return [shares[question] for question in questions]
+
+    def costs_a_question(self, questions: Sequence[str] | None = None) -> dict[str, float]:
+        """Tokens, latents and seconds, a question, over all the questions or those with these ids."""
+        ids = self.ids if questions is None else frozenset(questions)
+        totals = total_costs([sample for sample in self.samples if sample["id"] in ids])
+        return {cost: total / len(ids) for cost, total in totals.items()}
+
+    def decisive_settings(self) -> dict[str, Any]:
+        """The settings that decide the answers; those that the run's mode does not read are left out."""
+        unread = {"latent": (), "text": ("latent_length",)}.get(
+            self.settings["mode"], ("latent_length", "num_recursive_rounds")
+        )
+        return {
+            name: value
+            for name, value in {**DEFAULTS, **self.settings}.items()
+            if name not in (*HOUSEKEEPING, *unread, "batch_size")
+        }
+
+    def departures(self) -> list[str]:
+        """What keeps the run from standing beside published figures, in words; empty where nothing does.
+
+        Published figures come from the published agents and all questions of a benchmark.
+        """
+        settings = self.settings
+        found = []
+        if settings["release"] != "hub":
+            found.append(f"{Path(settings['release']).name} release")
+        found += [f"--ckpt_override {entry}" for entry in settings["ckpt_override"]]
+        if settings["dataset_path"] is not None:
+            found.append(f"questions from {Path(settings['dataset_path']).name}")
+        if settings["num_samples"] != -1:
+            found.append(f"{len(self.question_ids)} questions only")
+        if self.num_errors:
+            found.append(f"{self.num_errors} answers not run")
+        return found
+
+
+def describe_run(run: Run) -> list[str]:
+    """Cells that say which run it is, under RUN_COLUMNS."""
+    length = NOTHING if run.latent_length is None else str(run.latent_length)
+    return [run.label, run.style, run.mode, str(run.rounds), length, str(len(run.question_ids))]
+
+
+def record_of_run(run: Run, grader: str, costs: Mapping[str, float]) -> dict[str, Any]:
+    """The run's figures by that grader, flat, with the costs a question that are given."""
+    score = run.score(grader)
+    return {
+        "run": run.label,
+        "style": run.style,
+        "mode": run.mode,
+        "rounds": run.rounds,
+        "latent_length": run.latent_length,
+        "benchmark": run.benchmark,
+        "questions": len(run.question_ids),
+        "grader": grader,
+        "metric": run.metric,
+        "value": score["value"],
+        "low_95": score["interval_95"][0],
+        "high_95": score["interval_95"][1],
+        **{f"{cost}_a_question": value for cost, value in costs.items()},
+    }
+
+
+def saved_share(before: float, after: float) -> float | None:
+    """Which share of a cost is saved; None where there was none."""
+    return 1 - after / before if before else None
+
+
+def all_tokens(costs: Mapping[str, float]) -> float:
+    """Tokens read and written."""
+    return costs["prompt_tokens"] + costs["generated_tokens"]
+
+
+def with_interval(figures: Mapping[str, Any]) -> str:
+    """A score in percent with its interval: `50.0 [28.0, 72.0]`."""
+    low, high = figures["interval_95"]
+    return f"{100 * figures['value']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def read_run(path: Path, label: str | None = None) -> Run:
+    """The finished run in that folder.
+
+    Raises UserError when the folder holds no run, a damaged one, or one that has not finished.
+    """
+    config = read_config(path)
+    samples = read_samples(path)
+    try:
+        expected = config["questions"]["number"] * config["settings"]["num_rollouts"]["value"]
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"the config.json in {path} lacks {error}; was it written by another version?"
+        ) from error
+    summary = _read_summary(path)
+    if summary is None or len(samples) < expected:
+        raise UserError(
+            f"the run in {path} has not finished: {SAMPLES} holds {len(samples)} of {expected} answers, and "
+            f"{SUMMARY} {'is missing' if summary is None else 'is there'}. Go on with it with --output_dir "
+            f"{path} --resume, or leave it out"
+        )
+    return Run(label=label or path.resolve().name, config=config, summary=summary, samples=samples)
+
+
+def read_runs(paths: Sequence[Path]) -> list[Run]:
+    """Finished runs, labelled with their folders' names, or with the paths as given where names repeat.
+
+    Raises UserError for a folder that is given twice, and what `read_run` raises.
+    """
+    for path, count in Counter(path.resolve() for path in paths).items():
+        if count > 1:
+            raise UserError(f"the run in {path} is given {count} times; give each run once")
+    names = Counter(path.resolve().name for path in paths)
+    return [read_run(path, str(path) if names[path.resolve().name] > 1 else None) for path in paths]
+
+
+def _read_summary(path: Path) -> dict[str, Any] | None:
+    """A run's `summary.json`, None where there is none yet. Raises UserError for a damaged one."""
+    try:
+        return json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path / SUMMARY} is damaged ({error}); --output_dir {path} --resume writes it again"
+        ) from error

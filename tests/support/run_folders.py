@@ -1,0 +1,90 @@
+"""Run folders written by hand, as an evaluation leaves them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from recursivemas.records import CONFIG, SAMPLES, SUMMARY
+from recursivemas.settings import resolve_settings
+
+Verdicts = Mapping[str, Sequence[Sequence[bool]]]
+"""Grader -> question -> rollout -> whether it was right."""
+
+
+def write_run(
+    path: Path,
+    verdicts: Verdicts | Sequence[bool],
+    *,
+    first_question: int = 0,
+    tokens: int = 50,
+    seconds: float = 0.5,
+    platform: str = "Linux",
+    metric: str = "accuracy",
+    finished: bool = True,
+    **explicit: Any,
+) -> Path:
+    """A run of questions q0, q1, ... (from `first_question` on), with one usage row a sample.
+
+    `verdicts` may be the release grader's alone, one answer a question. `explicit` are settings.
+    """
+    if not isinstance(verdicts, Mapping):
+        verdicts = {"release": [[correct] for correct in verdicts]}
+    rows = next(iter(verdicts.values()))
+    settings, origins = resolve_settings({"num_rollouts": len(rows[0]), "release": "toy", **explicit})
+    config = {
+        "settings": {
+            name: {"value": value, "origin": origins[name]} for name, value in asdict(settings).items()
+        },
+        "style": {"name": settings.style, "agents": [{"role": settings.role or "solver"}]},
+        "questions": {"number": len(rows)},
+        "platform": platform,
+        "accelerator": None,
+    }
+    samples = [
+        _sample(f"q{first_question + number}", number, rollout, verdicts, settings, tokens, seconds)
+        for number, row in enumerate(rows)
+        for rollout in range(len(row))
+    ]
+    path.mkdir(parents=True)
+    (path / CONFIG).write_text(json.dumps(config), encoding="utf-8")
+    (path / SAMPLES).write_text("".join(json.dumps(row) + "\n" for row in samples), encoding="utf-8")
+    if finished:
+        headline = {"grader": next(iter(verdicts)), "metric": metric}
+        (path / SUMMARY).write_text(json.dumps({"headline": headline}), encoding="utf-8")
+    return path
+
+
+def _sample(
+    question: str,
+    number: int,
+    rollout: int,
+    verdicts: Verdicts,
+    settings: Any,
+    tokens: int,
+    seconds: float,
+) -> dict[str, Any]:
+    latents = settings.latent_length * settings.num_recursive_rounds if settings.mode == "latent" else 0
+    return {
+        "id": question,
+        "rollout": rollout,
+        "question": f"What is {question}?",
+        "gold": "1",
+        "extracted": "1",
+        "error": None,
+        "verdicts": {name: {"correct": rows[number][rollout]} for name, rows in verdicts.items()},
+        "usage": [
+            {
+                "round": 1,
+                "role": "solver",
+                "prompt_tokens": 100,
+                "latents_read": latents,
+                "latent_steps": latents,
+                "generated_tokens": tokens,
+                "seconds": seconds,
+            }
+        ],
+    }
