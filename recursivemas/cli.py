@@ -24,7 +24,7 @@ from recursivemas.evaluate import (
     run_folder_path,
 )
 from recursivemas.plan import describe_plan
-from recursivemas.prompts import import_prompts
+from recursivemas.prompts import check_output, load_choice_rule, read_published
 from recursivemas.report import format_summary, result_line
 from recursivemas.settings import MODES, RunSettings, resolve_settings
 from recursivemas.sharding import current_rank
@@ -62,6 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     importing = prompts.add_parser("import", help="read the builders of a published prompts.py into a pack")
     importing.add_argument("source", type=Path, metavar="PATH/prompts.py")
     importing.add_argument("-o", "--output", type=Path, required=True, metavar="PACK.yaml")
+    importing.add_argument(
+        "--choice_lines",
+        type=Path,
+        metavar="RULE.yaml",
+        help="what makes a choice question, where it cannot be told from the builders",
+    )
     importing.set_defaults(command=_import_prompts)
 
     toy = commands.add_parser("toy", help="the embedded toy release").add_subparsers(
@@ -131,9 +137,16 @@ def _run(arguments: dict[str, Any]) -> None:
 
 
 def _import_prompts(arguments: dict[str, Any]) -> None:
-    pack = import_prompts(arguments["source"])
-    pack.save(arguments["output"])
-    print(f"{arguments['output']}: {len(pack.prompts)} agents' prompts, sha256 {pack.sha256[:12]}")
+    source, output = arguments["source"], arguments["output"]
+    check_output(source, output)
+    given = arguments["choice_lines"]
+    imported = read_published(source, choice_rule=load_choice_rule(given) if given else None)
+    imported.pack.save(output)
+    apart = f"; the given choice rule differs on {imported.num_apart} of them" if imported.num_apart else ""
+    print(
+        f"{output}: prompts of {len(imported.pack.prompts)} agents, verified on {imported.num_questions} "
+        f"questions made to tell them apart{apart} (sha256 {imported.pack.sha256[:12]})"
+    )
 
 
 def _build_toy(arguments: dict[str, Any]) -> None:

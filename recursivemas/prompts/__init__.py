@@ -1,9 +1,9 @@
 """Prompts: packs of templates as data, chat rendering, and reading a published prompts.py into a pack."""
 
 from recursivemas.prompts.chat import ChatPrompt, ChatRenderer
-from recursivemas.prompts.choice import ChoiceRule
+from recursivemas.prompts.choice import ChoiceRule, load_choice_rule
 from recursivemas.prompts.fit import check_slots
-from recursivemas.prompts.importer import import_prompts
+from recursivemas.prompts.importer import ImportedPrompts, check_output, import_prompts, read_published
 from recursivemas.prompts.pack import PromptPack, load_pack
 from recursivemas.prompts.published import PromptImportError
 from recursivemas.prompts.template import Slot, Template
@@ -12,11 +12,15 @@ __all__ = [
     "ChatPrompt",
     "ChatRenderer",
     "ChoiceRule",
+    "ImportedPrompts",
     "PromptImportError",
     "PromptPack",
     "Slot",
     "Template",
+    "check_output",
     "check_slots",
     "import_prompts",
+    "load_choice_rule",
     "load_pack",
+    "read_published",
 ]

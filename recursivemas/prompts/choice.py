@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from recursivemas.errors import UserError
 
@@ -59,6 +64,38 @@ class ChoiceRule:
         if count < self.at_least or not set(self.needs) <= set(found):
             return False
         return not self.in_order or _is_subsequence(self.needs, found)
+
+
+def read_choice_rule(data: Any, where: str) -> ChoiceRule:
+    """The rule in plain data, as a pack's YAML file holds it; `where` says in errors where it stands."""
+    types = {spec.name: spec.type for spec in fields(ChoiceRule)}
+    if not isinstance(data, Mapping):
+        raise UserError(f"{where} has to be a mapping with the entry 'option', not {data!r}")
+    for key, value in data.items():
+        if key not in types:
+            raise UserError(f"{where} has the unknown entry {key!r}; known are {', '.join(types)}")
+        if type(value).__name__ != types[key]:
+            raise UserError(f"{where}.{key} is {value!r}; it has to be of type {types[key]}")
+    if "option" not in data:
+        raise UserError(f"{where} lacks the entry 'option'")
+    try:
+        return ChoiceRule(**data)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def load_choice_rule(path: str | Path) -> ChoiceRule:
+    """The rule in a YAML file of its own, which holds the entries of ChoiceRule and at least `option`."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(
+            f"choice rule {str(path)!r} is no file; give a YAML file with at least `option: REGEX`"
+        )
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"choice rule {path} is not valid YAML: {error}") from error
+    return read_choice_rule(data, f"choice rule {path}")
 
 
 def _is_subsequence(wanted: str, letters: list[str]) -> bool:

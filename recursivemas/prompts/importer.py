@@ -3,8 +3,8 @@
 The checkpoints were trained with the texts of that file. Each builder is treated as a black box: sentinels
 show where it puts the question, the function's name and the slots; questions with lettered lines show what it
 takes for a choice question. The finished pack is then held against every builder on questions made to tell
-the two apart, and a builder that the pack does not reproduce to the letter is an error. Blank questions are
-outside this promise.
+the two apart, among them some with the texts that the file's code may look for; a builder that the pack does
+not reproduce to the letter on them is an error. Blank questions are outside this promise.
 """
 
 from __future__ import annotations
@@ -17,8 +17,15 @@ from pathlib import Path
 from typing import cast
 
 from recursivemas.prompts.choice import ChoiceRule
-from recursivemas.prompts.infer_choice import LAYOUTS, infer_choice_rule, option_questions
+from recursivemas.prompts.infer_choice import LAYOUTS, infer_choice_rule
+from recursivemas.prompts.literals import read_literals
 from recursivemas.prompts.pack import KINDS, PromptPack, load_pack
+from recursivemas.prompts.probe_questions import (
+    FUNCTION_NAME,
+    PLAIN,
+    adversarial_questions,
+    literal_questions,
+)
 from recursivemas.prompts.published import (
     ROLE_BUILDERS,
     SYSTEM_BUILDER,
@@ -29,33 +36,69 @@ from recursivemas.prompts.published import (
     RoleBuilders,
 )
 from recursivemas.prompts.template import TRIMS, FunctionName, Part, QuestionText, Slot, Template
-from recursivemas.question import Question, TaskKind
+from recursivemas.question import CODE_KINDS, Question, TaskKind
 from recursivemas.styles import SINGLE_PROMPT
 
-PLAIN = "Zquestion4f1c stands here"
 LETTERED = tuple(f"{PLAIN}\n{layout.lines('ABCD')}" for layout in LAYOUTS)
-FUNCTION_NAME = "zfunction_4f1c"
 PADDING = (" \n\t ", "\t \n ")
-PADDINGS = ((" ", " "), ("\n", "\n"), ("\n\n  ", "  \n\n"), ("\t", ""), ("", "\t"), ("\u00a0", "\u3000"))
 
+RULE_ADVICE = (
+    "write the rule yourself, as YAML like the entries of choice_lines in a prompt pack (option, needs, "
+    "at_least), and give the file with --choice_lines FILE (in Python: choice_rule=load_choice_rule(FILE))"
+)
 Build = Callable[[str], str]
 """A builder with everything but the question's text filled in."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ImportedPrompts:
+    """A pack, and what it was held against.
+
+    `num_questions` different questions were put to the builders. On `num_apart` of them a choice rule of the
+    user's own differs from a builder; without one the import refuses the first such question.
+    """
+
+    pack: PromptPack
+    num_questions: int
+    num_apart: int
+
+
 def import_prompts(path: str | Path, *, time_limit_s: float = 120.0) -> PromptPack:
+    """The pack of `read_published`, without its report."""
+    return read_published(path, time_limit_s=time_limit_s).pack
+
+
+def read_published(
+    path: str | Path, *, choice_rule: ChoiceRule | None = None, time_limit_s: float = 120.0
+) -> ImportedPrompts:
     """The pack that reproduces the published prompts.py at `path`; the retry cues are the default pack's.
 
-    The file runs in a separate process. Raises PromptImportError, naming the builder and the question where
-    there are such, when the file does not load, lacks a name, takes too long, or has a builder that no
-    template reproduces exactly.
+    The file runs in a separate process. `choice_rule` takes the place of the rules of all builders that find
+    out for themselves what a choice question is, all but its `trust_declared`, which the builders show; the
+    prompts still have to be theirs to the letter. Raises PromptImportError, naming the builder and the
+    question where there are such, when the file does not load, lacks a name, takes too long, or has a builder
+    that no template reproduces exactly.
     """
     path = Path(path)
     with PublishedPrompts(path, time_limit_s) as published:
-        readings = [_read_role(published, builders) for builders in ROLE_BUILDERS]
+        readings = [_read_role(published, builders, choice_rule) for builders in ROLE_BUILDERS]
         pack = _assemble(published, readings)
+        verification = _Verification(published, pack, own_rule=choice_rule is not None)
         for builders in ROLE_BUILDERS:
-            _verify(published, builders, pack)
-    return pack
+            verification.hold_against(builders)
+    return ImportedPrompts(
+        pack=pack, num_questions=len(verification.questions), num_apart=len(verification.apart)
+    )
+
+
+def check_output(source: str | Path, output: str | Path) -> None:
+    """Raises PromptImportError where saving a pack as `output` would overwrite `source` or other code."""
+    source, output = Path(source), Path(output)
+    if output.suffix.lower() == ".py" or output.resolve() == source.resolve():
+        raise PromptImportError(
+            f"the pack would be written to {output}, which is a Python file or the one to import; a pack "
+            "is a YAML file, so give a name such as pack.yaml"
+        )
 
 
 @dataclass(frozen=True)
@@ -76,7 +119,9 @@ class _Reading:
 # Reading one role
 
 
-def _read_role(published: PublishedPrompts, builders: RoleBuilders) -> _Reading:
+def _read_role(
+    published: PublishedPrompts, builders: RoleBuilders, choice_rule: ChoiceRule | None
+) -> _Reading:
     markers = _markers(published, builders)
 
     def extract(kind: str, core: str) -> Template:
@@ -91,7 +136,7 @@ def _read_role(published: PublishedPrompts, builders: RoleBuilders) -> _Reading:
             del templates["gpqa"]
     undeclared = extract("choice", PLAIN)
     if lettered:
-        rule = _infer_rule(_build(published, builders, "math"), templates, markers, builders)
+        rule = choice_rule or _infer_rule(_build(published, builders, "math"), templates, markers, builders)
         rules: tuple[ChoiceRule | None, ...] = (
             replace(rule, trust_declared=undeclared == templates["choice"]),
         )
@@ -184,7 +229,9 @@ def _infer_rule(
     except PromptImportError:
         raise
     except ValueError as error:
-        raise PromptImportError(f"what {builder} takes for a choice question: {error}") from error
+        raise PromptImportError(
+            f"what {builder} takes for a choice question: {error}; {RULE_ADVICE}"
+        ) from error
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -251,52 +298,61 @@ def _system_texts(published: PublishedPrompts) -> dict[str, str]:
 # Holding the pack against the builders
 
 
-def _verify(published: PublishedPrompts, builders: RoleBuilders, pack: PromptPack) -> None:
-    markers = _markers(published, builders)
-    for declared, call in builders.calls.items():
-        texts = _adversarial_questions(published, _build(published, builders, declared)(PLAIN))
-        questions = [_question(text, declared, "count_pairs") for text in texts]
-        answers = published.ask([(call, _arguments(question)) for question in questions])
-        for question, expected in zip(questions, answers, strict=True):
-            if isinstance(expected, PromptImportError):
-                raise expected
-            kind = pack.kind_of(question, builders.prompt)
-            if declared == "gpqa" and kind == "math":
-                continue  # the benchmark writes every gpqa question with lettered lines
-            template = pack.template(builders.prompt, kind, feedback=builders.variant == "feedback")
-            ours = template.render_text(question, markers)
-            if ours != expected:
-                raise _mismatch(call.builder, question.text, expected, ours)
+class _Verification:
+    """Holds a pack against the builders, and keeps what was asked."""
 
+    def __init__(self, published: PublishedPrompts, pack: PromptPack, *, own_rule: bool) -> None:
+        self.published = published
+        self.pack = pack
+        self.own_rule = own_rule
+        constants = {name for builders in ROLE_BUILDERS for name in builders.slots.values()}
+        self.markers = sorted({published.texts[name] for name in constants})
+        self.literal_questions = literal_questions(read_literals(published.path))
+        self.questions: set[str] = set()
+        self.apart: set[str] = set()
 
-def _adversarial_questions(published: PublishedPrompts, prompt: str) -> list[str]:
-    """Questions that a template may trip over; `prompt` is one of the builder's own texts."""
-    constants = {name for builders in ROLE_BUILDERS for name in builders.slots.values()}
-    markers = sorted({published.texts[name] for name in constants})
-    stem = "What is the value of x?"
-    options = "\n".join(f"{letter}. {number}" for number, letter in enumerate("ABCD"))
-    texts = [
-        *(
-            "{",
-            "}",
-            "{}",
-            "{0}",
-            "{question}",
-            "{{x}}",
-            "{x!r:>{y}}",
-            "%s %d %(question)s 100%",
-            "$x $$ ${q}",
-        ),
-        *("\\", r"\boxed{3} \1 \g<0> \n \frac{1}{2}", "'''", '"""', "`", "```python\nprint(1)\n```"),
-        *("[[question]]", "[[!question]]", "[[slot:plan]]", "[[slot:feedback]]", "[[function_name]]"),
-        *("<slot:plan>", "{{ messages }}", "{% raw %}", "</s><|im_end|>", "question", "None", "0"),
-        *(FUNCTION_NAME, PLAIN, f"{PLAIN} {PLAIN}", prompt, *prompt.split()[:1], *prompt.split()[-1:]),
-        *(f"{stem} {marker} {marker}" for marker in markers),
-        *("a\n\n\nb", "a\r\nb", "a\tb", "Ünïcödé 数学 \U0001f600 \u202e", "e\u0301", "x " * 10_000),
-        *(f"{stem}\n{options}", f"{options}\n{stem}", f"{stem} (A) 1 (B) 2", f"{stem}\nA. 1\nZ. 2"),
-    ]
-    padded = [f"{left}{text}{right}" for text in (stem, f"{stem}\n{options}") for left, right in PADDINGS]
-    return [*texts, *padded, *option_questions()]
+    def hold_against(self, builders: RoleBuilders) -> None:
+        """Raises PromptImportError for the first question that the pack shows in another way."""
+        markers = _markers(self.published, builders)
+        for declared, call in builders.calls.items():
+            prompt = _build(self.published, builders, declared)(PLAIN)
+            texts = [*adversarial_questions(self.markers, prompt), *self.literal_questions]
+            questions = [_question(text, declared, "count_pairs") for text in texts]
+            answers = self.published.ask([(call, _arguments(question)) for question in questions])
+            for question, expected in zip(questions, answers, strict=True):
+                if isinstance(expected, PromptImportError):
+                    raise expected
+                self._compare(builders, call.builder, question, expected, markers)
+            self.questions.update(texts)
+
+    def _compare(
+        self,
+        builders: RoleBuilders,
+        builder: str,
+        question: Question,
+        expected: str,
+        markers: Mapping[str, str],
+    ) -> None:
+        def show(kind: TaskKind) -> str:
+            feedback = builders.variant == "feedback"
+            template = self.pack.template(builders.prompt, kind, feedback=feedback)
+            return template.render_text(question, markers)
+
+        kind = self.pack.kind_of(question, builders.prompt)
+        if question.kind == "gpqa" and kind == "math":
+            return  # the benchmark writes every gpqa question with lettered lines
+        ours = show(kind)
+        if ours == expected:
+            return
+        other: TaskKind = "math" if kind != "math" else "choice"
+        if question.kind in CODE_KINDS or show(other) != expected:
+            raise _mismatch(builder, question.text, expected, ours)
+        if not self.own_rule:
+            raise PromptImportError(
+                f"{builder} shows the question {_short(question.text)} as a {other} question, where the rule "
+                f"found by asking it takes it for a {kind} question; {RULE_ADVICE}"
+            )
+        self.apart.add(question.text)
 
 
 def _question(text: str, kind: str, function_name: str = FUNCTION_NAME) -> Question:

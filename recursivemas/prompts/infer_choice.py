@@ -23,19 +23,23 @@ STEM = "Which of these holds?"
 OPENERS = ("", "(", "[", "{", "<", "*", "**", "#", "- ", "* ", "> ")
 DELIMITERS = ".):-,;]}>=/|*_ \t。、．）：–—"
 ANYWHERE = (r"\b", "")
+LINE_BREAK = LINE_BREAKS.encode("unicode_escape").decode()
+SAME_LINE = (r"[^\S\n]", rf"[^\S{LINE_BREAK}]")
+"""White space within a line, for builders that split at newlines and at all line breaks."""
+
 STARTS = (
     r"(?m:^)",
     r"(?:\A\s*|(?m:^))",
     r"(?<=\n)",
-    f"(?<![^{LINE_BREAKS.encode('unicode_escape').decode()}])",
+    f"(?<![^{LINE_BREAK}])",
     r"(?<!\S)",
     *ANYWHERE,
 )
 READS_NEWLINE = r"(?:\A|\n)"
 """As the first of STARTS, but an option that reads the line break behind it hides the next one."""
 
-INDENTS = ("", r"\s*", r"[^\S\n]*", r"[ \t]*", r" *", r" {0,3}")
-GAPS = ("", r"\s*", r"[ \t]*", r" *", r"\s?", r" ?")
+INDENTS = ("", r"\s*", *(f"{space}*" for space in SAME_LINE), r"[ \t]*", r" *", r" {0,3}")
+GAPS = ("", r"\s*", r"[ \t]*", r" *", r"\s?", r" ?", *(f"{space}*" for space in SAME_LINE))
 TAILS = (
     "",
     r"(?=\s)",
@@ -51,6 +55,8 @@ TAILS = (
     r"(?=.)",
     r"(?=\s*.)",
     r"(?=\s+.)",
+    *(f"(?={space}{rest})" for space in SAME_LINE for rest in ("", r"*\S", r"+\S")),
+    *(f"(?={space}+{rest})" for space, rest in zip(SAME_LINE, (".", f"[^{LINE_BREAK}]"), strict=True)),
     # These read on, so that a line right after a bare letter may be no option of its own.
     r"\s",
     r"\s+",
@@ -148,7 +154,7 @@ def infer_choice_rule(lettered: Ask) -> ChoiceRule:
     pattern = first_fit(
         "the text",
         (replace(pattern, start=start, tail=tail) for start, tail in product(starts, TAILS)),
-        _tail_probes(layout, fewest),
+        [*_tail_probes(layout, fewest), *option_questions(200, seed=1)],
     )
     return replace(counting, option=pattern.regex())
 
@@ -165,8 +171,8 @@ def _infer_counting(ask: Callable[[Sequence[str]], bool]) -> tuple[ChoiceRule, s
     sufficient = [set(letters) for letters in subsets if ask(letters)]
     if not sufficient:
         raise UserError("it counts letters by no rule that is known here")
-    needs = set.intersection(*sufficient)
     fewest = sorted(sufficient[0])
+    needs = {letter for letter in set.intersection(*sufficient) if not _is_replaced(letter, fewest, ask)}
     free = [letter for letter in fewest if letter not in needs]
     counted = set(fewest)
     repeats = False
@@ -183,6 +189,12 @@ def _infer_counting(ask: Callable[[Sequence[str]], bool]) -> tuple[ChoiceRule, s
         in_order=len(needs) > 1 and not ask(fewest[::-1]),
     )
     return rule, "".join(sorted(counted)), fewest
+
+
+def _is_replaced(letter: str, letters: Sequence[str], ask: Callable[[Sequence[str]], bool]) -> bool:
+    """Whether one of the letters may stand a second time in place of this one."""
+    rest = [other for other in letters if other != letter]
+    return any(ask(sorted([*rest, other])) for other in rest)
 
 
 def _infer_heads(
@@ -211,10 +223,13 @@ def _start_probes(layout: Layout, letters: Sequence[str]) -> list[str]:
 def _tail_probes(layout: Layout, letters: Sequence[str]) -> list[str]:
     tails = ["x", " x", "  x", "\tx", "\u00a0x", "", " ", " \t"]
     probes = []
-    for tail, separator in product(tails, ("\n", "\n\n")):
+    for tail, separator in product(tails, ("\n", "\n\n", "\u2028")):
         lines = replace(layout, tail=tail, separator=separator)
-        bare_first = f"{replace(lines, tail='').question(letters[:1])}{separator}{lines.lines(letters[1:])}"
-        probes += [lines.question(letters), f"{lines.question(letters)}\n", bare_first]
+        whole, first, last = lines.question(letters), letters[:1], letters[-1:]
+        bare_first = f"{replace(lines, tail='').question(first)}{separator}{lines.lines(letters[1:])}"
+        full_first = replace(lines, tail=" x").question(letters[:-1])
+        other_last = f"{full_first}{separator}{lines.lines(last)}"
+        probes += [whole, f"{whole}\n", f"{whole}{separator}x", bare_first, other_last, f"{other_last}\n"]
     return probes
 
 

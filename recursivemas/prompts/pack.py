@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -21,7 +21,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 
 from recursivemas.errors import UserError
-from recursivemas.prompts.choice import ChoiceRule
+from recursivemas.prompts.choice import ChoiceRule, read_choice_rule
 from recursivemas.prompts.template import SLOT_NAME, Template
 from recursivemas.question import CODE_KINDS, Question, TaskKind
 
@@ -219,22 +219,9 @@ def _read_cues(data: Any, where: str) -> dict[str, str]:
 def _read_choice_lines(data: Any, where: str) -> dict[str, ChoiceRule | None]:
     data = _mapping(data, where)
     _check_keys(data, data, where, required=("default",))
-    return {key: _read_rule(row, f"{where}.{key}") for key, row in data.items()}
-
-
-def _read_rule(data: Any, where: str) -> ChoiceRule | None:
-    if data is None:
-        return None
-    row = _mapping(data, where)
-    types = {spec.name: spec.type for spec in fields(ChoiceRule)}
-    _check_keys(row, types, where, required=("option",))
-    for key, value in row.items():
-        if type(value).__name__ != types[key]:
-            raise UserError(f"{where}.{key} is {value!r}; it has to be of type {types[key]}")
-    try:
-        return ChoiceRule(**row)
-    except ValueError as error:
-        raise UserError(f"{where}: {error}") from error
+    return {
+        key: None if row is None else read_choice_rule(row, f"{where}.{key}") for key, row in data.items()
+    }
 
 
 def _read_prompts(data: Any, where: str) -> dict[str, Kinds]:

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from recursivemas.prompts.choice import ChoiceRule
+from recursivemas.errors import UserError
+from recursivemas.prompts.choice import ChoiceRule, load_choice_rule
 from recursivemas.prompts.infer_choice import infer_choice_rule, option_questions
 
 RULE = ChoiceRule(option=r"(?m)^\s*([A-Z])[.):-]")
@@ -50,6 +52,32 @@ def test_a_rule_is_checked_when_built(fields: dict, message: str) -> None:
         ChoiceRule(**fields)
 
 
+def test_a_rule_is_read_from_a_file_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "rule.yaml"
+    path.write_text("option: '([A-D])\\)'\nneeds: ''\nat_least: 2\n", encoding="utf-8")
+    assert load_choice_rule(path) == ChoiceRule(option=r"([A-D])\)", needs="", at_least=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[A-D]", "has to be a mapping with the entry 'option'"),
+        ("at_least: 2", "has to be a mapping with the entry 'option'"),
+        ("option: '(.)'\nneed: AB", "unknown entry 'need'; known are option, needs"),
+        ("option: '(.)'\nat_least: two", "at_least is 'two'; it has to be of type int"),
+        ("option: '.'", "captures no letter"),
+        ("option: [", "is not valid YAML"),
+    ],
+)
+def test_a_file_that_holds_no_rule_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "rule.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        load_choice_rule(path)
+    with pytest.raises(UserError, match=r"none\.yaml' is no file"):
+        load_choice_rule(tmp_path / "none.yaml")
+
+
 def all_of(pattern: str, letters: str) -> Callable[[str], bool]:
     return lambda text: all(re.search(pattern.replace("@", letter), text) for letter in letters)
 
@@ -60,6 +88,10 @@ def different(pattern: str, at_least: int) -> Callable[[str], bool]:
 
 def by_line(text: str) -> bool:
     return sum(line.strip().startswith(("A.", "A)", "B.", "B)")) for line in text.splitlines()) >= 2
+
+
+def by_lines(pattern: str, at_least: int) -> Callable[[str], bool]:
+    return lambda text: sum(bool(re.match(pattern, line)) for line in text.splitlines()) >= at_least
 
 
 BUILDER_RULES: dict[str, Callable[[str], bool]] = {
@@ -84,6 +116,21 @@ BUILDER_RULES: dict[str, Callable[[str], bool]] = {
     "in order": lambda text: bool(re.search(r"(?ms)^\s*A[.)].*^\s*B[.)]", text)),
     "stripped first": lambda text: all_of(r"(?m)^@[.):-]\s*\S", "AB")(text.strip()),
     "line by line": by_line,
+    "line by line, text follows": by_lines(r"^\s*[A-D][.):-]\s*\S", 2),
+    "line by line, space and text follow": by_lines(r"^\s*[A-D][.):-]\s+\S", 2),
+    "line by line, space follows": by_lines(r"\s*[A-D]\s*[.):-]\s", 2),
+    "line by line, more follows": by_lines(r"\s*[A-D][.)]\s+.+", 3),
+    "any line": by_lines(r"^\s*[A-D][.):-]\s*\S", 1),
+    "split at newlines": lambda text: (
+        sum(bool(re.match(r"\s*\(?[A-E][.)]\s+\S", line)) for line in text.split("\n")) >= 2
+    ),
+    "split and stripped": lambda text: (
+        len({line.strip()[0] for line in text.split("\n") if re.match(r"[A-D]\)\s", line.strip())}) >= 2
+    ),
+    "four lines, repeats count": lambda text: len(re.findall(r"(?m)^\s*([A-D])[.):-]\s*", text)) >= 4,
+    "three lines, one of them A": lambda text: (
+        len(re.findall(r"(?m)^([A-C])[.)]", text)) >= 3 and bool(re.search(r"(?m)^A[.)]", text))
+    ),
 }
 
 

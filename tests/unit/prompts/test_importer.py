@@ -2,7 +2,9 @@
 
 import importlib.util
 import os
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -10,6 +12,9 @@ from typing import Any
 import pytest
 
 from recursivemas.prompts import PromptImportError, PromptPack, check_slots, import_prompts, load_pack
+from recursivemas.prompts.choice import ChoiceRule
+from recursivemas.prompts.importer import ImportedPrompts, check_output, read_published
+from recursivemas.prompts.infer_choice import option_questions
 from recursivemas.question import Question
 from recursivemas.styles import PUBLISHED_STYLES
 
@@ -113,8 +118,13 @@ def expected_texts(m: ModuleType, q: str) -> dict[tuple[str, str, bool], tuple[s
 
 
 @pytest.fixture(scope="module")
-def imported() -> dict[str, PromptPack]:
-    return {name: import_prompts(PUBLISHED / name / "prompts.py") for name in ("straight", "nasty")}
+def reports() -> dict[str, ImportedPrompts]:
+    return {name: read_published(PUBLISHED / name / "prompts.py") for name in ("straight", "nasty")}
+
+
+@pytest.fixture(scope="module")
+def imported(reports: dict[str, ImportedPrompts]) -> dict[str, PromptPack]:
+    return {name: report.pack for name, report in reports.items()}
 
 
 @pytest.mark.parametrize("name", ["straight", "nasty"])
@@ -244,6 +254,96 @@ PLAN = 'f"Plan the sum.\\n\\n{question}\\n\\nNo answer."'
 def test_what_no_pack_can_hold_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(PromptImportError, match=message):
         import_prompts(variant(tmp_path, old, new))
+
+
+DETECTOR = 'return all(re.search(rf"(?m)^\\s*{letter}[.):-]", question) for letter in "AB")'
+LINES = r'(bool(re.match(r"^\s*[A-D][.):-]\s+\S", line)) for line in question.splitlines())'
+
+
+def with_detector(tmp_path: Path, detector: str) -> Path:
+    """The straight prompts.py with another way to tell choice questions."""
+    return variant(tmp_path, DETECTOR, f"return {detector}")
+
+
+@pytest.mark.parametrize(
+    "detector",
+    [
+        f"sum({LINES}) >= 2",
+        r'len(re.findall(r"(?m)^\s*([A-D])[.):-]\s*", question)) >= 4',
+    ],
+)
+def test_detectors_that_go_line_by_line_are_read(tmp_path: Path, detector: str) -> None:
+    pack = import_prompts(with_detector(tmp_path, detector))
+    for text in ("Which?\nA. x\nB. y\n C: z\nD) w", "Which?\nA.\nB.", "Which A. x B. y", "What is x?"):
+        expected = bool(eval(detector, {"re": re, "question": text}))
+        assert (pack.kind_of(Question(id="1", text=text), "sequential/planner") == "choice") is expected
+
+
+LETTERED = 'all(re.search(rf"(?m)^\\s*{letter}[.):-]", question) for letter in "AB")'
+
+
+@pytest.mark.parametrize(
+    ("detector", "shown"),
+    [
+        (f'"Options:" in question or {LETTERED}', "'.*Options:.*' as a choice question"),
+        (f'"options:" in question.lower() or {LETTERED}', "'.*options:.*' as a choice question"),
+        (f'not question.endswith("(short)") and {LETTERED}', r"'.*\(short\)' as a math question"),
+        (
+            rf'bool(re.search(r"(?i)\b(?:answer|reply)\s+choices?", question)) or {LETTERED}',
+            "'.* choice.*' as a choice question",
+        ),
+        (f'("Choose" in question and "below" in question) or {LETTERED}', "'.*Choose.*below.*' as a choice"),
+        (f"len(question) < 5000 and {LETTERED}", r"x\\nx.* as a math question"),
+        (f"len(question.split()) < 700 and {LETTERED}", r"x\\nx.* as a math question"),
+    ],
+)
+def test_detectors_that_look_at_more_than_lettered_lines_are_refused(
+    tmp_path: Path, detector: str, shown: str
+) -> None:
+    path = with_detector(tmp_path, detector)
+    with pytest.raises(
+        PromptImportError, match=rf"(?s)build_math_planner_prompt shows .*{shown}.*--choice_lines"
+    ):
+        import_prompts(path)
+
+
+def test_what_a_module_beside_the_file_looks_for_is_asked_too(tmp_path: Path) -> None:
+    (tmp_path / "hints.py").write_text('HINT = "Pick a letter"\n', encoding="utf-8")
+    path = with_detector(tmp_path, f"hints.HINT in question or {LETTERED}")
+    path.write_text(path.read_text(encoding="utf-8").replace("import re", "import re\nimport hints", 1))
+    with pytest.raises(PromptImportError, match=r"Pick a letter.* as a choice question"):
+        import_prompts(path)
+
+
+def test_a_rule_of_the_users_own_takes_the_place_of_one_that_no_pack_can_hold(tmp_path: Path) -> None:
+    path = with_detector(tmp_path, f'"Options:" in question or {LETTERED}')
+    with pytest.raises(PromptImportError, match=r"build_math_planner_prompt.*choice_rule=load_choice_rule"):
+        import_prompts(path)
+    rule = ChoiceRule(option=r"(?m)^\s*([AB])[.):-]", at_least=2)
+    imported = read_published(path, choice_rule=rule)
+    assert imported.pack.choice_lines["sequential"] == replace(rule, trust_declared=False)
+    assert 0 < imported.num_apart < imported.num_questions
+
+
+def test_with_a_rule_of_the_users_own_the_prompts_still_have_to_be_exact(tmp_path: Path) -> None:
+    path = variant(tmp_path, PLAN, 'f"{question}{len(question)}"')
+    with pytest.raises(PromptImportError, match="no template reproduces build_math_planner_prompt"):
+        read_published(path, choice_rule=load_pack().choice_lines["default"])
+
+
+def test_the_report_counts_the_questions(reports: dict[str, ImportedPrompts]) -> None:
+    for report in reports.values():
+        assert report.num_apart == 0
+        assert report.num_questions > len(set(option_questions()))
+
+
+def test_a_pack_is_not_written_over_code(tmp_path: Path) -> None:
+    source = tmp_path / "prompts"
+    source.write_text("", encoding="utf-8")
+    check_output(source, tmp_path / "pack.yaml")
+    for output in (tmp_path / "prompts", tmp_path / "other" / ".." / "prompts", tmp_path / "wording.py"):
+        with pytest.raises(PromptImportError, match=r"such as pack\.yaml"):
+            check_output(source, output)
 
 
 def test_a_file_that_hangs_is_stopped(tmp_path: Path) -> None:
