@@ -77,7 +77,7 @@ def read_choice_rule(data: Any, where: str) -> ChoiceRule:
         if type(value).__name__ != types[key]:
             raise UserError(f"{where}.{key} is {value!r}; it has to be of type {types[key]}")
     if "option" not in data:
-        raise UserError(f"{where} lacks the entry 'option'")
+        raise UserError(f"{where} has to be a mapping with the entry 'option', not {dict(data)!r}")
     try:
         return ChoiceRule(**data)
     except UserError as error:
