@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
@@ -31,6 +32,13 @@ from recursivemas.sharding import current_rank
 from recursivemas.styles import load_style
 from recursivemas.toy import build
 from recursivemas.verdicts import RunGraders
+
+DISK_ADVICE = {
+    errno.ENOSPC: ". What was finished is kept: free some space and run again with --resume",
+    errno.EDQUOT: ". What was finished is kept: free some space and run again with --resume",
+    errno.EROFS: ". Give an --output_dir that can be written",
+    errno.EACCES: ". Give an --output_dir that you may write",
+}
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": MODES,
@@ -93,8 +101,11 @@ def run_main(argv: Sequence[str] | None = None) -> int:
 def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any]) -> int:
     try:
         command(arguments)
-    except (UserError, OSError) as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error}{DISK_ADVICE.get(error.errno or 0, '')}", file=sys.stderr)
         return 2
     except torch.OutOfMemoryError as error:
         print(f"error: out of memory; lower --batch_size or --max_new_tokens ({error})", file=sys.stderr)
