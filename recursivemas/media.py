@@ -80,7 +80,8 @@ class UsageLog:
 class LatentMedium:
     """Messages are tensors [B, L, D_tgt]: thoughts that an outer link has carried over.
 
-    `messages` keeps them on the CPU by (round, link), if `keep_messages`.
+    With `keep_messages` they are kept on the CPU, for `messages_of`. No row can fail here (`errors` is
+    empty): how long every prompt will be is known, and checked, before the first round.
     """
 
     def __init__(
@@ -131,8 +132,8 @@ class LatentMedium:
 class TextMedium:
     """Messages are texts: an agent writes where it would have thought, and its reader's prompt quotes it.
 
-    `errors` says, by row, why a question could not go on: a prompt had
-    outgrown its agent's context. Such a row runs to the end with empty messages and counts for nothing.
+    `errors` says, by row, why a question could not go on: a prompt had outgrown its agent's context. Such a
+    row runs to the end with empty messages and counts for nothing.
     """
 
     def __init__(

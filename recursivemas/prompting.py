@@ -65,14 +65,16 @@ class PromptWriter:
     ) -> str | None:
         """Why a prompt does not fit its agent's context, None if it does."""
         agent = self._agents[role]
-        length, limit = chat.length(latent_length), agent.backbone.max_positions
-        num_fed_back = max(latent_length - 1, 0) if role != self._style.answering_role else 0
-        if limit is None or length + num_fed_back <= limit:
+        limit = agent.backbone.max_positions
+        # An agent that only answers does not think after its prompt.
+        thinks = role != self._style.answering_role or self._settings.num_recursive_rounds > 1
+        length = chat.length(latent_length) + (max(latent_length - 1, 0) if thinks else 0)
+        if limit is None or length <= limit:
             return None
         return (
-            f"question {question.id!r} is too long for the {role} ({agent.repo_id}): its prompt takes "
-            f"{length} positions ({chat.num_text_tokens} tokens and {length - chat.num_text_tokens} "
-            f"latents), the model's context has {limit}. Shorten the question or lower latent_length; the "
+            f"question {question.id!r} is too long for the {role} ({agent.repo_id}): with its thoughts the "
+            f"prompt takes {length} positions ({chat.num_text_tokens} tokens and "
+            f"{length - chat.num_text_tokens} latents), the model's context has {limit}. Shorten the question or lower latent_length; the "
             "other questions are not affected."
         )
 
