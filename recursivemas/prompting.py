@@ -72,10 +72,10 @@ class PromptWriter:
         if limit is None or length <= limit:
             return None
         return (
-            f"question {question.id!r} is too long for the {role} ({agent.repo_id}): with its thoughts the "
+            f"question {question.id!r} is too long for the {role} ({agent.repo_id}): with its thoughts, the "
             f"prompt takes {length} positions ({chat.num_text_tokens} tokens and "
-            f"{length - chat.num_text_tokens} latents), the model's context has {limit}. Shorten the question or lower latent_length; the "
-            "other questions are not affected."
+            f"{length - chat.num_text_tokens} latents), the model's context has {limit}. "
+            "Shorten the question or lower latent_length; the other questions are not affected."
         )
 
     def _kind(self, question: Question, role: str) -> TaskKind:
