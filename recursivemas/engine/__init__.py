@@ -5,7 +5,7 @@ feeds sampled tokens back; neither knows a style or a benchmark.
 """
 
 from recursivemas.engine.backbone import Backbone
-from recursivemas.engine.decode import Generated, decode
+from recursivemas.engine.decode import Generated, Pauses, Resumption, Segment, decode
 from recursivemas.engine.prompt_batch import PromptBatch
 from recursivemas.engine.rollout import Rollout, roll_out
 from recursivemas.engine.sampling import Sampler, SamplingSettings, random_stream
@@ -14,10 +14,13 @@ from recursivemas.engine.stream import Stream
 __all__ = [
     "Backbone",
     "Generated",
+    "Pauses",
     "PromptBatch",
+    "Resumption",
     "Rollout",
     "Sampler",
     "SamplingSettings",
+    "Segment",
     "Stream",
     "decode",
     "random_stream",

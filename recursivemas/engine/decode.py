@@ -1,14 +1,21 @@
-"""Decoding text, with prompts that may hold latent thoughts.
+"""Decoding text, with prompts that may hold latent thoughts, and rows that may pause.
 
-Shapes: B batch, V vocabulary, D hidden size.
+A row that pauses leaves the batch, and the others decode on. When its pause is over, it is read anew, its
+prompt with all that has followed, and joins the batch again.
+
+Shapes: B batch, T_i a row's prompt positions, V vocabulary, D hidden size.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
 
 from recursivemas.engine.backbone import Backbone
 from recursivemas.engine.prompt_batch import PromptBatch
@@ -17,11 +24,55 @@ from recursivemas.engine.stream import Stream
 
 
 @dataclass(frozen=True)
-class Generated:
-    """What one row wrote: token ids without the end-of-sequence token, and why it ended."""
+class Segment:
+    """Token ids that a row wrote; or, where they are not `written`, that were put in for it to read."""
 
     token_ids: tuple[int, ...]
-    ended_by: Literal["stop", "length"]
+    written: bool = True
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What followed a row's prompt.
+
+    `segments` in order, the end-of-sequence token left out; `num_sampled` counts the tokens that were
+    sampled, those that a pause took back too. `ended_by` is `stop`, `length`, or what a pause said.
+    """
+
+    segments: tuple[Segment, ...]
+    num_sampled: int
+    ended_by: str
+
+    @property
+    def token_ids(self) -> tuple[int, ...]:
+        """What the row wrote itself."""
+        return tuple(id_ for segment in self.segments if segment.written for id_ in segment.token_ids)
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """How a paused row goes on.
+
+    `written` takes the place of what the row has written since its last pause, `inserted` follows for it to
+    read. With `ended_by` the row ends there instead.
+    """
+
+    written: tuple[int, ...]
+    inserted: tuple[int, ...]
+    ended_by: str = ""
+
+
+class Pauses(Protocol):
+    """Looks at what rows write, and may have one wait for something."""
+
+    def look(self, row: int, written: Sequence[int]) -> Future[Any] | None:
+        """What a row has to wait for, if anything; `written` are its token ids since its last pause.
+
+        It is called after every token that a row can go on from.
+        """
+
+    def resume(self, row: int, outcome: Any) -> Resumption:
+        """How the row goes on, now that what it waited for has come."""
 
 
 def decode(
@@ -34,37 +85,130 @@ def decode(
     stop_ids: Collection[int],
     histories: Sequence[Sequence[int]] = (),
     on_step: Callable[[int], None] | None = None,
+    pauses: Pauses | None = None,
 ) -> list[Generated]:
     """Write up to `max_new_tokens` tokens after each prompt; a row that is done leaves the batch.
 
     `streams` [B] are the rows' random numbers, `settings` the resolved sampling settings, `stop_ids` the
     end-of-sequence tokens, `histories` [B] token ids that a row wrote earlier (they count for the repetition
-    penalty). `on_step` is told after each step how many rows are still running.
-    Raises ValueError for a `max_new_tokens` below 1.
+    penalty; what is put in does not). `on_step` is told after each step how many rows go on or wait. The
+    tokens that `pauses` puts in are not counted towards `max_new_tokens`.
+    Raises ValueError for a `max_new_tokens` below 1, and what `pauses` or what it waits for raises.
     """
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens is {max_new_tokens}; it has to be 1 or more")
-    rows = list(range(len(prompts.mask)))
-    written: list[list[int]] = [[] for _ in rows]
-    ended: list[Literal["stop", "length"]] = ["length"] * len(rows)
-    sampler = Sampler(settings, streams, histories or [[] for _ in rows])
+    rows = [
+        _Row(prompts, index, stream, list(histories[index] if histories else ()))
+        for index, stream in enumerate(streams)
+    ]
+    running = list(rows)
+    waiting: dict[Future[Any], _Row] = {}
     stream = Stream(backbone, prompts)
-    while True:
-        tokens = sampler.choose(backbone.logits(stream.hidden))
-        running = []  # indices into `rows`
-        for index, (row, token) in enumerate(zip(rows, tokens.tolist(), strict=True)):
-            if token in stop_ids:
-                ended[row] = "stop"
-                continue
-            written[row].append(token)
-            if len(written[row]) < max_new_tokens:
-                running.append(index)
-        if on_step:
-            on_step(len(running))
-        if not running:
-            return [Generated(tuple(ids), why) for ids, why in zip(written, ended, strict=True)]
-        if len(running) < len(rows):
-            stream.keep(running)
-            sampler.keep(running)
-            tokens, rows = tokens[running], [rows[index] for index in running]
-        stream.step(backbone.embed(tokens))
+    sampler = _sampler(settings, running)
+    while running or waiting:
+        if running:
+            tokens = sampler.choose(backbone.logits(stream.hidden))
+            going = []  # indices into `running`
+            for index, (row, token) in enumerate(zip(running, tokens.tolist(), strict=True)):
+                row.take(token, stop_ids, max_new_tokens)
+                if row.ended_by:
+                    continue
+                if pauses and (future := pauses.look(row.index, row.writing)):
+                    waiting[future] = row
+                else:
+                    going.append(index)
+            if on_step:
+                on_step(len(going) + len(waiting))
+            if len(going) < len(running):
+                running = [running[index] for index in going]
+                sampler = _sampler(settings, running)
+                if going:
+                    stream.keep(going)
+                    tokens = tokens[going]
+            if going:
+                stream.step(backbone.embed(tokens))
+        if pauses and (back := _back_from_pause(waiting, pauses, block=not running)):
+            fresh = Stream(backbone, PromptBatch.left_pad([row.sequence(backbone) for row in back]))
+            stream = _joined(backbone, stream, fresh, running, back)
+            running += back
+            sampler = _sampler(settings, running)
+    return [row.generated() for row in rows]
+
+
+@dataclass(eq=False)
+class _Row:
+    """One row on its way, and what it has been writing since its last pause."""
+
+    prompts: PromptBatch
+    index: int
+    stream: random.Random
+    history: list[int]
+    segments: list[Segment] = field(default_factory=list)
+    writing: list[int] = field(default_factory=list)
+    num_sampled: int = 0
+    ended_by: str = ""
+
+    def take(self, token: int, stop_ids: Collection[int], max_new_tokens: int) -> None:
+        """The row's next token."""
+        if token in stop_ids:
+            self.ended_by = "stop"
+            return
+        self.writing.append(token)
+        self.num_sampled += 1
+        if self.num_sampled == max_new_tokens:
+            self.ended_by = "length"
+
+    def resume(self, resumption: Resumption) -> None:
+        self.segments += [Segment(resumption.written), Segment(resumption.inserted, written=False)]
+        self.writing = []
+        self.ended_by = resumption.ended_by
+
+    def generated(self) -> Generated:
+        segments = [*self.segments, Segment(tuple(self.writing))]
+        return Generated(tuple(segments), self.num_sampled, self.ended_by)
+
+    def said(self) -> list[int]:
+        """What the row has written so far, for the repetition penalty."""
+        return [*self.history, *self.generated().token_ids]
+
+    def sequence(self, backbone: Backbone) -> Tensor:
+        """All of the row so far as embeddings [T_i + tokens, D]."""
+        ids = [id_ for segment in self.generated().segments for id_ in segment.token_ids]
+        return torch.cat([self.prompts.row(self.index), backbone.embed(ids)])
+
+
+def _sampler(settings: SamplingSettings, rows: Sequence[_Row]) -> Sampler:
+    return Sampler(settings, [row.stream for row in rows], [row.said() for row in rows])
+
+
+def _back_from_pause(waiting: dict[Future[Any], _Row], pauses: Pauses, *, block: bool) -> list[_Row]:
+    """Those rows of `waiting` that can go on now, taken out of it; with `block` it waits until there are any,
+    or none are left."""
+    back: list[_Row] = []
+    while waiting and not back:
+        done = wait(waiting, None if block else 0, return_when=FIRST_COMPLETED).done
+        for row, future in sorted(((waiting.pop(future), future) for future in done), key=_by_index):
+            row.resume(pauses.resume(row.index, future.result()))
+            if not row.ended_by:
+                back.append(row)
+        if not block:
+            break
+    return back
+
+
+def _by_index(returned: tuple[_Row, Future[Any]]) -> int:
+    return returned[0].index
+
+
+def _joined(
+    backbone: Backbone, stream: Stream, fresh: Stream, running: Sequence[_Row], back: Sequence[_Row]
+) -> Stream:
+    """The stream of the running rows and, behind them, those that are back."""
+    if not running:
+        return fresh
+    try:
+        stream.join(fresh)
+    except NotImplementedError:  # a kind of cache that we cannot join: all rows are read anew
+        sequences = [row.sequence(backbone) for row in (*running, *back)]
+        return Stream(backbone, PromptBatch.left_pad(sequences))
+    return stream

@@ -47,3 +47,10 @@ class PromptBatch:
     def row(self, index: int) -> Tensor:
         """One prompt without its padding, [T_i, D]."""
         return self.embeddings[index, self.mask[index].bool()]
+
+
+def pad_left(tensor: Tensor, length: int, *, dim: int) -> Tensor:
+    """The tensor with zeros put in front along a dimension, up to that length."""
+    shape = list(tensor.shape)
+    shape[dim] = length - shape[dim]
+    return torch.cat([tensor.new_zeros(shape), tensor], dim=dim)

@@ -125,12 +125,6 @@ class Sampler:
             self._seen.scatter_(1, tokens.unsqueeze(1), True)
         return tokens
 
-    def keep(self, rows: list[int]) -> None:
-        """Go on with these rows only, in this order."""
-        self._streams = [self._streams[row] for row in rows]
-        if self._seen is not None:
-            self._seen = self._seen[torch.tensor(rows, device=self._seen.device)]
-
     def _penalise(self, logits: Tensor) -> Tensor:
         """Make what a row has already said less likely (Keskar et al. 2019, as in transformers)."""
         penalty = self._settings.repetition_penalty

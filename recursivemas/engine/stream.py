@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from recursivemas.engine.backbone import Backbone
-from recursivemas.engine.prompt_batch import PromptBatch
+from recursivemas.engine.joining import join_caches
+from recursivemas.engine.prompt_batch import PromptBatch, pad_left
 
 
 class Stream:
@@ -42,3 +43,14 @@ class Stream:
         self._mask = self._mask[index]
         self._next_position = self._next_position[index]
         self.hidden = self.hidden[index]
+
+    def join(self, other: Stream) -> None:
+        """Go on with another stream's rows, too, behind one's own; the other stream must not be used again.
+
+        Raises NotImplementedError, nothing being changed, for a kind of cache that cannot be joined.
+        """
+        join_caches(self._cache, other._cache)
+        length = max(self._mask.shape[1], other._mask.shape[1])
+        self._mask = torch.cat([pad_left(mask, length, dim=1) for mask in (self._mask, other._mask)])
+        self._next_position = torch.cat([self._next_position, other._next_position])
+        self.hidden = torch.cat([self.hidden, other.hidden])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -27,11 +29,24 @@ def roll_out_slowly(backbone: Backbone, link: InnerLink, prompt: Tensor, latent_
 
 def decode_slowly(backbone: Backbone, prompt: Tensor, max_new_tokens: int, stop_ids: set[int]) -> list[int]:
     """Prompt [T, D] -> greedy token ids, the end-of-sequence token left out."""
-    written: list[int] = []
-    while len(written) < max_new_tokens:
-        embeddings = torch.cat([prompt, backbone.embed(written)])
+    return decode_with_insertions(backbone, prompt, max_new_tokens, stop_ids, lambda ids: None)
+
+
+def decode_with_insertions(
+    backbone: Backbone,
+    prompt: Tensor,
+    max_new_tokens: int,
+    stop_ids: set[int],
+    insert: Callable[[list[int]], list[int] | None],
+) -> list[int]:
+    """The same, where `insert` may replace all that follows the prompt while there is room for a token."""
+    sequence: list[int] = []
+    for left in reversed(range(max_new_tokens)):
+        embeddings = torch.cat([prompt, backbone.embed(sequence)])
         token = int(backbone.logits(last_hidden(backbone, embeddings)[None]).argmax())
         if token in stop_ids:
             break
-        written.append(token)
-    return written
+        sequence.append(token)
+        if left and (replaced := insert(sequence)):
+            sequence = replaced
+    return sequence

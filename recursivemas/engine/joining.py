@@ -1,0 +1,63 @@
+"""Joining two caches along the batch.
+
+Shapes: B batch, H heads, S cached positions, D_h a head's size. A batch is padded on the left, so sequences
+end together: shorter keys and values get zeros in front, which the mask then covers. A sliding window keeps
+its last positions only, and these are aligned at the end, too. Recurrent states know no positions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import (
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+    LinearAttentionAndFullAttentionLayer,
+    LinearAttentionAndSlidingWindowAttentionLayer,
+    LinearAttentionLayer,
+)
+
+from recursivemas.engine.prompt_batch import pad_left
+
+KNOWN = {
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+    LinearAttentionLayer,
+    LinearAttentionAndFullAttentionLayer,
+    LinearAttentionAndSlidingWindowAttentionLayer,
+}
+
+
+def join_caches(cache: DynamicCache, other: DynamicCache) -> None:
+    """Put the other cache's rows behind the first one's, in place.
+
+    Raises NotImplementedError, nothing being changed, for a kind of layer that is not known.
+    """
+    if unknown := {type(layer) for layer in cache.layers} - KNOWN:
+        raise NotImplementedError(
+            f"caches of {', '.join(kind.__name__ for kind in unknown)} cannot be joined"
+        )
+    for layer, more in zip(cache.layers, other.layers, strict=True):
+        if isinstance(layer, DynamicLayer):
+            _join_positions(layer, more)
+        if isinstance(layer, LinearAttentionLayer):
+            _join_states(layer.conv_states, more.conv_states)
+            _join_states(layer.recurrent_states, more.recurrent_states)
+
+
+def _join_positions(layer: Any, more: Any) -> None:
+    """Keys and values [B, H, S, D_h]."""
+    length = max(layer.keys.shape[2], more.keys.shape[2])
+    layer.keys = torch.cat([pad_left(keys, length, dim=2) for keys in (layer.keys, more.keys)])
+    layer.values = torch.cat([pad_left(values, length, dim=2) for values in (layer.values, more.values)])
+    if isinstance(layer, DynamicSlidingWindowLayer):
+        layer.cumulative_length = max(layer.cumulative_length, more.cumulative_length)
+
+
+def _join_states(states: dict[int, Any], more: dict[int, Any]) -> None:
+    """States [B, ...] by number; those that a model does not use are None."""
+    for number, state in states.items():
+        if state is not None:
+            states[number] = torch.cat([state, more[number]])
