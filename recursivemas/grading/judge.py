@@ -7,11 +7,8 @@ What it said is kept on disk, so that a run graded again asks nothing twice.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
-import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import Any
 
 import platformdirs
 
+from recursivemas.disk_cache import DiskCache
 from recursivemas.errors import UserError
 from recursivemas.grading.base import Grade
 from recursivemas.grading.extract import final_line, marked_answer
@@ -80,7 +78,8 @@ class Judge:
 
     def __init__(self, settings: JudgeSettings) -> None:
         self.settings = settings
-        self._cache = settings.cache_dir or platformdirs.user_cache_path("recursivemas") / "judge"
+        folder = settings.cache_dir or platformdirs.user_cache_path("recursivemas") / "judge"
+        self._cache = DiskCache(folder)
 
     def __call__(self, text: str, question: Question) -> Grade:
         answer = marked_answer(text) or final_line(text, "answer")
@@ -109,17 +108,14 @@ class Judge:
     def agrees(self, question: str, reference: str, answer: str) -> bool:
         """Whether the judge takes the answer for the reference; JudgeError when it does not say."""
         messages = _messages(question, reference, answer)
-        entry = self._cache / f"{self._key(messages)}.json"
-        reply = _read_entry(entry)
-        if reply is not None:
+        key = [self.describe(), messages]
+        reply = (self._cache.get(key) or {}).get("reply")
+        if isinstance(reply, str):
             return self._verdict(reply)
         reply = self._ask(messages)
         verdict = self._verdict(reply)
-        _write_entry(entry, {**self.describe(), "messages": messages, "reply": reply})
+        self._cache.put(key, {**self.describe(), "messages": messages, "reply": reply})
         return verdict
-
-    def _key(self, messages: list[dict[str, str]]) -> str:
-        return hashlib.sha256(json.dumps([self.describe(), messages], sort_keys=True).encode()).hexdigest()
 
     def _verdict(self, reply: str) -> bool:
         said = {word.upper() for word in re.findall(r"(?i)\b(?:in)?correct\b", reply)}
@@ -194,23 +190,3 @@ class Judge:
 def _messages(question: str, reference: str, answer: str) -> list[dict[str, str]]:
     filled = TEMPLATE.format(question=question, reference=reference, answer=answer[:MAX_ANSWER_LENGTH])
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": filled}]
-
-
-def _read_entry(path: Path) -> str | None:
-    try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        return None  # half written by a run that was killed; it is asked again and written anew
-    reply = entry.get("reply") if isinstance(entry, Mapping) else None
-    return reply if isinstance(reply, str) else None
-
-
-def _write_entry(path: Path, entry: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8"
-    ) as file:
-        json.dump(entry, file, ensure_ascii=False, indent=1)
-    Path(file.name).replace(path)

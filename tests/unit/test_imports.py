@@ -17,7 +17,7 @@ PACKAGE = Path(recursivemas.__file__).parent
 FLOORS = [
     ["cli"],
     ["plan"],
-    ["report", "compare"],
+    ["report", "compare", "show"],
     ["runs"],
     ["evaluate"],
     ["metrics", "provenance", "sharding"],
@@ -26,6 +26,8 @@ FLOORS = [
     ["solving"],
     ["media"],
     ["recursion", "ledger", "answering", "prompting"],
+    ["calling"],
+    ["toolkit"],
     ["settings"],
     ["agent"],
     ["hub"],
@@ -37,10 +39,9 @@ FLOORS = [
     ["benchmarks"],
     ["grading"],
     ["tools"],
-    ["tools"],
     ["styles"],
     ["question"],
-    ["errors", "statistics", "tables"],
+    ["disk_cache", "errors", "statistics", "tables"],
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 
