@@ -1,0 +1,183 @@
+"""The tool `python`: runs an agent's code as a script in the sandbox, and tells it what came out.
+
+Source: protocol section 3 ("Tools").
+"""
+
+from __future__ import annotations
+
+import compileall
+import json
+import os
+import re
+import textwrap
+import threading
+from collections.abc import Iterator
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any
+
+from recursivemas.tools.base import MAX_RESULT_CHARACTERS, Status, ToolAnswer
+from recursivemas.tools.isolation import Isolation
+from recursivemas.tools.sandbox import Limits, Outcome, run_python
+
+TIME_S = 10.0
+STDERR_CHARACTERS = 2000
+"""How much of stderr an agent reads: its end, where the exception is. The rest is stdout's."""
+PACKAGES = ("sympy", "mpmath")
+"""What may be imported beside the standard library."""
+RUNNER = Path(__file__).with_name("python_runner")
+START = "from python_runner.main import main; main()"
+FENCE = re.compile(r"(?si)(`{3,})[ \t]*(?:py|python3?)?[ \t]*\n(.*)\1")
+"""A Markdown fence around a whole request. No Python begins with one: it is safe to take off."""
+
+
+class PythonTool:
+    """Runs code that an agent writes, each request afresh.
+
+    `isolation` is a level from `recursivemas.tools.find_isolation`. With `echo` the value of a bare
+    expression at the end is shown, as in a notebook. `limits` None stands for the default ones with
+    `TIME_S`. Calls may come from several threads; `workers` of them run at a time, best one a
+    processor, as time limits count the wall clock.
+    """
+
+    name = "python"
+    deadline_s = None
+
+    def __init__(
+        self,
+        isolation: Isolation,
+        *,
+        echo: bool = False,
+        limits: Limits | None = None,
+        workers: int = os.cpu_count() or 1,
+    ) -> None:
+        if workers < 1:
+            raise ValueError(f"workers is {workers}; it has to be at least 1")
+        self.isolation = isolation
+        self.echo = echo
+        self.limits = limits or Limits(time_s=TIME_S)
+        self._free = threading.BoundedSemaphore(workers)
+        self._packages = dict(_find_packages())
+        # Where these run they cannot be written to, and would be compiled again every time.
+        compileall.compile_dir(RUNNER, quiet=2)
+        for folder in self._packages.values():
+            _compile_if_new(folder)
+
+    def __call__(self, request: str) -> ToolAnswer:
+        """What the code prints and how it ended, in at most `MAX_RESULT_CHARACTERS`.
+
+        Raises SandboxError when the sandbox cannot be set up, and nothing for what the code does.
+        """
+        job = {
+            "code": normalise(request),
+            "echo": self.echo,
+            "packages": {name: str(folder.parent) for name, folder in self._packages.items()},
+        }
+        with self._free:
+            outcome = run_python(
+                START,
+                stdin=json.dumps(job),
+                limits=self.limits,
+                isolation=self.isolation,
+                import_from=[RUNNER, *self._packages.values()],
+            )
+        return ToolAnswer(text=_report(outcome, self.limits), status=_status(outcome))
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the answers, for a run's record."""
+        return {
+            "isolation": self.isolation,
+            "time_s": self.limits.time_s,
+            "echo": self.echo,
+            "sympy": _version_of("sympy") if "sympy" in self._packages else None,
+        }
+
+
+def normalise(request: str) -> str:
+    """The code in a request, without indentation of the whole and without a fence around it."""
+    # Half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD; a whole one its character.
+    text = request.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    text = _flush_left(text.replace("\r\n", "\n").replace("\r", "\n"))
+    fenced = FENCE.fullmatch(text)
+    return _flush_left(fenced[2]) if fenced else text
+
+
+def _flush_left(text: str) -> str:
+    return textwrap.dedent(text).strip()
+
+
+def _find_packages() -> Iterator[tuple[str, Path]]:
+    """Those of `PACKAGES` that are installed, each with its own folder. Nothing is imported."""
+    for name in PACKAGES:
+        spec = util.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            yield name, Path(spec.origin).resolve().parent
+
+
+def _version_of(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None  # it lies on the path without having been installed
+
+
+def _compile_if_new(folder: Path) -> None:
+    """Compile a package that never was; some installers leave that to the first import."""
+    if not Path(util.cache_from_source(str(folder / "__init__.py"))).exists():
+        compileall.compile_dir(folder, quiet=2)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# What an agent reads
+
+
+def _status(outcome: Outcome) -> Status:
+    if outcome.timed_out:
+        return "timeout"
+    return "ok" if outcome.ended_by == "exit" and outcome.exit_code == 0 else "error"
+
+
+def _report(outcome: Outcome, limits: Limits) -> str:
+    """stdout as far as there is room beside the end of stderr and a line on how the code ended."""
+    stdout, stderr = outcome.stdout.removesuffix("\n"), outcome.stderr.removesuffix("\n")
+    rest = [_end(outcome, limits)]
+    if stderr:
+        rest.insert(0, f"[stderr]\n{_last(stderr, STDERR_CHARACTERS)}")
+    room = MAX_RESULT_CHARACTERS - sum(len(part) + 1 for part in rest)
+    text = "\n".join(part for part in (_first(stdout, room), *rest) if part)
+    return text if text.strip() else "[no output]"
+
+
+def _end(outcome: Outcome, limits: Limits) -> str:
+    """How the code ended, where there is something to say."""
+    stopped = {
+        "time": f"[stopped after {limits.time_s:g} s]",
+        "memory": f"[stopped: more than {limits.memory_bytes / 2**20:g} MiB of memory]",
+        "output": f"[stopped: more than {limits.output_bytes} bytes of output]",
+        "processes": f"[stopped: more than {limits.processes} processes]",
+        "lost": "[stopped: the code ended the sandbox around it]",
+    }
+    if outcome.ended_by in stopped:
+        return stopped[outcome.ended_by]
+    if outcome.signal is not None:
+        return f"[ended by signal {outcome.signal}]"
+    return f"[exit code {outcome.exit_code}]" if outcome.exit_code else ""
+
+
+def _first(text: str, size: int) -> str:
+    """At most `size` characters, a note on what is left out included."""
+    if len(text) <= size:
+        return text
+    kept = size - len(_left_out(text)) - 1
+    return f"{text[:kept]}\n{_left_out(text[kept:])}"
+
+
+def _last(text: str, size: int) -> str:
+    if len(text) <= size:
+        return text
+    kept = size - len(_left_out(text)) - 1
+    return f"{_left_out(text[:-kept])}\n{text[-kept:]}"
+
+
+def _left_out(text: str) -> str:
+    return f"[... {len(text)} more characters]"

@@ -1,0 +1,306 @@
+"""The tool: what an agent reads, what is kept, what is asked only once, and what is asked never."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from recursivemas.disk_cache import DiskCache
+from recursivemas.errors import UserError
+from recursivemas.tools.base import MAX_RESULT_CHARACTERS, Tool, ToolAnswer
+from recursivemas.tools.search import (
+    DEADLINE_S,
+    FolderSearch,
+    Hit,
+    Patience,
+    SearchError,
+    SearchTool,
+    TavilySearch,
+)
+from tests.support.tavily_server import Answer, TavilyServer, found, refusal
+
+KEY = "tvly-key-0123456789"
+HITS = [
+    Hit("Marie Curie", "https://a.example", "She discovered radium."),
+    Hit("Radium", "https://b.example", ""),
+]
+LISTED = "1. Marie Curie\nhttps://a.example\nShe discovered radium.\n\n2. Radium\nhttps://b.example"
+QUICK = Patience(max_retries=1, backoff_s=0)
+
+
+@dataclass
+class Provider:
+    """Gives the outcomes in turn, the last again and again, and keeps what it was asked."""
+
+    outcomes: list = field(default_factory=lambda: [HITS])
+    asked: list = field(default_factory=list)
+    depth: str = "advanced"
+    gate: threading.Event | None = None
+    name = "played"
+
+    def search(self, query, max_hits):
+        self.asked.append((query, max_hits))
+        if self.gate is not None:
+            assert self.gate.wait(60)
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def describe(self):
+        return {"provider": self.name, "depth": self.depth}
+
+
+@pytest.fixture
+def provider():
+    return Provider()
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return DiskCache(tmp_path / "search")
+
+
+# ----- what an agent reads
+
+
+def test_hits_are_numbered(provider):
+    tool: Tool = SearchTool(provider)
+    assert tool.name == "search"
+    assert tool(" Who discovered radium?\n") == ToolAnswer(text=LISTED, status="ok", cached=False)
+    assert provider.asked == [("Who discovered radium?", 4)]
+
+
+def test_contents_are_cut_at_a_word(provider):
+    provider.outcomes = [[Hit("t", "https://a.example", "radium " * 100)]]
+    content = SearchTool(provider)("q").text.splitlines()[2]
+    assert content == "radium " * 44 + "radium…"
+    assert len(content) <= 320
+
+
+def test_no_more_than_four_hits_fit_into_a_result(provider):
+    long = Hit("t" * 5000, "https://a.example/" + "u" * 980, "c" * 5000)
+    provider.outcomes = [[long] * 9]
+    text = SearchTool(provider)("q").text
+    assert [line[:2] for line in text.splitlines() if line[:1].isdigit()] == ["1.", "2.", "3.", "4."]
+    assert "c" * 319 + "…" in text
+    assert len(text) <= MAX_RESULT_CHARACTERS
+
+
+def test_no_results(provider):
+    provider.outcomes = [[]]
+    assert SearchTool(provider)("q") == ToolAnswer(text="The search found no results.")
+
+
+@pytest.mark.parametrize("request_text", ["", " \n\t"])
+def test_nothing_is_asked(provider, request_text):
+    answer = SearchTool(provider)(request_text)
+    assert answer.status == "empty"
+    assert "Write a query" in answer.text
+    assert provider.asked == []
+
+
+def test_a_search_that_fails(provider, cache):
+    provider.outcomes = [SearchError("the web search is out of order"), HITS]
+    tool = SearchTool(provider, cache=cache)
+    assert tool("q") == ToolAnswer(text="the web search is out of order", status="error")
+    assert not cache.folder.exists()
+    assert tool("q") == ToolAnswer(text=LISTED)
+
+
+def test_other_errors_are_not_swallowed(provider):
+    provider.outcomes = [RuntimeError("a defect"), HITS]
+    tool = SearchTool(provider)
+    with pytest.raises(RuntimeError, match="a defect"):
+        tool("q")
+    assert tool("q").text == LISTED
+
+
+def test_the_deadline_is_later_than_the_retries_of_one_key():
+    patience = Patience()
+    attempts = patience.max_retries + 1
+    longest = attempts * patience.timeout_s + patience.max_retries * patience.max_wait_s
+    assert SearchTool(None).deadline_s == DEADLINE_S
+    assert 2 * longest < DEADLINE_S
+
+
+# ----- without a key
+
+
+def test_the_stub_gives_notice_once(caplog):
+    tool = SearchTool(None)
+    answers = [tool("q") for _ in range(3)]
+    assert {answer.status for answer in answers} == {"stub"}
+    assert "not available in this run" in answers[0].text
+    (notice,) = caplog.records
+    assert notice.levelno == logging.WARNING
+    assert "no key, so a stub will answer: set TAVILY_API_KEY" in notice.message
+    assert tool.describe() == {"provider": "stub", "offline": False}
+
+
+# ----- the cache
+
+
+def test_what_was_found_is_kept(provider, cache):
+    first = SearchTool(provider, cache=cache)("q")
+    again = SearchTool(Provider(outcomes=[AssertionError("asked")]), cache=cache)("  q ")
+    assert (first.cached, again.cached) == (False, True)
+    assert first.text == again.text
+    assert len(provider.asked) == 1
+
+
+def test_an_empty_list_is_kept(provider, cache):
+    provider.outcomes = [[], HITS]
+    tool = SearchTool(provider, cache=cache)
+    tool("q")
+    assert tool("q") == ToolAnswer(text="The search found no results.", cached=True)
+
+
+def test_what_decides_the_answers_is_part_of_the_key(provider, cache):
+    SearchTool(provider, cache=cache)("q")
+    others = [Provider(depth="basic"), Provider()]
+    assert not SearchTool(others[0], cache=cache)("q").cached
+    assert not SearchTool(others[1], cache=cache)("Q").cached
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"hits": None},
+        {"hits": ["text"]},
+        {"hits": [{"title": "t"}]},
+        {"hits": [{"title": "t", "url": 3, "content": "c"}]},
+    ],
+)
+def test_an_entry_of_another_form_is_asked_anew(provider, cache, entry):
+    cache.put([provider.describe(), "q", 4], entry)
+    assert SearchTool(provider, cache=cache)("q") == ToolAnswer(text=LISTED)
+    assert SearchTool(provider, cache=cache)("q").cached
+
+
+def test_threads_that_ask_the_same_share_one_search(provider):
+    provider.gate = threading.Event()
+    tool = SearchTool(provider)
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(tool("q"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    provider.gate.set()
+    for thread in threads:
+        thread.join()
+    assert len(provider.asked) == sum(not answer.cached for answer in answers)
+    assert {answer.text for answer in answers} == {LISTED}
+
+
+def test_a_search_under_way_is_waited_for(provider):
+    """The second asks while the first is held at the gate, so that the provider hears of it once."""
+    provider.gate = threading.Event()
+    tool = SearchTool(provider)
+    answers = []
+    first = threading.Thread(target=lambda: answers.append(tool("q")))
+    first.start()
+    while not provider.asked:
+        time.sleep(0.01)
+    second = threading.Thread(target=lambda: answers.append(tool("q")))
+    second.start()
+    second.join(0.2)
+    assert second.is_alive()
+    provider.gate.set()
+    first.join()
+    second.join()
+    assert provider.asked == [("q", 4)]
+    assert sorted(answer.cached for answer in answers) == [False, True]
+
+
+def test_different_queries_do_not_wait_for_each_other(provider):
+    provider.gate = threading.Event()
+    tool = SearchTool(provider)
+    threads = [threading.Thread(target=tool, args=(query,)) for query in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    give_up = time.monotonic() + 60
+    while len(provider.asked) < 2 and time.monotonic() < give_up:
+        time.sleep(0.01)
+    asked = sorted(provider.asked)
+    provider.gate.set()
+    for thread in threads:
+        thread.join()
+    assert asked == [("a", 4), ("b", 4)]
+
+
+# ----- offline
+
+
+def test_offline_the_cache_alone_answers(provider, cache):
+    SearchTool(provider, cache=cache)("q")
+    offline = SearchTool(provider, cache=cache, offline=True)
+    assert offline("q") == ToolAnswer(text=LISTED, cached=True)
+    answer = offline("another")
+    assert (answer.status, answer.cached) == ("error", False)
+    assert "not in its cache" in answer.text
+    assert len(provider.asked) == 1
+    assert offline.describe() == {"provider": "played", "depth": "advanced", "offline": True}
+
+
+def test_offline_needs_a_cache(provider):
+    with pytest.raises(UserError, match="give a cache, or go online"):
+        SearchTool(provider, offline=True)
+
+
+# ----- with the providers that there are
+
+
+@pytest.fixture
+def server(monkeypatch):
+    pytest.importorskip("tavily")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "TAVILY_HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with TavilyServer() as server:
+        yield server
+
+
+def test_tavily_and_its_cache_without_a_key(server, cache):
+    server.play(Answer(body=found(("About", "https://a.example", f"<p>{KEY}</p>"))))
+    online = SearchTool(TavilySearch([KEY], server.url, QUICK), cache=cache)
+    assert online("q").text == "1. About\nhttps://a.example\n[key]"
+    offline = SearchTool(TavilySearch([], server.url), cache=cache, offline=True)
+    assert offline("q") == ToolAnswer(text=online("q").text, cached=True)
+    assert offline("other").status == "error"
+    assert len(server.requests) == 1
+    (file,) = cache.folder.iterdir()
+    assert KEY not in file.read_text()
+    assert not any(KEY in str(tool.describe()) for tool in (online, offline))
+
+
+def test_tavily_refuses(server, cache):
+    server.play(Answer(status=401, body=refusal(f"{KEY} is unknown")))
+    answer = SearchTool(TavilySearch([KEY], server.url, QUICK), cache=cache)("q")
+    assert answer.status == "error"
+    assert "no key left" in answer.text
+    assert KEY not in answer.text
+
+
+def test_two_threads_ask_tavily_the_same(server, cache):
+    server.play(Answer(body=found(("About", "https://a.example", "text")), pause_s=0.3))
+    tool = SearchTool(TavilySearch([KEY], server.url, QUICK), cache=cache)
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(tool("q"))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(server.requests) == 1
+    assert sorted(answer.cached for answer in answers) == [False, True]
+
+
+def test_a_folder(tmp_path, cache):
+    pytest.importorskip("bm25s")
+    (tmp_path / "curie.md").write_text("# Marie Curie\n\nShe discovered radium.")
+    tool = SearchTool(FolderSearch(tmp_path), cache=cache)
+    assert tool("radium").text == "1. Marie Curie\ncurie.md\n# Marie Curie She discovered radium."
+    assert tool("radium").cached
+    (tmp_path / "curie.md").write_text("# Marie Curie\n\nShe discovered polonium.")
+    assert not SearchTool(FolderSearch(tmp_path), cache=cache)("radium").cached

@@ -1,0 +1,79 @@
+"""The toolbox by itself: what is asked of tools, and what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from recursivemas.errors import UserError
+from recursivemas.tools import MAX_RESULT_CHARACTERS, Request, ToolAnswer, Toolbox, find_request
+
+
+class Asked:
+    """Keeps what it is asked, and answers with a text."""
+
+    deadline_s = None
+
+    def __init__(self, name="python", text="done"):
+        self.name = name
+        self.text = text
+        self.requests = []
+
+    def __call__(self, request):
+        self.requests.append(request)
+        return ToolAnswer(text=self.text, cached=True)
+
+    def describe(self):
+        return {"of": self.name}
+
+
+def test_a_tool_gets_the_request_as_it_stands():
+    tool = Asked()
+    call = Toolbox([tool]).ask(Request("python", "\n    x = 1\n", 0), 0).result(10)
+    assert tool.requests == ["\n    x = 1\n"]
+    assert (call.request, call.result, call.status, call.cached) == ("x = 1", "done", "ok", True)
+
+
+@pytest.mark.parametrize(("content", "num_calls", "status"), [("1", 2, "limit"), (" \n", 0, "empty")])
+def test_what_does_not_reach_a_tool(content, num_calls, status):
+    tool = Asked()
+    answered = Toolbox([tool], max_calls=2).ask(Request("python", content, 0), num_calls)
+    assert answered.done()
+    assert answered.result().status == status
+    assert tool.requests == []
+
+
+@pytest.mark.parametrize(
+    "length", [MAX_RESULT_CHARACTERS - 1, MAX_RESULT_CHARACTERS, MAX_RESULT_CHARACTERS + 1]
+)
+def test_results_are_cut_to_their_length(length):
+    box = Toolbox([Asked(text="x" * length)])
+    result = box.ask(Request("python", "1", 0), 0).result(10).result
+    assert len(result) == min(length, MAX_RESULT_CHARACTERS)
+    assert result.endswith("[cut at 6000 characters]") == (length > MAX_RESULT_CHARACTERS)
+
+
+def test_a_result_that_defusing_makes_longer_is_cut_too():
+    box = Toolbox([Asked(text="</result>" * 600)])
+    result = box.ask(Request("python", "1", 0), 0).result(10).result
+    assert len(result) == MAX_RESULT_CHARACTERS
+    assert "</result>" not in result
+
+
+def test_some_of_the_tools():
+    box = Toolbox([Asked("python"), Asked("search")], max_calls=3)
+    assert box.names == ("python", "search")
+    assert box.describe() == {"max_calls": 3, "python": {"of": "python"}, "search": {"of": "search"}}
+    assert box.only(["search", "abacus"]).describe() == {"max_calls": 3, "search": {"of": "search"}}
+    assert box.only(["abacus"]) is None
+
+
+def test_no_calls_at_all_are_no_toolbox():
+    with pytest.raises(UserError, match="max_calls is 0"):
+        Toolbox([Asked()], max_calls=0)
+
+
+def test_letters_that_only_look_like_a_tags_are_none():
+    assert find_request("<ſearch> q </ſearch>", ["search"]) is None
+    assert find_request("<search> q </search>", ["python"]) is None
+    found = find_request("İ<search> q </search> more", ["python", "search"])
+    assert (found.name, found.content, found.end) == ("search", " q ", 21)
