@@ -26,6 +26,8 @@ DEFAULT_INNER_VARIANT = "ln_res_adapter"
 """The inner link's variant where no adapter_config.json names one."""
 SINGLE_PROMPT = "single/agent"
 """Where the prompts of an agent by itself stand in a prompt pack."""
+TOOLS = ("python", "search")
+"""What an agent may use while it writes; each has its tag, such as <python>."""
 ROLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 T = TypeVar("T")
@@ -37,7 +39,8 @@ class AgentSpec:
 
     `role` names it within the style. `repo` is its repository in the release: a bare name (in the release's
     organisation), `owner/name`, or a folder's path. `prompt` is where its prompts stand in the prompt pack,
-    as `family/role`. `fresh_inner_link` starts from an untrained inner link instead of the repository's.
+    as `family/role`. `tools` are those that it may use wherever it writes text (latent rounds write none).
+    `fresh_inner_link` starts from an untrained inner link instead of the repository's.
     `release_feedback_kind` is the task kind whose feedback prompt the release shows this agent on code
     questions by mistake (read only with release quirks on).
     """
@@ -45,6 +48,7 @@ class AgentSpec:
     role: str
     repo: str
     prompt: str
+    tools: tuple[str, ...] = ()
     fresh_inner_link: bool = False
     release_feedback_kind: TaskKind | None = None
 
@@ -160,6 +164,11 @@ def _check_agents(style: Style) -> None:
             raise UserError(
                 f"style {style.name}: role {agent.role!r} is not a name; use letters, digits and underscores"
             )
+        for tool in agent.tools:
+            if tool not in TOOLS:
+                raise UserError(
+                    f"style {style.name}: {agent.role} has the tool {tool!r}; there are {', '.join(TOOLS)}"
+                )
     repeated = sorted({role for role in style.roles if style.roles.count(role) > 1})
     if repeated:
         raise UserError(
@@ -327,10 +336,16 @@ DELIBERATION = Style(
     name="deliberation",
     agents=(
         AgentSpec(
-            role="reflector", repo="Deliberation-Reflector-Qwen3.5-4B", prompt="deliberation/reflector"
+            role="reflector",
+            repo="Deliberation-Reflector-Qwen3.5-4B",
+            prompt="deliberation/reflector",
+            tools=TOOLS,
         ),
         AgentSpec(
-            role="toolcaller", repo="Deliberation-Toolcaller-Qwen3.5-4B", prompt="deliberation/toolcaller"
+            role="toolcaller",
+            repo="Deliberation-Toolcaller-Qwen3.5-4B",
+            prompt="deliberation/toolcaller",
+            tools=TOOLS,
         ),
     ),
     links=(
@@ -398,10 +413,6 @@ def _style_from_mapping(data: Mapping[str, Any], where: str) -> Style:
         if not isinstance(rows, list):
             raise UserError(f"{where}: {name} has to be a list, one mapping each")
         values[name] = tuple(_build(spec, row, f"{where}: {name}[{index}]") for index, row in enumerate(rows))
-    link_sets = values.get("link_sets", [])
-    if not isinstance(link_sets, list) or not all(isinstance(name, str) for name in link_sets):
-        raise UserError(f"{where}: link_sets is {link_sets!r}; it has to be a list such as [math, code]")
-    values["link_sets"] = tuple(link_sets)
     return _build(Style, values, where)
 
 
@@ -415,18 +426,25 @@ def _build(spec: type[T], row: Any, where: str) -> T:
     unknown = sorted(set(row) - known)
     if unknown:
         raise UserError(f"{where} has the unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    values = dict(row)
     for spec_field in fields(spec):  # type: ignore[arg-type]
         if spec_field.name in row:
-            _check_type(row[spec_field.name], str(spec_field.type), f"{where}: {spec_field.name}")
+            place = f"{where}: {spec_field.name}"
+            values[spec_field.name] = _typed(row[spec_field.name], str(spec_field.type), place)
     try:
-        return spec(**row)
+        return spec(**values)
     except TypeError as error:
         raise UserError(f"{where}: {str(error).replace('__init__() ', '')}") from error
 
 
-def _check_type(value: Any, annotation: str, what: str) -> None:
-    """YAML gives numbers and words where text or a switch is meant."""
+def _typed(value: Any, annotation: str, what: str) -> Any:
+    """The value as that type. YAML gives numbers and words where text or a switch is meant."""
+    if annotation == "tuple[str, ...]":
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+            raise UserError(f"{what} is {value!r}; it has to be a list of names such as [math, code]")
+        return tuple(value)
     accepted = {"str": (str, "text"), "bool": (bool, "true or false")}.get(annotation.removesuffix(" | None"))
     optional = annotation.endswith(" | None")
     if accepted and not isinstance(value, accepted[0]) and not (optional and value is None):
         raise UserError(f"{what} is {value!r}; it has to be {accepted[1]}")
+    return value

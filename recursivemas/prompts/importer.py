@@ -252,6 +252,7 @@ def _assemble(published: PublishedPrompts, readings: list[_Reading]) -> PromptPa
         name=f"imported from {published.path.name}",
         source=f"the pack imported from {published.path}",
         system_texts=_system_texts(published),
+        tool_texts=default.tool_texts,
         retry_cues=default.retry_cues,
         choice_lines={"default": fallback, **rules},
         prompts={**prompts, SINGLE_PROMPT: default.prompts[SINGLE_PROMPT]},

@@ -3,7 +3,8 @@
 A pack is a YAML file. Its prompts stand under family, role, task kind and round: `first` for a prompt without
 feedback, `feedback` for one that reads the answering agent's feedback of the round before. A question's kind
 is looked up as it is; `gpqa` falls back to `choice`, and every kind to `any`. System texts and choice rules
-stand under `family/role`, `family` or `default`, and the most specific one holds.
+stand under `family/role`, `family` or `default`, and the most specific one holds. What an agent is told about
+its tools stands under `tools`, in the default pack where a pack has none.
 
 `default.yaml` beside this file is a complete example; `template` says how prompts mark their places.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
@@ -24,9 +25,12 @@ from recursivemas.errors import UserError
 from recursivemas.prompts.choice import ChoiceRule, read_choice_rule
 from recursivemas.prompts.template import SLOT_NAME, Template
 from recursivemas.question import CODE_KINDS, Question, TaskKind
+from recursivemas.styles import TOOLS
 
 FORMAT = 1
-FIELDS = ("format", "name", "system", "retry_cues", "choice_lines", "prompts")
+REQUIRED = ("format", "name", "system", "retry_cues", "choice_lines", "prompts")
+FIELDS = (*REQUIRED, "tools")
+TOOL_TEXTS = ("before", *TOOLS, "after")
 KINDS: tuple[str, ...] = (*get_args(TaskKind), "any")
 VARIANTS = ("first", "feedback")
 
@@ -47,6 +51,7 @@ class PromptPack:
     name: str
     source: str = field(compare=False)
     system_texts: Mapping[str, str]
+    tool_texts: Mapping[str, str]
     retry_cues: Mapping[str, str]
     choice_lines: Mapping[str, ChoiceRule | None]
     prompts: Mapping[str, Kinds]
@@ -65,9 +70,12 @@ class PromptPack:
         variants = self._by_kind(self.prompts[prompt], kind, f"prompt for {prompt} on")
         return variants.get("feedback", variants["first"]) if feedback else variants["first"]
 
-    def system(self, prompt: str) -> str:
-        """The system text for `family/role`; empty for none."""
-        return _most_specific(self.system_texts, prompt)
+    def system(self, prompt: str, tools: Sequence[str] = ()) -> str:
+        """The system text for `family/role`, empty for none; the default one also explains these tools."""
+        text = _most_specific(self.system_texts, prompt)
+        if not tools or {prompt, prompt.partition("/")[0]} & set(self.system_texts):
+            return text
+        return "\n\n".join([text, *(self.tool_texts[name] for name in ("before", *tools, "after"))]).strip()
 
     def retry_cue(self, kind: TaskKind) -> str:
         """What is appended to a text in which no answer of this kind can be found."""
@@ -123,6 +131,7 @@ class PromptPack:
             "format": FORMAT,
             "name": self.name,
             "system": dict(self.system_texts),
+            "tools": dict(self.tool_texts),
             "retry_cues": dict(self.retry_cues),
             "choice_lines": {key: rule and asdict(rule) for key, rule in self.choice_lines.items()},
             "prompts": prompts,
@@ -188,13 +197,16 @@ def _read_pack(text: str, source: str) -> PromptPack:
     except yaml.YAMLError as error:
         raise UserError(f"{source} is not valid YAML: {error}") from error
     data = _mapping(data, source)
-    _check_keys(data, FIELDS, source, required=FIELDS)
+    _check_keys(data, FIELDS, source, required=REQUIRED)
     if data["format"] != FORMAT:
         raise UserError(f"{source}: format is {data['format']!r}; this version reads format {FORMAT}")
     return PromptPack(
         name=_text(data["name"], f"{source}: name"),
         source=source,
         system_texts=_read_texts(data["system"], f"{source}: system", required=("default",)),
+        tool_texts=_read_tool_texts(data["tools"], f"{source}: tools")
+        if "tools" in data
+        else load_pack().tool_texts,
         retry_cues=_read_cues(data["retry_cues"], f"{source}: retry_cues"),
         choice_lines=_read_choice_lines(data["choice_lines"], f"{source}: choice_lines"),
         prompts=_read_prompts(data["prompts"], f"{source}: prompts"),
@@ -205,6 +217,12 @@ def _read_texts(data: Any, where: str, required: Iterable[str] = ()) -> dict[str
     data = _mapping(data, where)
     _check_keys(data, data, where, required=required)
     return {key: _text(value, f"{where}.{key}") for key, value in data.items()}
+
+
+def _read_tool_texts(data: Any, where: str) -> dict[str, str]:
+    texts = _read_texts(data, where, required=TOOL_TEXTS)
+    _check_keys(texts, TOOL_TEXTS, where)
+    return texts
 
 
 def _read_cues(data: Any, where: str) -> dict[str, str]:

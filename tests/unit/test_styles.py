@@ -68,6 +68,14 @@ def test_feedback_reaches_an_agent_from_the_second_round_on():
     assert [str(link) for link in style.outbound("solver", with_feedback=True)] == ["solver->planner"]
 
 
+def test_tools_are_a_field_of_an_agent(tmp_path):
+    assert PUBLISHED_STYLES["deliberation"].agents[-1].tools == ("python", "search")
+    assert all(agent.tools == () for agent in PUBLISHED_STYLES["mixture"].agents)
+    path = tmp_path / "mine.yaml"
+    path.write_text("agents: [{role: a, repo: r, prompt: p, tools: [python]}]\nlinks: []")
+    assert load_style(path).agents[0].tools == ("python",)
+
+
 def test_link_sets():
     assert PUBLISHED_STYLES["distillation"].link_set("code") == "code"
     assert PUBLISHED_STYLES["mixture"].link_set("code") is None
@@ -149,6 +157,15 @@ def test_a_style_is_read_from_yaml(tmp_path):
             "agents: [{role: a, repo: r, prompt: p, fresh_inner_link: 'no'}]\nlinks: []",
             "fresh_inner_link is 'no'; it has to be true or false",
         ),
+        (
+            "agents: [{role: a, repo: r, prompt: p, tools: python}]\nlinks: []",
+            r"tools is 'python'; it has to be a list of names",
+        ),
+        (
+            "agents: [{role: a, repo: r, prompt: p, tools: [python, abacus]}]\nlinks: []",
+            "a has the tool 'abacus'; there are python, search",
+        ),
+        ("agents: []\nlinks: []\nlink_sets: [1]", r"link_sets is \[1\]; it has to be a list of names"),
         ("agent: []", "unknown field 'agent'"),
     ],
 )

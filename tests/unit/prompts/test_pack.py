@@ -48,6 +48,26 @@ def text_of(pack: PromptPack, prompt: str, kind: TaskKind, feedback: bool = Fals
     return pack.template(prompt, kind, feedback=feedback).source
 
 
+# Tools
+
+
+def test_a_system_text_of_ones_own_is_all_that_is_told(load) -> None:
+    texts = {"before": "Tools!", "python": "<python>", "search": "<search>", "after": "Wait."}
+    pack = load(data(tools=texts))
+    assert pack.system("solo/one", ("search",)) == "Help.\n\nTools!\n\n<search>\n\nWait."
+    assert pack.system("duo/left", ("search",)) == "Help left."
+    assert pack.system("duo/right", ("search",)) == "Help both."
+
+
+def test_a_pack_without_texts_about_tools_has_the_default_ones(load) -> None:
+    pack = load(data())
+    assert pack.tool_texts == load_pack().tool_texts
+    with pytest.raises(ValueError, match="tools lacks the entry 'after'"):
+        load(data(tools={"before": "", "python": "", "search": ""}))
+    with pytest.raises(ValueError, match="tools has the unknown entry 'abacus'"):
+        load(data(tools={**load_pack().tool_texts, "abacus": ""}))
+
+
 # The default pack
 
 
@@ -119,10 +139,20 @@ def test_default_experts_name_their_speciality(default: PromptPack) -> None:
 
 def test_default_deliberation_explains_the_tool_tags(default: PromptPack) -> None:
     for role in ("reflector", "toolcaller"):
-        system = default.system(f"deliberation/{role}")
+        system = default.system(f"deliberation/{role}", ("python", "search"))
         for tag in ("<python>", "</python>", "<search>", "</search>", "<result>"):
             assert tag in system
     assert "\n" not in default.system("sequential/planner")
+
+
+def test_only_the_tools_that_an_agent_has_are_explained(default: PromptPack) -> None:
+    assert (
+        default.system("mine/solver") == default.system("mine/solver", ()) == "You are a helpful assistant."
+    )
+    python = default.system("mine/solver", ("python",))
+    assert python.startswith("You are a helpful assistant.\n\n")
+    assert "</python>" in python
+    assert "search" not in python
 
 
 def test_default_retry_cues_open_the_answer(default: PromptPack) -> None:
