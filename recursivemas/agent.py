@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -70,9 +71,27 @@ class Agent:
         """What ends a text: the tokenizer's end-of-sequence token (protocol section 3, "Decoding")."""
         return frozenset({self.tokenizer.eos_token_id})
 
+    @cached_property
+    def closing_ids(self) -> frozenset[int]:
+        """Every token that may end a tag: those with a `>` in them, however they are spelled."""
+        return frozenset(id_ for token, id_ in self.tokenizer.get_vocab().items() if ">" in token)
+
     def token_ids(self, text: str) -> list[int]:
         """Token ids of a text as it stands, no special tokens added."""
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def plain_ids(self, text: str) -> list[int]:
+        """Token ids of a text from elsewhere: what is spelled like a special token in it is plain text."""
+        if not text:
+            return []
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        return list(encoded.input_ids)
+
+    def text(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids, letter by letter, special tokens left out."""
+        return str(
+            self.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        )
 
     def read(self, prompts: Sequence[ChatPrompt], messages: Mapping[str, Tensor]) -> PromptBatch:
         """Prompts with their slots filled, as a left-padded batch of embeddings.

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from recursivemas.agent import Agent
-from recursivemas.engine import PromptBatch, SamplingSettings, decode, random_stream
+from recursivemas.calling import ToolCalling
+from recursivemas.engine import Generated, PromptBatch, SamplingSettings, decode, random_stream
 from recursivemas.grading import has_answer
 from recursivemas.prompts import PromptPack
 from recursivemas.question import CODE_KINDS, Question, TaskKind
 from recursivemas.settings import SolveSettings
+from recursivemas.tools import Toolbox, ToolCall, as_block, without_results
 
 RETRY_TOKENS = 16
 CODE_RETRY_TOKENS = 256
@@ -28,26 +30,39 @@ CODE_RETRY_TOKENS = 256
 class Draft:
     """One row's text while it is being written: after `prompt` [T, D], with the row's own random stream.
 
-    `token_ids` are those that were written: the end-of-sequence token and a retry's cue are not among them.
-    `ended_by` is `stop` or `length`.
+    `sequence` is all that follows the prompt, as token ids; `token_ids` are those among them that were
+    written: neither a tool's results nor a retry's cue, nor the end-of-sequence token. `num_sampled` counts
+    the tokens that writing took. `ended_by` is `stop`, `length`, or `calls` after one tool call too many.
     """
 
     kind: TaskKind
     prompt: Tensor
     stream: random.Random
+    sequence: list[int] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
+    num_sampled: int = 0
+    num_inserted: int = 0
     text: str = ""
+    tool_calls: list[ToolCall] = field(default_factory=list)
     ended_by: str = ""
     retried: bool = False
 
+    @property
+    def own_text(self) -> str:
+        """The text without tools' results: what an answer may be read from."""
+        return without_results(self.text, self.tool_calls)
+
 
 class Writer:
-    """Writes text with one agent under one set of settings."""
+    """Writes text with one agent under one set of settings, and with tools where it is given some."""
 
-    def __init__(self, agent: Agent, pack: PromptPack, settings: SolveSettings) -> None:
+    def __init__(
+        self, agent: Agent, pack: PromptPack, settings: SolveSettings, toolbox: Toolbox | None
+    ) -> None:
         self._agent = agent
         self._pack = pack
         self._settings = settings
+        self._toolbox = toolbox
         self._sampling: SamplingSettings = settings.sampling.resolve(agent.model.generation_config)
 
     def answer(
@@ -72,40 +87,54 @@ class Writer:
         unread = [
             answer
             for answer, question in zip(answers, questions, strict=True)
-            if not has_answer(answer.text, answer.kind, len(question.options))
+            if not has_answer(answer.own_text, answer.kind, len(question.options))
         ]
         self._retry([answer for answer in unread if answer.kind in CODE_KINDS], CODE_RETRY_TOKENS)
         self._retry([answer for answer in unread if answer.kind not in CODE_KINDS], RETRY_TOKENS)
         return answers
 
     def _retry(self, answers: Sequence[Draft], max_new_tokens: int) -> None:
-        """Append its cue to each answer and go on writing."""
+        """Append its cue to each answer and go on writing, without tools: it is time to answer."""
         if not answers:
             return
         agent, embed = self._agent, self._agent.backbone.embed
         rows, histories = [], []
         for answer in answers:
             cue = self._pack.retry_cue(answer.kind)
+            cue_ids = agent.token_ids(cue)
             answer.text += cue
             answer.retried = True
+            answer.sequence += cue_ids
             if self._settings.release_quirks:
                 # Release: goes on from the bare text (protocol section 5, item 3).
                 histories.append(list(agent.tokenizer(answer.text).input_ids))
                 rows.append(embed(histories[-1]))
             else:
-                histories.append([*answer.token_ids, *agent.token_ids(cue)])
-                rows.append(torch.cat([answer.prompt, embed(histories[-1])]))
-        self.write(answers, PromptBatch.left_pad(rows), max_new_tokens, histories)
+                histories.append([*answer.token_ids, *cue_ids])
+                rows.append(torch.cat([answer.prompt, embed(answer.sequence)]))
+        self._write(answers, PromptBatch.left_pad(rows), max_new_tokens, histories)
 
     def write(
         self,
         drafts: Sequence[Draft],
         prompts: PromptBatch,
         max_new_tokens: int,
-        histories: Sequence[Sequence[int]] = (),
+        *,
         on_step: Callable[[int], None] | None = None,
     ) -> None:
-        """Decode after the prompts and append to the drafts."""
+        """Decode after the prompts and append to the drafts; calls of tools are answered on the way."""
+        calling = ToolCalling(self._agent, self._toolbox, len(drafts)) if self._toolbox else None
+        self._write(drafts, prompts, max_new_tokens, on_step=on_step, calling=calling)
+
+    def _write(
+        self,
+        drafts: Sequence[Draft],
+        prompts: PromptBatch,
+        max_new_tokens: int,
+        histories: Sequence[Sequence[int]] = (),
+        on_step: Callable[[int], None] | None = None,
+        calling: ToolCalling | None = None,
+    ) -> None:
         decoded = decode(
             self._agent.backbone,
             prompts,
@@ -115,11 +144,22 @@ class Writer:
             stop_ids=self._agent.stop_ids,
             histories=histories,
             on_step=on_step,
+            pauses=calling,
         )
-        for draft, more in zip(drafts, decoded, strict=True):
-            draft.token_ids += more.token_ids
-            draft.text += self._text(more.token_ids)
-            draft.ended_by = more.ended_by
+        for row, (draft, generated) in enumerate(zip(drafts, decoded, strict=True)):
+            self._append(draft, generated, calling.calls[row] if calling else ())
 
-    def _text(self, token_ids: Sequence[int]) -> str:
-        return str(self._agent.tokenizer.decode(token_ids, skip_special_tokens=True))
+    def _append(self, draft: Draft, generated: Generated, calls: Sequence[ToolCall]) -> None:
+        """What was written and what tools gave, in order."""
+        results = iter(calls)
+        for segment in generated.segments:
+            draft.sequence += segment.token_ids
+            if segment.written:
+                draft.token_ids += segment.token_ids
+                draft.text += self._agent.text(segment.token_ids)
+            else:
+                draft.num_inserted += len(segment.token_ids)
+                draft.tool_calls.append(replace(next(results), start=len(draft.text)))
+                draft.text += as_block(draft.tool_calls[-1].result)
+        draft.num_sampled += generated.num_sampled
+        draft.ended_by = generated.ended_by

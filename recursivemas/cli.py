@@ -13,12 +13,13 @@ from typing import Any, get_args, get_type_hints
 
 import torch
 
-from recursivemas import compare, report
+from recursivemas import compare, report, show
 from recursivemas.agent import DTYPES
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.errors import UserError
 from recursivemas.evaluate import (
     check_outputs,
+    choose_style,
     evaluate,
     load_system,
     read_questions,
@@ -30,6 +31,7 @@ from recursivemas.report import format_summary, result_line
 from recursivemas.settings import MODES, RunSettings, resolve_settings
 from recursivemas.sharding import current_rank
 from recursivemas.styles import load_style
+from recursivemas.toolkit import build_toolbox
 from recursivemas.toy import build
 from recursivemas.verdicts import RunGraders
 
@@ -63,6 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     reporting = commands.add_parser("report", help="tables and plots of runs beside the published figures")
     report.add_arguments(reporting)
     reporting.set_defaults(command=report.run)
+
+    showing = commands.add_parser("show", help="one question of a run, step by step")
+    show.add_arguments(showing)
+    showing.set_defaults(command=show.run)
 
     prompts = commands.add_parser("prompts", help="work with prompt packs").add_subparsers(
         required=True, metavar="ACTION"
@@ -131,9 +137,10 @@ def _run(arguments: dict[str, Any]) -> None:
     benchmark.check_style(load_style(settings.style).name)
     questions = read_questions(settings)
     graders = RunGraders(benchmark, settings)
+    toolbox = build_toolbox(choose_style(settings), settings, folder)
     with load_system(settings) as system:
         try:
-            summary = evaluate(system, questions, settings, origins, graders, folder, rank)
+            summary = evaluate(system, questions, settings, origins, graders, toolbox, folder, rank)
         except KeyboardInterrupt:
             print(
                 f"finished batches are in {folder}; go on with --resume --output_dir {folder}",

@@ -33,6 +33,7 @@ from recursivemas.sharding import SHARDS, Rank, SharedFolder, prepare_shards
 from recursivemas.solving import Solution
 from recursivemas.styles import Style, alone, load_style
 from recursivemas.system import MASSystem, load_mas_system
+from recursivemas.tools import Toolbox
 from recursivemas.verdicts import RunGraders
 
 BAR_STEPS = 16
@@ -101,6 +102,7 @@ def evaluate(
     settings: RunSettings,
     origins: Mapping[str, Origin],
     graders: RunGraders,
+    toolbox: Toolbox | None,
     path: Path,
     rank: Rank,
 ) -> dict[str, Any] | None:
@@ -118,18 +120,22 @@ def evaluate(
         rank.wait_for_all()
         first_batch = len(complete_batches(path, _expected(batches, settings)))
         with SharedFolder(path, rank, first_batch) as shared:
-            _solve(system, batches, settings, graders, shared, show=False)
+            _solve(system, batches, settings, graders, toolbox, shared, show=False)
         return None
-    config = {**describe_run(system, questions, settings, origins), "graders": graders.describe()}
+    config = {
+        **describe_run(system, questions, settings, origins),
+        "graders": graders.describe(),
+        "tools": toolbox.describe() if toolbox else None,
+    }
     with _open_folder(path, batches, settings, config) as folder:
         if rank.count > 1 or (path / SHARDS).exists():
             prepare_shards(path, folder.num_batches)
             rank.wait_for_all()
             with SharedFolder(path, rank, folder.num_batches) as shared:
-                _solve(system, batches, settings, graders, shared, show=True)
+                _solve(system, batches, settings, graders, toolbox, shared, show=True)
             shared.join(folder)
         else:
-            _solve(system, batches, settings, graders, folder, show=True)
+            _solve(system, batches, settings, graders, toolbox, folder, show=True)
         summary = summarise(folder.samples, find_benchmark(settings.dataset), time.perf_counter() - start)
         folder.finish(summary)
     return summary
@@ -140,6 +146,7 @@ def _solve(
     batches: Sequence[Sequence[Question]],
     settings: RunSettings,
     graders: RunGraders,
+    toolbox: Toolbox | None,
     folder: RunFolder | SharedFolder,
     *,
     show: bool,
@@ -150,7 +157,9 @@ def _solve(
         watcher = _BarWatcher(bar, settings.num_recursive_rounds)
         for index in folder.pending(len(batches)):
             bar.update(sum(map(len, batches[: folder.num_batches])) - bar.n)
-            for solutions in system.solve_batches(batches[index], settings.solve_settings(), watcher):
+            for solutions in system.solve_batches(
+                batches[index], settings.solve_settings(), watcher, toolbox
+            ):
                 samples = [
                     to_sample(solution, verdicts, settings.seed)
                     for solution, verdicts in zip(solutions, graders.grade(solutions), strict=True)
@@ -220,6 +229,8 @@ def to_sample(solution: Solution, verdicts: Mapping[str, Grade], seed: int) -> d
         "past_context": solution.past_context,
         "error": solution.error,
         "token_ids": list(solution.token_ids),
+        "tool_calls": [asdict(call) for call in solution.tool_calls],
+        "messages": {name: asdict(size) for name, size in solution.message_sizes.items()},
         "passages": {name: asdict(passage) for name, passage in solution.passages.items()},
         "usage": [asdict(usage) for usage in solution.usage],
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from recursivemas.agent import Agent
@@ -17,6 +18,7 @@ from recursivemas.links import OuterLink
 from recursivemas.prompting import Prepared, PromptWriter
 from recursivemas.prompts import ChatPrompt
 from recursivemas.styles import LinkSpec, Style
+from recursivemas.tools import ToolCall
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,8 @@ class StageUsage:
 
     Tokens are counted without padding: `prompt_tokens` of text read, `latents_read` positions filled by
     messages, `latent_steps` thought, `generated_tokens` written (the retry's among them, end-of-sequence
-    tokens not). `seconds` is the batch's time divided evenly among its questions.
+    tokens not), `result_tokens` read from tools. `seconds` is the batch's time divided evenly among its
+    questions.
     """
 
     round: int
@@ -34,15 +37,28 @@ class StageUsage:
     latents_read: int = 0
     latent_steps: int = 0
     generated_tokens: int = 0
+    result_tokens: int = 0
     seconds: float = 0.0
 
 
 @dataclass(frozen=True)
+class MessageSize:
+    """A message's shape [L, D_tgt], and its latents' mean L2 norm to six digits (0 where there are none)."""
+
+    shape: tuple[int, int]
+    norm: float
+
+
+@dataclass(frozen=True)
 class Passage:
-    """A text that one agent passed on, with its token ids in the tokenizer of the agent that wrote it."""
+    """A text that one agent passed on.
+
+    `token_ids` are those that it wrote, in its own tokenizer: `text` also holds the results of `tool_calls`.
+    """
 
     text: str
     token_ids: tuple[int, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class UsageLog:
@@ -68,12 +84,12 @@ class UsageLog:
         turn = (round_number, role)
         self.turns[turn] = [replace(row, latent_steps=latent_steps) for row in self.turns[turn]]
 
-    def wrote(self, round_number: int, role: str, passages: Sequence[Passage]) -> None:
-        """The agent has written a passage on each question."""
+    def wrote(self, round_number: int, role: str, drafts: Sequence[Draft]) -> None:
+        """The agent has written a text on each question."""
         turn = (round_number, role)
         self.turns[turn] = [
-            replace(row, generated_tokens=len(passage.token_ids))
-            for row, passage in zip(self.turns[turn], passages, strict=True)
+            replace(row, generated_tokens=draft.num_sampled, result_tokens=draft.num_inserted)
+            for row, draft in zip(self.turns[turn], drafts, strict=True)
         ]
 
 
@@ -103,6 +119,7 @@ class LatentMedium:
         self._keep_messages = keep_messages
         self.errors: dict[int, str] = {}
         self._messages: dict[tuple[int, LinkSpec], Tensor] = {}
+        self._sizes: dict[tuple[int, LinkSpec], list[MessageSize]] = {}
 
     def read(self, round_number: int, role: str, received: Mapping[str, Tensor]) -> PromptBatch:
         turn = (role, self._style.reads_feedback(role, round_number))
@@ -117,6 +134,7 @@ class LatentMedium:
         thoughts = roll_out(agent.backbone, agent.inner_link, prompts, self._latent_length).thoughts
         self.log.thought(round_number, role, self._latent_length)
         sent = {link: self._outer_links[link.source, link.target](thoughts) for link in links}
+        self._sizes |= {(round_number, link): _sizes(message) for link, message in sent.items()}
         if self._keep_messages:
             self._messages |= {(round_number, link): message.cpu() for link, message in sent.items()}
         return sent
@@ -125,8 +143,20 @@ class LatentMedium:
         """One question's messages [L, D_tgt] by `r{round}/{source}->{target}`."""
         return {f"r{number}/{link}": message[row] for (number, link), message in self._messages.items()}
 
+    def sizes_of(self, row: int) -> dict[str, MessageSize]:
+        """The sizes of one question's messages, by the same names."""
+        return {f"r{number}/{link}": sizes[row] for (number, link), sizes in self._sizes.items()}
+
     def passages_of(self, row: int) -> dict[str, Passage]:
         return {}
+
+
+def _sizes(message: Tensor) -> list[MessageSize]:
+    """Of each row of a message [B, L, D_tgt]."""
+    num_rows, latent_length, width = message.shape
+    precise = torch.promote_types(message.dtype, torch.float32)
+    norms = message.norm(dim=-1, dtype=precise).mean(dim=-1) if latent_length else torch.zeros(num_rows)
+    return [MessageSize((latent_length, width), float(f"{norm:.6g}")) for norm in norms.tolist()]
 
 
 class TextMedium:
@@ -185,12 +215,15 @@ class TextMedium:
             for row, prepared in enumerate(self._batch)
         ]
         self._writers[role].write(drafts, prompts, self._max_new_tokens, on_step=self._on_step)
-        passages = [Passage(draft.text, tuple(draft.token_ids)) for draft in drafts]
+        passages = [Passage(draft.text, tuple(draft.token_ids), tuple(draft.tool_calls)) for draft in drafts]
         self._passages[round_number, role] = passages
-        self.log.wrote(round_number, role, passages)
+        self.log.wrote(round_number, role, drafts)
         return dict.fromkeys(links, passages)
 
     def messages_of(self, row: int) -> dict[str, Tensor]:
+        return {}
+
+    def sizes_of(self, row: int) -> dict[str, MessageSize]:
         return {}
 
     def passages_of(self, row: int) -> dict[str, Passage]:

@@ -14,7 +14,14 @@ import torch
 from recursivemas.benchmarks import Benchmark
 from recursivemas.statistics import share_interval
 
-COSTS = ("prompt_tokens", "latents_read", "latent_steps", "generated_tokens", "seconds")
+COSTS = (
+    "prompt_tokens",
+    "latents_read",
+    "latent_steps",
+    "generated_tokens",
+    "result_tokens",
+    "seconds",
+)
 
 Sample = Mapping[str, Any]
 
@@ -34,6 +41,7 @@ def summarise(samples: Sequence[Sample], benchmark: Benchmark, seconds: float) -
         "num_retried": sum(sample["retried"] for sample in samples),
         "num_past_context": sum(sample["past_context"] for sample in samples),
         "stages": _sum_stages(samples),
+        "tools": _sum_tool_calls(samples),
         "seconds": seconds,
         "peak_memory_bytes": _peak_memory(),
     }
@@ -84,7 +92,8 @@ def question_shares(samples: Sequence[Sample], grader: str, metric: str) -> dict
 
 def total_costs(samples: Sequence[Sample]) -> dict[str, float]:
     """The samples' costs, all agents and rounds together."""
-    return {cost: sum(usage[cost] for sample in samples for usage in sample["usage"]) for cost in COSTS}
+    usages = [usage for sample in samples for usage in sample["usage"]]
+    return {cost: sum(usage.get(cost, 0) for usage in usages) for cost in COSTS}
 
 
 def _verdicts(samples: Sequence[Sample], grader: str) -> dict[str, list[bool]]:
@@ -117,8 +126,27 @@ def _sum_stages(samples: Sequence[Sample]) -> list[dict[str, Any]]:
             place = (usage["round"], usage["role"])
             stage = stages.setdefault(place, {"round": place[0], "role": place[1], **dict.fromkeys(COSTS, 0)})
             for cost in COSTS:
-                stage[cost] += usage[cost]
+                stage[cost] += usage.get(cost, 0)
     return list(stages.values())
+
+
+def tool_calls(sample: Sample) -> list[dict[str, Any]]:
+    """All tool calls of a sample: in what agents passed on as text, then in the answer."""
+    passages = sample.get("passages", {}).values()
+    calls = [call for passage in passages for call in passage.get("tool_calls", ())]
+    return [*calls, *sample.get("tool_calls", ())]
+
+
+def _sum_tool_calls(samples: Sequence[Sample]) -> dict[str, dict[str, Any]]:
+    """By tool: how many calls, how many of each status, how many came from a cache, and their seconds."""
+    tools: dict[str, dict[str, Any]] = {}
+    for call in (call for sample in samples for call in tool_calls(sample)):
+        tool = tools.setdefault(call["tool"], {"calls": 0, "cached": 0, "seconds": 0.0, "status": {}})
+        tool["calls"] += 1
+        tool["cached"] += call["cached"]
+        tool["seconds"] += call["seconds"]
+        tool["status"][call["status"]] = tool["status"].get(call["status"], 0) + 1
+    return tools
 
 
 def _peak_memory() -> dict[str, int]:

@@ -17,6 +17,8 @@ from recursivemas.report import format_table
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.styles import Style
 from recursivemas.system import check_dimensions, read_configs, resolve_devices
+from recursivemas.toolkit import build_toolbox
+from recursivemas.tools import Toolbox
 from recursivemas.verdicts import RunGraders
 
 
@@ -30,6 +32,7 @@ def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
     benchmark = find_benchmark(settings.dataset)
     graders = RunGraders(benchmark, settings).describe()
     style = choose_style(settings)
+    toolbox = build_toolbox(style, settings)
     benchmark.check_style(style.name)
     pack = load_pack(settings.prompts).with_prompts(style.prompts)
     check_slots(pack, style)
@@ -65,7 +68,7 @@ def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
             _describe_sampling(settings, style, paths),
             f"release {paths.source}; prompt pack {pack.name} (sha256 {pack.sha256[:12]}); "
             f"{len(questions)} questions of {benchmark.name}, graded by {', '.join(graders['names'])}"
-            f"{_isolation(graders)}. No weights were loaded.",
+            f"{_isolation(graders)}{_describe_tools(toolbox)}. No weights were loaded.",
         ]
     )
 
@@ -86,6 +89,19 @@ def _places(style: Style, paths: ReleaseFiles) -> list[list[str]]:
 def _isolation(graders: Mapping[str, Any]) -> str:
     level = graders["code_isolation"]
     return f", code run under {level}" if level else ""
+
+
+def _describe_tools(toolbox: Toolbox | None) -> str:
+    """The tools of the agents that write, each with what decides its answers."""
+    if toolbox is None:
+        return ""
+    described = toolbox.describe()
+    max_calls = described.pop("max_calls")
+    tools = "; ".join(
+        f"{name} ({', '.join(f'{key} {value}' for key, value in tool.items())})"
+        for name, tool in described.items()
+    )
+    return f"; up to {max_calls} calls of {tools}"
 
 
 def _place(path: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from recursivemas.agent import Agent
@@ -25,12 +25,18 @@ class Prepared:
 
 
 class PromptWriter:
-    """Writes prompts for a style's agents under one set of settings."""
+    """Writes prompts for a style's agents under one set of settings; `tools` are those they have, by role."""
 
     def __init__(
-        self, style: Style, agents: Mapping[str, Agent], pack: PromptPack, settings: SolveSettings
+        self,
+        style: Style,
+        agents: Mapping[str, Agent],
+        pack: PromptPack,
+        settings: SolveSettings,
+        tools: Mapping[str, Sequence[str]],
     ) -> None:
         self._style = style
+        self._tools = tools
         self._agents = agents
         self._pack = pack
         self._settings = settings
@@ -58,7 +64,7 @@ class PromptWriter:
         pieces = self._pack.template(spec.prompt, kind, feedback=with_feedback).render(question)
         if texts is not None:
             pieces = ["".join(texts[piece.name] if isinstance(piece, Slot) else piece for piece in pieces)]
-        return self._renderers[role].render(self._pack.system(spec.prompt), pieces)
+        return self._renderers[role].render(self._pack.system(spec.prompt, self._tools[role]), pieces)
 
     def explain_misfit(
         self, question: Question, role: str, chat: ChatPrompt, latent_length: int

@@ -115,8 +115,8 @@ def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
     """What decides a run's results, flat by name."""
     neutral = {spec.name for spec in fields(RunSettings) if spec.metadata.get("neutral")}
     values = {name: row["value"] for name, row in config["settings"].items() if name not in neutral}
-    for part in ("style", "outer_links", "sampling", "prompt_pack", "questions", "graders"):
-        values[part] = config[part]
+    for part in ("style", "outer_links", "sampling", "prompt_pack", "questions", "graders", "tools"):
+        values[part] = config.get(part)
     for role, agent in config["agents"].items():
         values |= {f"{role}'s {name}": value for name, value in agent.items() if name != "device"}
     return values

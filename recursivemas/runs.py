@@ -135,6 +135,9 @@ class Run:
         found += [f"--ckpt_override {entry}" for entry in settings["ckpt_override"]]
         if settings["dataset_path"] is not None:
             found.append(f"questions from {Path(settings['dataset_path']).name}")
+        search = (self.config.get("tools") or {}).get("search", {"provider": "tavily"})
+        if search["provider"] != "tavily":
+            found.append(f"searches answered by {search['provider']}")
         if settings["num_samples"] != -1:
             found.append(f"{len(self.question_ids)} questions only")
         if self.num_errors:
@@ -174,8 +177,8 @@ def saved_share(before: float, after: float) -> float | None:
 
 
 def all_tokens(costs: Mapping[str, float]) -> float:
-    """Tokens read and written."""
-    return costs["prompt_tokens"] + costs["generated_tokens"]
+    """Tokens read, tools' results among them, and written."""
+    return costs["prompt_tokens"] + costs["result_tokens"] + costs["generated_tokens"]
 
 
 def with_interval(figures: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from recursivemas.benchmarks import find_benchmark
 from recursivemas.engine import SamplingSettings
 from recursivemas.errors import UserError
 from recursivemas.styles import PUBLISHED_STYLES
+from recursivemas.tools import MAX_CALLS
 
 Origin = Literal["default", "recommended", "explicit"]
 Mode = Literal["latent", "text"]
@@ -40,8 +41,8 @@ class SolveSettings:
 
 
 def _option(default: Any, help_text: str, **metadata: Any) -> Any:
-    """A field with its help text, its least value, and whether it is `neutral` to the results or has a
-    `recommended` value for a style and dataset."""
+    """A field with its help text, its least value, and whether it is `neutral` to the results, has a
+    `recommended` value for a style and dataset, or is about tools alone (`of_tools`)."""
     return field(default=default, metadata={"help": help_text, **metadata})
 
 
@@ -97,6 +98,31 @@ class RunSettings:
     )
     judge_model: str | None = _option(None, "language model that judges answers, too (search benchmarks)")
     judge_base_url: str | None = _option(None, "the judge's endpoint (default: OpenAI's own)")
+    max_tool_calls: int = _option(
+        MAX_CALLS, "tool calls in one text, where agents have tools; 0: no tools", minimum=0, of_tools=True
+    )
+    python_echo: bool = _option(
+        False, "the python tool shows the value of a bare last expression", of_tools=True
+    )
+    tavily_keys_file: str | None = _option(
+        None,
+        "file of Tavily keys, one a line (default: TAVILY_API_KEY, or .env)",
+        neutral=True,
+        of_tools=True,
+    )
+    tavily_base_url: str | None = _option(
+        None, "another endpoint that speaks Tavily's protocol", of_tools=True
+    )
+    search_folder: str | None = _option(
+        None, "search the text files of this folder, not the web", of_tools=True
+    )
+    search_cache: str | None = _option(
+        None,
+        "where searches are kept, so that none is made twice (default: search in the run folder)",
+        neutral=True,
+        of_tools=True,
+    )
+    search_offline: bool = _option(False, "answer searches from search_cache alone", of_tools=True)
     save_latents: bool = _option(False, "keep every message in the run folder")
     output_dir: str | None = _option(None, "run folder (default: runs/STYLE-DATASET-TIME)", neutral=True)
     resume: bool = _option(False, "go on with the run in output_dir, if there is one", neutral=True)
@@ -120,6 +146,10 @@ class RunSettings:
             raise UserError("resume needs the run's folder; give --output_dir FOLDER")
         if self.judge_base_url is not None and self.judge_model is None:
             raise UserError("judge_base_url names an endpoint but no model; give --judge_model MODEL")
+        if self.search_folder is not None and self.search_offline:
+            raise UserError("search_folder needs no search_offline: a local folder is searched anyway")
+        if self.search_offline and self.search_cache is None:
+            raise UserError("search_offline needs kept searches; give --search_cache FOLDER")
         if self.sample_seed is not None and self.num_samples == -1:
             raise UserError("sample_seed draws num_samples questions at random; give --num_samples N, too")
         if self.num_samples == 0:

@@ -17,26 +17,28 @@ from recursivemas.engine import PromptBatch
 from recursivemas.errors import UserError
 from recursivemas.ledger import Ledger, Watcher
 from recursivemas.links import OuterLink
-from recursivemas.media import LatentMedium, Passage, StageUsage, TextMedium
+from recursivemas.media import LatentMedium, MessageSize, Passage, StageUsage, TextMedium
 from recursivemas.prompting import Prepared, PromptWriter
 from recursivemas.prompts import PromptPack
 from recursivemas.question import Question
 from recursivemas.recursion import recurse
 from recursivemas.settings import SolveSettings
 from recursivemas.styles import Style
+from recursivemas.tools import Toolbox, ToolCall, without_results
 
 
 @dataclass(frozen=True, kw_only=True)
 class Solution:
     """What came of one question, in one rollout.
 
-    `text` is the answer as written; after a retry, the cue and what was written then stand at its end.
-    `token_ids` are those that were written, the cue's not among them. `ended_by` is `stop` or `length`;
+    `text` is the answer as written, tools' results in their places; after a retry, the cue and what was
+    written then stand at its end. `token_ids` are those that were written: not the cue's, not the results'.
+    `tool_calls` are in order. `ended_by` is `stop`, `length`, or `calls` (one tool call too many);
     `past_context` tells that the answer ran past the context that its model was made for, as the release lets
     it. `messages` are tensors [L, D_target] by `r{round}/{source}->{target}`, when they were to be kept;
-    `passages` what agents passed on as text, by `r{round}/{role}`. Messages, passages and the usage of all
-    turns before the answer stand with the first rollout. `error` says why the question could not be run; the
-    rest is empty then.
+    `message_sizes` tells of all of them. `passages` are what agents passed on as text, by `r{round}/{role}`.
+    Messages, passages and the usage of all turns before the answer stand with the first rollout. `error` says
+    why the question could not be run; the rest is empty then.
     """
 
     question: Question
@@ -47,13 +49,23 @@ class Solution:
     retried: bool = False
     past_context: bool = False
     usage: tuple[StageUsage, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
     messages: Mapping[str, Tensor] = field(default_factory=dict)
+    message_sizes: Mapping[str, MessageSize] = field(default_factory=dict)
     passages: Mapping[str, Passage] = field(default_factory=dict)
     error: str | None = None
 
+    @property
+    def own_text(self) -> str:
+        """The text without tools' results: what the agent said itself, and is graded by."""
+        return without_results(self.text, self.tool_calls)
+
 
 class Solver:
-    """Solves batches of questions with loaded agents under one set of settings."""
+    """Solves batches of questions with loaded agents under one set of settings.
+
+    Agents have those tools of `toolbox` that the style gives them.
+    """
 
     def __init__(
         self,
@@ -62,13 +74,16 @@ class Solver:
         outer_links: Mapping[tuple[str, str], OuterLink],
         pack: PromptPack,
         settings: SolveSettings,
+        toolbox: Toolbox | None = None,
     ) -> None:
         self._style = style
         self._agents = agents
         self._outer_links = outer_links
         self._settings = settings
-        self._prompts = PromptWriter(style, agents, pack, settings)
-        self._writers = {role: Writer(agent, pack, settings) for role, agent in agents.items()}
+        boxes = {spec.role: toolbox.only(spec.tools) if toolbox else None for spec in style.agents}
+        tools = {role: box.names if box else () for role, box in boxes.items()}
+        self._prompts = PromptWriter(style, agents, pack, settings, tools)
+        self._writers = {role: Writer(agent, pack, settings, boxes[role]) for role, agent in agents.items()}
 
     def prepare(self, question: Question) -> Prepared | Solution:
         """Every prompt of a question; a solution with its error if one does not fit its agent's context."""
@@ -159,7 +174,9 @@ class Solver:
         usage = {turn: rows[row] for turn, rows in medium.log.turns.items()}
         if rollout > 0:
             usage = {answer_turn: StageUsage(round=answer_turn[0], role=answer_turn[1])}
-        usage[answer_turn] = replace(usage[answer_turn], generated_tokens=len(draft.token_ids))
+        usage[answer_turn] = replace(
+            usage[answer_turn], generated_tokens=draft.num_sampled, result_tokens=draft.num_inserted
+        )
         limit = self._agents[answer_turn[1]].backbone.max_positions
         return Solution(
             question=prepared.question,
@@ -168,8 +185,10 @@ class Solver:
             token_ids=tuple(draft.token_ids),
             ended_by=draft.ended_by,
             retried=draft.retried,
-            past_context=limit is not None and len(draft.prompt) + len(draft.token_ids) > limit,
+            past_context=limit is not None and len(draft.prompt) + len(draft.sequence) > limit,
             usage=tuple(replace(one, seconds=seconds[turn]) for turn, one in usage.items()),
+            tool_calls=tuple(draft.tool_calls),
             messages=medium.messages_of(row) if rollout == 0 else {},
+            message_sizes=medium.sizes_of(row) if rollout == 0 else {},
             passages=medium.passages_of(row) if rollout == 0 else {},
         )

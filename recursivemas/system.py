@@ -36,6 +36,9 @@ from recursivemas.question import Question
 from recursivemas.settings import SolveSettings, resolve_settings
 from recursivemas.solving import Prepared, Solution, Solver
 from recursivemas.styles import PUBLISHED_STYLES, LinkSpec, Style, load_style
+from recursivemas.toolkit import SETTINGS as TOOL_SETTINGS
+from recursivemas.toolkit import build_toolbox
+from recursivemas.tools import Toolbox
 
 FRESH_LINK_SEED = 0
 
@@ -92,15 +95,17 @@ class MASSystem:
         *,
         num_rounds: int | None = None,
         latent_length: int | None = None,
+        toolbox: Toolbox | None = None,
         **settings: Any,
     ) -> list[Solution]:
         """Solve questions, in order; one solution each, or one a rollout with `num_rollouts`.
 
         A question is its text, or a `Question`. `num_rounds`, `latent_length` and the other `settings` (as on
         the command line: batch_size, seed, greedy, temperature, top_p, top_k, min_p, repetition_penalty,
-        max_new_tokens, num_rollouts, mode, enable_thinking, release_quirks, save_latents) default to what is
-        recommended for the system's style and dataset. Raises UserError for a setting that is unknown or out
-        of range.
+        max_new_tokens, num_rollouts, mode, enable_thinking, release_quirks, save_latents, and those of tools)
+        default to what is recommended for the system's style and dataset. Agents whose spec names tools have
+        those of `toolbox`; without it, the ones that the settings describe. Raises UserError for a setting
+        that is unknown or out of range, IsolationError where agents write code and nothing can contain it.
         """
         given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
         explicit = {name: value for name, value in given.items() if value is not None}
@@ -108,7 +113,15 @@ class MASSystem:
         style = self.style.name if PUBLISHED_STYLES.get(self.style.name) == self.style else "own"
         run, _ = resolve_settings({"style": style, "dataset": self.dataset, **explicit})
         asked = self._as_questions([questions] if isinstance(questions, str | Question) else questions)
-        return [solution for batch in self.solve_batches(asked, run.solve_settings()) for solution in batch]
+        if toolbox and not any(toolbox.only(agent.tools) for agent in self.style.agents):
+            raise UserError(
+                f"the toolbox holds {', '.join(toolbox.names)}, which no agent of style {self.style.name} "
+                "has; name them in an agent's `tools`"
+            )
+        batches = self.solve_batches(
+            asked, run.solve_settings(), toolbox=toolbox or build_toolbox(self.style, run)
+        )
+        return [solution for batch in batches for solution in batch]
 
     def _as_questions(self, questions: Sequence[str | Question]) -> list[Question]:
         """Texts as questions whose ids depend on the text alone (and on how often it came before)."""
@@ -128,16 +141,21 @@ class MASSystem:
         return asked
 
     def solve_batches(
-        self, questions: Sequence[Question], settings: SolveSettings, watcher: Watcher | None = None
+        self,
+        questions: Sequence[Question],
+        settings: SolveSettings,
+        watcher: Watcher | None = None,
+        toolbox: Toolbox | None = None,
     ) -> Iterator[list[Solution]]:
         """Solve questions batch by batch; yields each batch's solutions in order.
 
-        `watcher` is told how a batch is getting on. A question that cannot run gets a solution that holds
+        `watcher` is told how a batch is getting on. Agents have those tools of `toolbox` that the style gives
+        them. A question that cannot run gets a solution that holds
         its error; the others of its batch are not affected.
         """
         if not self.agents:
             raise UserError("the system is closed; load it again with load_mas_system")
-        solver = Solver(self.style, self.agents, self.outer_links, self.pack, settings)
+        solver = Solver(self.style, self.agents, self.outer_links, self.pack, settings, toolbox)
         for start in range(0, len(questions), settings.batch_size):
             batch = [solver.prepare(question) for question in questions[start : start + settings.batch_size]]
             runnable = [item for item in batch if isinstance(item, Prepared)]
@@ -227,6 +245,7 @@ def check_dimensions(paths: ReleaseFiles, configs: Mapping[str, PreTrainedConfig
 def _check_names(settings: Mapping[str, Any]) -> None:
     """Solving reads these settings alone; any other would go unheeded."""
     known = {spec.name for kind in (SolveSettings, SamplingSettings) for spec in fields(kind)} - {"sampling"}
+    known |= {*TOOL_SETTINGS, "allow_unisolated_code"}
     if unknown := sorted(set(settings) - known):
         raise UserError(f"solve() has no setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
 

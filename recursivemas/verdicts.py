@@ -55,10 +55,10 @@ class RunGraders:
             return [
                 failed
                 if solution.error
-                else grade(solution.text, solution.question, self._benchmark.graders, more)
+                else grade(solution.own_text, solution.question, self._benchmark.graders, more)
                 for solution in solutions
             ]
-        answers = [(solution.text, solution.question) for solution in solutions if not solution.error]
+        answers = [(solution.own_text, solution.question) for solution in solutions if not solution.error]
         graded = iter(self._code.grade_many(answers))
         # Both columns hold the tests' verdict: there is no looser way to read it.
         return [

@@ -14,6 +14,7 @@ STAGE_COLUMNS = {
     "latents_read": "latents read",
     "latent_steps": "latent steps",
     "generated_tokens": "tokens written",
+    "result_tokens": "results read",
     "seconds": "seconds",
 }
 
@@ -26,8 +27,11 @@ def result_line(summary: Mapping[str, Any]) -> str:
 
 def format_summary(summary: Mapping[str, Any]) -> str:
     """Costs by round and agent, summed over the questions, then the counts."""
+    columns = {
+        name: title for name, title in STAGE_COLUMNS.items() if name != "result_tokens" or summary["tools"]
+    }
     rows = [
-        [f"{stage[name]:.1f}" if name == "seconds" else str(stage[name]) for name in STAGE_COLUMNS]
+        [f"{stage[name]:.1f}" if name == "seconds" else str(stage[name]) for name in columns]
         for stage in summary["stages"]
     ]
     verdicts = ", ".join(
@@ -40,4 +44,15 @@ def format_summary(summary: Mapping[str, Any]) -> str:
         f"{summary['num_errors']} not run, {summary['num_past_context']} past the model's context; "
         f"{summary['seconds']:.1f} s"
     )
-    return f"{format_table(list(STAGE_COLUMNS.values()), rows)}\n{counts}"
+    tools = [_describe_calls(name, tool) for name, tool in summary["tools"].items()]
+    return "\n".join([format_table(list(columns.values()), rows), counts, *tools])
+
+
+def _describe_calls(name: str, tool: Mapping[str, Any]) -> str:
+    """One tool's calls in a line."""
+    statuses = ", ".join(f"{count} {status}" for status, count in tool["status"].items())
+    stub = " (there was no search: a stub answered)" if "stub" in tool["status"] else ""
+    return (
+        f"{name}: {tool['calls']} call{'s' * (tool['calls'] != 1)}, {statuses}{stub}; "
+        f"{tool['cached']} from the cache; {tool['seconds']:.1f} s"
+    )

@@ -83,7 +83,9 @@ def test_a_closed_system_says_so(toy_release):
 
 def test_a_setting_that_solving_does_not_read_is_refused(toy_release):
     with load_mas_system("deliberation", device="cpu", release=toy_release) as system:
-        with pytest.raises(UserError, match=r"solve\(\) has no setting 'style'; it has batch_size"):
+        with pytest.raises(
+            UserError, match=r"solve\(\) has no setting 'style'; it has allow_unisolated_code, batch_size"
+        ):
             system.solve("What is 1 + 1?", style="mixture")
         with pytest.raises(UserError, match="latent_length is -1"):
             system.solve("What is 1 + 1?", latent_length=-1)

@@ -8,6 +8,7 @@ import torch
 from recursivemas import load_mas_system
 from recursivemas.engine import Backbone, PromptBatch, roll_out
 from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_inner_link, tiny_model
+from tests.support.pauses import Scattered, decode_rows, prompts_for
 
 pytestmark = [
     pytest.mark.gpu,
@@ -27,6 +28,17 @@ def test_a_rollout_is_the_same_on_both_devices(name):
             prompts = PromptBatch.left_pad([backbone.embed(row) for row in ids])
             hidden.append(roll_out(backbone, moved, prompts, 6).hidden.cpu())
     assert ((hidden[0] - hidden[1]).norm() / hidden[0].norm()).item() < 1e-9
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_rows_that_pause_write_the_same_on_both_devices(name):
+    model = tiny_model(name)
+    written = []
+    with torch.no_grad():
+        for device in ("cpu", "cuda"):
+            backbone = Backbone(model.to(device))
+            written.append(decode_rows(backbone, prompts_for(backbone), range(8), Scattered(3)))
+    assert written[0] == written[1]
 
 
 def test_agents_on_several_devices_answer_as_on_one(toy_release):

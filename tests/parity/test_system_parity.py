@@ -80,7 +80,8 @@ class SlowSystem:
         agent, pack = self.system.agents[role], self.system.pack
         name = self.system.style.agent(role).prompt
         template = pack.template(name, pack.kind_of(self.question, name), feedback=feedback)
-        chat = ChatRenderer(agent.tokenizer).render(pack.system(name), template.render(self.question))
+        text = pack.system(name, self.system.style.agent(role).tools)
+        chat = ChatRenderer(agent.tokenizer).render(text, template.render(self.question))
         pieces = [
             messages[piece] if isinstance(piece, str) else agent.backbone.embed(piece)
             for piece in chat.segments
@@ -293,7 +294,8 @@ class SlowTextSystem(SlowSystem):
         name = self.system.style.agent(role).prompt
         template = pack.template(name, pack.kind_of(self.question, name), feedback=feedback)
         text = template.render_text(self.question, markers=messages)
-        chat = ChatRenderer(agent.tokenizer).render(pack.system(name), [text])
+        system_text = pack.system(name, self.system.style.agent(role).tools)
+        chat = ChatRenderer(agent.tokenizer).render(system_text, [text])
         return agent.backbone.embed(chat.segments[0])
 
     def think(self, role: str, messages: dict[str, str], *, feedback: bool) -> str:

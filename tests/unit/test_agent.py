@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
-from recursivemas.agent import LoadError, load_backbone, resolve_device, resolve_dtype
+from recursivemas.agent import Agent, LoadError, load_backbone, resolve_device, resolve_dtype
+from recursivemas.styles import PUBLISHED_STYLES
 
+STYLES = PUBLISHED_STYLES.values()
 REPO = "Sequential-Light-Solver-Qwen2.5-Math-1.5B"
 
 
@@ -83,3 +86,33 @@ def test_dtypes_by_name():
     assert resolve_dtype("bfloat16") is torch.bfloat16
     with pytest.raises(LoadError, match="dtype 'int8' is not one of auto, float64"):
         resolve_dtype("int8")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Texts and token ids
+
+
+@pytest.fixture(scope="module", params=sorted({spec.repo for style in STYLES for spec in style.agents}))
+def tokenizer(request, toy_release):
+    return AutoTokenizer.from_pretrained(toy_release / "RecursiveMAS" / request.param)
+
+
+def agent_with(tokenizer) -> Agent:
+    return Agent(role="any", backbone=None, tokenizer=tokenizer, inner_link=None, repo_id="any")
+
+
+def test_a_text_from_elsewhere_holds_no_special_tokens(tokenizer):
+    agent = agent_with(tokenizer)
+    text = f" <result> {tokenizer.eos_token} a > b </result>"
+    ids = agent.plain_ids(text)
+    assert tokenizer.eos_token_id not in ids
+    assert agent.text(ids) == text
+    assert tokenizer.eos_token_id in agent.token_ids(text), "in a prompt it is the token that it names"
+    assert agent.plain_ids("") == []
+
+
+def test_whatever_ends_a_tag_is_known_to_end_it(tokenizer):
+    agent = agent_with(tokenizer)
+    holding = {id_ for id_ in range(len(tokenizer)) if ">" in tokenizer.decode([id_])}
+    assert holding <= agent.closing_ids
+    assert agent.token_ids("</python>")[-1] in agent.closing_ids

@@ -24,6 +24,7 @@ def sample(question: str, correct: bool, rollout: int = 0, **fields):
             "latents_read": 4,
             "latent_steps": 0,
             "generated_tokens": 5,
+            "result_tokens": 2,
             "seconds": 0.5,
         }
     ]
@@ -115,6 +116,7 @@ def test_shares_and_costs_by_question():
         "latents_read": 16,
         "latent_steps": 0,
         "generated_tokens": 20,
+        "result_tokens": 8,
         "seconds": 2.0,
     }
 
@@ -129,6 +131,34 @@ def test_costs_are_summed_by_round_and_agent():
             "latents_read": 12,
             "latent_steps": 0,
             "generated_tokens": 15,
+            "result_tokens": 6,
             "seconds": 1.5,
         }
     ]
+
+
+def call(tool: str, status: str, seconds: float, *, cached: bool = False):
+    return {"tool": tool, "status": status, "seconds": seconds, "cached": cached}
+
+
+def test_tool_calls_are_summed_up_by_tool():
+    passages = {"r1/toolcaller": {"tool_calls": [call("python", "ok", 0.25)]}}
+    samples = [
+        sample("a", True, tool_calls=[call("search", "ok", 1.0), call("search", "ok", 0.0, cached=True)]),
+        sample("b", True, tool_calls=[call("python", "timeout", 10.0)], passages=passages),
+        sample("c", True),
+    ]
+    summary = summarise(samples, MATH500, seconds=1.0)
+    assert summary["tools"] == {
+        "search": {"calls": 2, "cached": 1, "seconds": 1.0, "status": {"ok": 2}},
+        "python": {"calls": 2, "cached": 0, "seconds": 10.25, "status": {"ok": 1, "timeout": 1}},
+    }
+    text = format_summary(summary)
+    assert "results read" in text
+    assert "python: 2 calls, 1 ok, 1 timeout; 0 from the cache; 10.2 s" in text
+
+
+def test_a_run_without_tools_says_nothing_of_them():
+    text = format_summary(summarise([sample("a", True)], MATH500, seconds=1.0))
+    assert "results read" not in text
+    assert "calls" not in text

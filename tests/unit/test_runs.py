@@ -44,6 +44,17 @@ def test_what_keeps_a_run_from_published_figures(tmp_path):
     assert read_run(write_run(tmp_path / "b", [True], release="hub")).departures() == []
 
 
+@pytest.mark.parametrize(
+    ("provider", "departures"), [("tavily", []), ("stub", ["searches answered by stub"])]
+)
+def test_a_run_without_a_search_is_marked(tmp_path, provider, departures):
+    path = write_run(tmp_path / "a", [True], release="hub")
+    config = json.loads((path / "config.json").read_text())
+    config["tools"] = {"max_calls": 5, "search": {"provider": provider}}
+    (path / "config.json").write_text(json.dumps(config))
+    assert read_run(path).departures() == departures
+
+
 def test_a_run_that_has_not_finished_is_refused(tmp_path):
     path = write_run(tmp_path / "a", [True, False, True], finished=False)
     with pytest.raises(UserError, match=r"has not finished: samples.jsonl holds 3 of 3 .* is missing"):

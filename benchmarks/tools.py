@@ -1,0 +1,160 @@
+"""Answers with slow tools: rows that wait leave the others alone, against all rows waiting for each call.
+
+    python benchmarks/tools.py
+
+The same batch is decoded three times by one random Qwen3-shaped model: with tools that answer at once, with
+tools that take --tool-seconds a call, and with these once more where the whole batch waits for every call, as
+a loop does that calls its tools in place. A random model writes no tags, so a row calls after a fixed number
+of tokens. Prints how much longer the slow tools make it: about the longest row's time in tools, not the sum.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, Qwen3Config
+
+from recursivemas.engine import (
+    Backbone,
+    Generated,
+    PromptBatch,
+    Resumption,
+    SamplingSettings,
+    decode,
+    random_stream,
+)
+from recursivemas.tools import Request, ToolAnswer, Toolbox, ToolCall
+
+VOCAB_SIZE = 8192
+RESULT_TOKENS = 60
+
+
+class Sleep:
+    """A tool that does nothing for a while."""
+
+    name = "sleep"
+    deadline_s = None
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __call__(self, request: str) -> ToolAnswer:
+        time.sleep(self._seconds)
+        return ToolAnswer(text="slept")
+
+    def describe(self) -> dict[str, float]:
+        return {"seconds": self._seconds}
+
+
+class Calls:
+    """Row r calls `num_calls[r]` times, each time after as many tokens of its own."""
+
+    def __init__(self, num_calls: Sequence[int], every: int, seconds: float, *, in_place: bool) -> None:
+        self._num_calls = num_calls
+        self._every = every
+        self._toolbox = Toolbox([Sleep(seconds)], max_calls=max(num_calls))
+        self._in_place = in_place
+        self._made = [0] * len(num_calls)
+
+    def look(self, row: int, written: Sequence[int]) -> Future[ToolCall] | None:
+        if self._made[row] == self._num_calls[row] or len(written) < self._every + row:
+            return None
+        answer = self._toolbox.ask(Request("sleep", "please", 0), self._made[row])
+        self._made[row] += 1
+        if self._in_place:
+            answer.result()
+        return answer
+
+    def resume(self, row: int, call: ToolCall) -> Resumption:
+        return Resumption((1,) * (self._every + row), (2,) * RESULT_TOKENS)
+
+
+def build(args: argparse.Namespace) -> tuple[Backbone, PromptBatch]:
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=VOCAB_SIZE,
+        hidden_size=args.hidden_size,
+        intermediate_size=3 * args.hidden_size,
+        num_hidden_layers=args.layers,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+        head_dim=args.hidden_size // 8,
+    )
+    model = AutoModelForCausalLM.from_config(config).to(args.device, getattr(torch, args.dtype)).eval()
+    backbone = Backbone(model)
+    lengths = torch.linspace(150, 250, args.batch_size).long().tolist()
+    prompts = [backbone.embed(torch.randint(0, VOCAB_SIZE, (length,))) for length in lengths]
+    return backbone, PromptBatch.left_pad(prompts)
+
+
+def timed(
+    args: argparse.Namespace, side: str, backbone: Backbone, prompts: PromptBatch, calls: Calls
+) -> tuple[float, list[Generated]]:
+    start = time.perf_counter()
+    rows = decode(
+        backbone,
+        prompts,
+        streams=[random_stream(0, str(row)) for row in range(args.batch_size)],
+        settings=SamplingSettings(greedy=True).resolve(None),
+        max_new_tokens=args.tokens,
+        stop_ids=(),
+        pauses=calls,
+    )
+    seconds = time.perf_counter() - start
+    print(f"{side:<34} {seconds:7.2f} s", flush=True)
+    return seconds, rows
+
+
+def main() -> None:
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
+    for name, default in {
+        "layers": 8,
+        "hidden-size": 512,
+        "batch-size": 8,
+        "tokens": 160,
+        "every": 30,
+    }.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--tool-seconds", type=float, default=2.0)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    num_calls = [1 + row % 3 for row in range(args.batch_size)]
+    with torch.no_grad():
+        backbone, prompts = build(args)
+        warm_up = Calls([0] * (args.batch_size - 1) + [1], args.every, 0.0, in_place=False)
+        timed(args, "(warm-up)", backbone, prompts, warm_up)
+        results = [
+            timed(args, side, backbone, prompts, Calls(num_calls, args.every, seconds, in_place=in_place))
+            for side, seconds, in_place in (
+                ("tools that answer at once", 0.0, False),
+                (f"tools of {args.tool_seconds:g} s", args.tool_seconds, False),
+                (f"tools of {args.tool_seconds:g} s, all rows wait", args.tool_seconds, True),
+            )
+        ]
+    (instant, first), (slow, second), (waiting, third) = results
+    longest, total = max(num_calls) * args.tool_seconds, sum(num_calls) * args.tool_seconds
+    print(
+        f"slow tools add {slow - instant:.2f} s; the longest row's tools take {longest:g} s, "
+        f"all rows' {total:g} s"
+    )
+    print(f"where all rows wait they add {waiting - instant:.2f} s; ratio {waiting / slow:.2f} x")
+    print(f"same text in all three: {first == second == third}")
+    cpu = f"CPU, {torch.get_num_threads()} thread(s)"
+    where = torch.cuda.get_device_name(args.device) if "cuda" in args.device else cpu
+    print(
+        f"batch {args.batch_size}, {args.tokens} tokens a row, {sum(num_calls)} calls, {args.layers} layers, "
+        f"hidden {args.hidden_size}, {args.dtype}; {where}; torch {torch.__version__}, transformers "
+        f"{transformers.__version__}, Python {platform.python_version()}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""One question of a run, step by step: what agents passed on, what they called, what was written."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recursivemas.errors import UserError
+from recursivemas.records import SAMPLES, Sample, read_config, read_samples
+from recursivemas.tables import format_table
+from recursivemas.tools import as_block
+
+NUM_SUGGESTIONS = 5
+BAR = "    │ "
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Show one question of a run: rounds, messages, tool calls and the text."
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder, finished or not")
+    parser.add_argument("--id", metavar="ID", help="the question's id (default: the run's first)")
+    parser.add_argument("--rollout", type=int, default=0, metavar="N", help="which answer (default: 0)")
+
+
+def run(arguments: Mapping[str, Any]) -> None:
+    """`recursivemas show RUN --id ID`."""
+    print(show(arguments["run"], arguments["id"], arguments["rollout"]))
+
+
+def show(path: Path, question_id: str | None = None, rollout: int = 0) -> str:
+    """A sample of the run in that folder as text to be read; raises UserError where there is none such."""
+    config = read_config(path)
+    samples = read_samples(path)
+    sample = _find(path, samples, question_id, rollout)
+    first = _find(path, samples, sample["id"], 0)  # what came before the answer stands with it
+    settings = {name: row["value"] for name, row in config["settings"].items()}
+    title = f"question {sample['id']}, rollout {sample['rollout']} (seed {sample['seed']})"
+    where = f"{config['style']['name']} on {settings['dataset']}, in {path.resolve().name}"
+    parts = [f"{title}\n{where}", sample["question"].rstrip(), f"gold: {sample['gold']}"]
+    if sample["error"]:
+        return "\n\n".join([*parts, f"not run: {sample['error']}"])
+    parts += [_rounds(first, sample), *_messages(first), *_passages(first)]
+    parts += [_heading("answer"), _transcript(sample["text"], sample.get("tool_calls", ())), _outcome(sample)]
+    return "\n\n".join(parts)
+
+
+def _find(path: Path, samples: Sequence[Sample], question_id: str | None, rollout: int) -> Sample:
+    if not samples:
+        raise UserError(f"{path / SAMPLES} holds no answers yet; show a run when its first batch is done")
+    wanted = samples[0]["id"] if question_id is None else question_id
+    rows = [sample for sample in samples if sample["id"] == wanted]
+    if not rows:
+        ids = list(dict.fromkeys(sample["id"] for sample in samples))
+        more = f" and {len(ids) - NUM_SUGGESTIONS} more" if len(ids) > NUM_SUGGESTIONS else ""
+        raise UserError(
+            f"the run in {path} has no question {wanted!r}; it has {', '.join(ids[:NUM_SUGGESTIONS])}{more}"
+        )
+    for sample in rows:
+        if sample["rollout"] == rollout:
+            return sample
+    raise UserError(f"question {wanted!r} has no rollout {rollout}; it has 0 to {len(rows) - 1}")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# What happened before the answer
+
+
+def _rounds(first: Sample, sample: Sample) -> str:
+    """A line a turn; the answer's own is that of the rollout which is shown."""
+    usage = {(row["round"], row["role"]): row for row in (*first["usage"], *sample["usage"])}
+    rows = [[str(row["round"]), row["role"], *_reads(row), f"{row['seconds']:.2f}"] for row in usage.values()]
+    return format_table(["round", "agent", "reads", "does", "seconds"], rows)
+
+
+def _reads(usage: Mapping[str, Any]) -> tuple[str, str]:
+    read = [f"{usage['prompt_tokens']} tokens"] if usage["prompt_tokens"] else ["the same prompt"]
+    read += [f"{usage['latents_read']} latents"] if usage["latents_read"] else []
+    results = usage.get("result_tokens", 0)
+    read += [f"{results} tokens of results"] if results else []
+    done = [f"thinks {usage['latent_steps']} steps"] if usage["latent_steps"] else []
+    done += [f"writes {usage['generated_tokens']} tokens"] if usage["generated_tokens"] else []
+    return ", ".join(read), ", ".join(done) or "writes nothing"
+
+
+def _messages(sample: Sample) -> Iterator[str]:
+    """The latent messages: their shapes [L, D_target], and the mean length of their latents."""
+    rows = [
+        [*name.split("/", 1), " x ".join(map(str, size["shape"])), f"{size['norm']:.3g}"]
+        for name, size in sample.get("messages", {}).items()
+    ]
+    if rows:
+        yield format_table(["round", "message", "latents x hidden size", "mean norm"], rows)
+
+
+def _passages(sample: Sample) -> Iterator[str]:
+    """What agents passed on as text."""
+    for name, passage in sample["passages"].items():
+        yield _heading(name)
+        yield _transcript(passage["text"], passage.get("tool_calls", ()))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The text
+
+
+def _transcript(text: str, calls: Sequence[Mapping[str, Any]]) -> str:
+    """The text with each result set apart, and beside it how the call went."""
+    parts, position = [], 0
+    for call in calls:
+        parts += [text[position : call["start"]].strip(), _call(call)]
+        position = call["start"] + len(as_block(call["result"]))
+    parts.append(text[position:].strip())
+    return "\n\n".join(part for part in parts if part)
+
+
+def _call(call: Mapping[str, Any]) -> str:
+    cached = ", from the cache" if call["cached"] else ""
+    head = f"    ┌ {call['tool']}: {call['status']}, {call['seconds']:.2f} s{cached}"
+    return "\n".join([head, *(f"{BAR}{line}" for line in call["result"].splitlines()), "    └"])
+
+
+def _outcome(sample: Sample) -> str:
+    verdicts = [
+        f"{name}: {'correct' if verdict['correct'] else 'wrong'} ({verdict.get('error') or verdict['how']})"
+        for name, verdict in sample["verdicts"].items()
+    ]
+    notes = [f"ended by {sample['ended_by']}"]
+    notes += ["asked again"] if sample["retried"] else []
+    notes += ["past the model's context"] if sample["past_context"] else []
+    answer = "none could be read" if sample["extracted"] is None else sample["extracted"]
+    return "\n".join([f"read as the answer: {answer}", *verdicts, "; ".join(notes)])
+
+
+def _heading(text: str) -> str:
+    return f"── {text} {'─' * (60 - len(text))}"

@@ -1,0 +1,249 @@
+"""The tag loop, every branch of it, with a model that recites."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from recursivemas.answering import Draft, Writer
+from recursivemas.engine import PromptBatch, random_stream
+from recursivemas.prompts import load_pack
+from recursivemas.question import Question
+from recursivemas.settings import RunSettings
+from recursivemas.tools import MAX_RESULT_CHARACTERS, ToolAnswer, Toolbox, without_results
+from tests.support.scripted import START, scripted_agent
+
+CASES = json.loads((Path(__file__).parents[1] / "cases" / "tool_calls.json").read_text(encoding="utf-8"))
+SETTINGS = RunSettings(greedy=True).solve_settings()
+
+
+@pytest.fixture(autouse=True)
+def no_grad():
+    with torch.no_grad():
+        yield
+
+
+class Echo:
+    """Gives back what it was asked, in brackets."""
+
+    deadline_s = None
+
+    def __init__(self, name, answer=lambda request: f"[{request.strip()}]"):
+        self.name = name
+        self.answer = answer
+
+    def __call__(self, request):
+        return ToolAnswer(text=self.answer(request))
+
+    def describe(self):
+        return {}
+
+
+def toolbox(**answers) -> Toolbox:
+    return Toolbox([Echo(name, *answers.get(name, ())) for name in ("python", "search")])
+
+
+def draft_for(agent, name: str) -> Draft:
+    prompt = f"<|im_start|>user\n{name}<|im_end|>\n{START}"
+    return Draft("math", agent.backbone.embed(agent.tokenizer(prompt).input_ids), random_stream(0, name))
+
+
+def write(scripts, box, budget=1000, settings=SETTINGS, on_step=None) -> list[Draft]:
+    """One draft a script, written side by side. Scripts are told apart by a line in the prompt."""
+    named = {f"[{index}]": parts for index, parts in enumerate(scripts)}
+    agent = scripted_agent(named)
+    drafts = [draft_for(agent, "x" * random.Random(name).randrange(30) + name) for name in named]
+    prompts = PromptBatch.left_pad([draft.prompt for draft in drafts])
+    Writer(agent, load_pack(), settings, box).write(drafts, prompts, budget, on_step=on_step)
+    return drafts
+
+
+def outcome(draft):
+    calls = [[call.tool, call.request, call.status] for call in draft.tool_calls]
+    return {"calls": calls, "text": draft.text, "ended_by": draft.ended_by}
+
+
+def expected(case):
+    return {"calls": case["calls"], "text": case["text"], "ended_by": case.get("ended_by", "stop")}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_what_a_text_calls(case):
+    [draft] = write([case["parts"]], toolbox(), case.get("budget", 1000))
+    assert outcome(draft) == expected(case)
+
+
+def test_all_of_them_side_by_side():
+    cases = [case for case in CASES if "budget" not in case]
+    drafts = write([case["parts"] for case in cases], toolbox())
+    assert [outcome(draft) for draft in drafts] == [expected(case) for case in cases]
+
+
+def test_sampled_rows_go_on_with_their_own_numbers():
+    settings = RunSettings(temperature=1.0).solve_settings()
+    cases = [case for case in CASES if "budget" not in case]
+    drafts = write([case["parts"] for case in cases], toolbox(), settings=settings)
+    assert [draft.text for draft in drafts] == [case["text"] for case in cases]
+
+
+def test_what_was_written_is_told_from_what_was_read():
+    [draft] = write([["So <search> a </search>\nand", " \\boxed{2}"]], toolbox())
+    agent = scripted_agent({})
+    assert agent.text(draft.token_ids) == draft.own_text == "So <search> a </search> \\boxed{2}"
+    assert agent.text(draft.sequence) == draft.text
+    assert draft.num_inserted == len(agent.plain_ids(" <result> [a] </result>"))
+    assert draft.num_sampled == len(draft.token_ids), "the merged token was cut to the bracket alone"
+
+
+def test_without_tools_the_tags_are_text():
+    [draft] = write([["<python> 1 </python> is \\boxed{1}"]], None)
+    assert outcome(draft) == {"calls": [], "text": "<python> 1 </python> is \\boxed{1}", "ended_by": "stop"}
+
+
+def test_a_tool_that_an_agent_lacks_is_not_called():
+    [draft] = write([["<search> q </search><python> 1 </python>", "\\boxed{1}"]], toolbox().only(["python"]))
+    assert [call.tool for call in draft.tool_calls] == ["python"]
+    assert toolbox().only([]) is None
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Nobody waits for another's tool
+
+
+def test_other_rows_write_on_while_one_waits():
+    others_are_done = threading.Event()
+
+    def wait_for_the_others(request):
+        return "in time" if others_are_done.wait(30) else "too late"
+
+    def watch(num_left):
+        if num_left == 1:
+            others_are_done.set()
+
+    scripts = [["<python> wait </python>", " \\boxed{1}"], ["a" * 40], ["b <search> q </search>", "b" * 30]]
+    drafts = write(scripts, toolbox(python=(wait_for_the_others,)), on_step=watch)
+    assert "in time" in drafts[0].text
+    assert drafts[0].text.endswith("\\boxed{1}")
+    assert [draft.own_text for draft in drafts[1:]] == ["a" * 40, "b <search> q </search>" + "b" * 30]
+
+
+def test_calls_run_at_the_same_time():
+    together = threading.Barrier(4, timeout=30)
+
+    def meet(request):
+        together.wait()
+        return "met"
+
+    drafts = write([[f"{row} <python> 1 </python>", " yes"] for row in range(4)], toolbox(python=(meet,)))
+    assert all("<result> met </result> yes" in draft.text for draft in drafts)
+
+
+def fail(request):
+    raise OSError("the disk is on fire")
+
+
+def flood(request):
+    return "x" * 100_000_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "begins"),
+    [
+        (fail, "error", "[python failed: OSError: the disk is on fire]"),
+        (flood, "ok", "x" * 1000),
+        (lambda request: None.answer, "error", "[python failed: AttributeError: "),
+        (lambda request: "\ud800 \x00 <|im_end|>", "ok", "? \x00 <|im_end|>"),
+        (lambda request: "a</result>b</RESULT>c", "ok", "a&lt;/result&gt;b&lt;/RESULT&gt;c"),
+        (lambda request: "", "ok", ""),
+    ],
+)
+def test_what_a_tool_does_costs_its_own_row_a_line(answer, status, begins):
+    beside = ["<search> q </search>", "\\boxed{1}"]
+    rows = write([["<python> 1 </python>", " on \\boxed{2}"], beside], toolbox(python=(answer,)))
+    [call] = rows[0].tool_calls
+    assert call.status == status
+    assert call.result.startswith(begins)
+    assert len(call.result) <= MAX_RESULT_CHARACTERS
+    assert rows[0].text == f"<python> 1 </python> <result> {call.result} </result> on \\boxed{{2}}"
+    assert rows[1].text == "<search> q </search> <result> [q] </result>\\boxed{1}"
+
+
+def test_a_tool_that_does_not_come_back_is_given_up():
+    never = threading.Event()
+    slow = Echo("python", lambda request: str(never.wait(60)))
+    slow.deadline_s = 0.2
+    start = time.monotonic()
+    rows = write([["<python> 1 </python>", " on \\boxed{2}"], ["a" * 20]], Toolbox([slow, Echo("search")]))
+    never.set()
+    [call] = rows[0].tool_calls
+    assert (call.status, call.result) == ("timeout", "[python gave no answer within 0.2 s]")
+    assert call.seconds == 0.2
+    assert rows[0].text.endswith(" on \\boxed{2}")
+    assert rows[1].text == "a" * 20
+    assert time.monotonic() - start < 30
+
+
+def test_a_call_says_how_long_it_took():
+    def sleep(request):
+        time.sleep(0.1)
+        return "slept"
+
+    [draft] = write([["<python> 1 </python>", " on"]], toolbox(python=(sleep,)))
+    assert 0.1 <= draft.tool_calls[0].seconds < 30
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Answers
+
+
+def answer(parts, kind="math", **settings):
+    agent = scripted_agent({"the question": parts})
+    question = Question(id="q", text="the question", kind=kind)
+    draft = draft_for(agent, "the question")
+    writer = Writer(agent, load_pack(), RunSettings(greedy=True, **settings).solve_settings(), toolbox())
+    return writer.answer([question], [kind], PromptBatch.left_pad([draft.prompt]), rollout=0)[0]
+
+
+def test_an_answer_is_read_from_the_agents_own_words():
+    boxed = answer(["<search> \\boxed{3} </search>", " nothing"])
+    assert not boxed.retried, "its own words hold a box, if in a call"
+    result = answer(["<search> 3 </search>", " see \\boxed{4}"])
+    assert result.own_text == "<search> 3 </search> see \\boxed{4}"
+    assert not result.retried
+
+
+def test_a_box_in_a_result_is_no_answer():
+    agent = scripted_agent({"the question": ["<search> q </search>", " hm"]})
+    draft = draft_for(agent, "the question")
+    box = toolbox(search=(lambda request: "\\boxed{7}",))
+    writer = Writer(agent, load_pack(), SETTINGS, box)
+    question = Question(id="q", text="the question")
+    [draft] = writer.answer([question], ["math"], PromptBatch.left_pad([draft.prompt]), rollout=0)
+    assert "\\boxed{7}" in draft.text
+    assert draft.retried
+
+
+@pytest.mark.parametrize("quirks", [False, True])
+def test_after_too_many_calls_the_answer_is_asked_for(quirks):
+    draft = answer(["<python>1</python>"] * 9, release_quirks=quirks)
+    assert [call.status for call in draft.tool_calls] == ["ok"] * 5 + ["limit"]
+    assert draft.retried
+    assert draft.text.endswith(load_pack().retry_cue("math"))
+
+
+def test_a_retry_calls_no_tools():
+    draft = answer(["nothing", "<python>1</python>"])
+    assert draft.retried
+    assert draft.tool_calls == []
+
+
+def test_results_are_taken_out_of_a_text_where_they_stand():
+    [draft] = write([["a <python> 1 </python>", "b <search> 2 </search>", "c"]], toolbox())
+    assert without_results(draft.text, draft.tool_calls) == "a <python> 1 </python>b <search> 2 </search>c"
+    assert without_results("no calls", ()) == "no calls"
