@@ -10,13 +10,11 @@ then the two times, how far the latents are apart, and what it ran on. Prompt le
 from __future__ import annotations
 
 import argparse
-import platform
 import time
 
 import torch
-import transformers
+from common import describe_machine, random_prompts, random_qwen3
 from torch import Tensor
-from transformers import AutoModelForCausalLM, Qwen3Config
 
 from recursivemas.engine import Backbone, PromptBatch, roll_out
 from recursivemas.links import InnerLink
@@ -24,22 +22,13 @@ from recursivemas.links import InnerLink
 
 def build(args: argparse.Namespace) -> tuple[Backbone, InnerLink, PromptBatch]:
     torch.manual_seed(args.seed)
-    config = Qwen3Config(
-        vocab_size=8192,
-        hidden_size=args.hidden_size,
-        intermediate_size=3 * args.hidden_size,
-        num_hidden_layers=args.layers,
-        num_attention_heads=8,
-        num_key_value_heads=4,
-        head_dim=args.hidden_size // 8,
+    backbone = random_qwen3(
+        layers=args.layers, hidden_size=args.hidden_size, dtype=args.dtype, device=args.device
     )
-    dtype = getattr(torch, args.dtype)
-    model = AutoModelForCausalLM.from_config(config).to(args.device, dtype).eval()
-    backbone = Backbone(model)
-    link = InnerLink(args.hidden_size).to(args.device, dtype).eval()
-    torch.nn.init.constant_(link.post_ln.weight, config.initializer_range)  # thoughts at embedding scale
-    lengths = torch.linspace(0.6 * args.prompt_length, args.prompt_length, args.batch_size).long().tolist()
-    prompts = [backbone.embed(torch.randint(0, config.vocab_size, (length,))) for length in lengths]
+    link = InnerLink(args.hidden_size).to(args.device, backbone.dtype).eval()
+    # Thoughts at the embeddings' scale.
+    torch.nn.init.constant_(link.post_ln.weight, backbone.config.initializer_range)
+    prompts = random_prompts(backbone, 0.6 * args.prompt_length, args.prompt_length, args.batch_size)
     return backbone, link, PromptBatch.left_pad(prompts)
 
 
@@ -98,13 +87,9 @@ def main() -> None:
         slow_s, slow = timed(args, "recomputed", lambda: recompute(backbone, link, prompts, steps))
     difference = ((fast - slow).norm() / slow.norm()).item()
     print(f"ratio       {slow_s / fast_s:8.1f} x   relative difference of the latents {difference:.1e}")
-    cpu = f"CPU, {torch.get_num_threads()} thread(s)"
-    where = torch.cuda.get_device_name(args.device) if "cuda" in args.device else cpu
     print(
         f"batch {args.batch_size}, T <= {args.prompt_length}, L {args.latent_length}, "
-        f"{args.layers} layers, hidden {args.hidden_size}, {args.dtype}; "
-        f"{where}; torch {torch.__version__}, transformers {transformers.__version__}, "
-        f"Python {platform.python_version()}"
+        f"{args.layers} layers, hidden {args.hidden_size}, {args.dtype}; {describe_machine(args.device)}"
     )
 
 

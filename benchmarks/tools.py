@@ -11,14 +11,12 @@ of tokens. Prints how much longer the slow tools make it: about the longest row'
 from __future__ import annotations
 
 import argparse
-import platform
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 
 import torch
-import transformers
-from transformers import AutoModelForCausalLM, Qwen3Config
+from common import describe_machine, random_prompts, random_qwen3
 
 from recursivemas.engine import (
     Backbone,
@@ -31,7 +29,6 @@ from recursivemas.engine import (
 )
 from recursivemas.tools import Request, ToolAnswer, Toolbox, ToolCall
 
-VOCAB_SIZE = 8192
 RESULT_TOKENS = 60
 
 
@@ -77,19 +74,10 @@ class Calls:
 
 def build(args: argparse.Namespace) -> tuple[Backbone, PromptBatch]:
     torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=VOCAB_SIZE,
-        hidden_size=args.hidden_size,
-        intermediate_size=3 * args.hidden_size,
-        num_hidden_layers=args.layers,
-        num_attention_heads=8,
-        num_key_value_heads=4,
-        head_dim=args.hidden_size // 8,
+    backbone = random_qwen3(
+        layers=args.layers, hidden_size=args.hidden_size, dtype=args.dtype, device=args.device
     )
-    model = AutoModelForCausalLM.from_config(config).to(args.device, getattr(torch, args.dtype)).eval()
-    backbone = Backbone(model)
-    lengths = torch.linspace(150, 250, args.batch_size).long().tolist()
-    prompts = [backbone.embed(torch.randint(0, VOCAB_SIZE, (length,))) for length in lengths]
+    prompts = random_prompts(backbone, 150, 250, args.batch_size)
     return backbone, PromptBatch.left_pad(prompts)
 
 
@@ -147,12 +135,9 @@ def main() -> None:
     )
     print(f"where all rows wait they add {waiting - instant:.2f} s; ratio {waiting / slow:.2f} x")
     print(f"same text in all three: {first == second == third}")
-    cpu = f"CPU, {torch.get_num_threads()} thread(s)"
-    where = torch.cuda.get_device_name(args.device) if "cuda" in args.device else cpu
     print(
         f"batch {args.batch_size}, {args.tokens} tokens a row, {sum(num_calls)} calls, {args.layers} layers, "
-        f"hidden {args.hidden_size}, {args.dtype}; {where}; torch {torch.__version__}, transformers "
-        f"{transformers.__version__}, Python {platform.python_version()}"
+        f"hidden {args.hidden_size}, {args.dtype}; {describe_machine(args.device)}"
     )
 
 

@@ -108,15 +108,11 @@ def decode(
     while running or waiting:
         if running:
             tokens = sampler.choose(backbone.logits(stream.hidden))
-            going = []  # indices into `running`
-            for index, (row, token) in enumerate(zip(running, tokens.tolist(), strict=True)):
-                row.take(token, stop_ids, max_new_tokens)
-                if row.ended_by:
-                    continue
-                if pauses and (future := pauses.look(row.index, row.writing)):
-                    waiting[future] = row
-                else:
-                    going.append(index)
+            going = [
+                index
+                for index, (row, token) in enumerate(zip(running, tokens.tolist(), strict=True))
+                if row.takes(token, stop_ids, max_new_tokens) and not _pauses(row, pauses, waiting)
+            ]
             if on_step:
                 on_step(len(going) + len(waiting))
             if len(going) < len(running):
@@ -148,15 +144,16 @@ class _Row:
     num_sampled: int = 0
     ended_by: str = ""
 
-    def take(self, token: int, stop_ids: Collection[int], max_new_tokens: int) -> None:
-        """The row's next token."""
+    def takes(self, token: int, stop_ids: Collection[int], max_new_tokens: int) -> bool:
+        """Take the row's next token; tells whether more may follow."""
         if token in stop_ids:
             self.ended_by = "stop"
-            return
+            return False
         self.writing.append(token)
         self.num_sampled += 1
         if self.num_sampled == max_new_tokens:
             self.ended_by = "length"
+        return not self.ended_by
 
     def resume(self, resumption: Resumption) -> None:
         self.segments += [Segment(resumption.written), Segment(resumption.inserted, written=False)]
@@ -179,6 +176,14 @@ class _Row:
 
 def _sampler(settings: SamplingSettings, rows: Sequence[_Row]) -> Sampler:
     return Sampler(settings, [row.stream for row in rows], [row.said() for row in rows])
+
+
+def _pauses(row: _Row, pauses: Pauses | None, waiting: dict[Future[Any], _Row]) -> bool:
+    """Put a row that has to wait into `waiting`; tells whether it has to."""
+    future = pauses.look(row.index, row.writing) if pauses else None
+    if future is not None:
+        waiting[future] = row
+    return future is not None
 
 
 def _back_from_pause(waiting: dict[Future[Any], _Row], pauses: Pauses, *, block: bool) -> list[_Row]:

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import unquote, urlsplit
+
+from tests.support.loopback import LoopbackServer
 
 SLOW_CHUNK_BYTES = 1024
 
@@ -59,7 +59,7 @@ class Fault:
 
 
 @dataclass
-class HubServer:
+class HubServer(LoopbackServer):
     """A context manager that serves `folder`; `url` is its HF_ENDPOINT."""
 
     folder: Path
@@ -67,25 +67,6 @@ class HubServer:
     faults: list[Fault] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
     revisions: dict[tuple[str, str], Path] = field(default_factory=dict)
-
-    def __enter__(self) -> HubServer:
-        handler = type("Handler", (_Handler,), {"hub": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def file_requests(self) -> list[Request]:
@@ -175,7 +156,7 @@ def _etag(data: bytes) -> str:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    hub: HubServer
+    played: HubServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -191,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
-        self.hub.requests.append(Request(self.command, path, token, self.headers.get("Range")))
+        self.played.requests.append(Request(self.command, path, token, self.headers.get("Range")))
         parts = path.strip("/").split("/")
         if parts[:2] == ["api", "models"] and len(parts) >= 4:
             repo_id, rest = "/".join(parts[2:4]), parts[4:]
@@ -199,12 +180,12 @@ class _Handler(BaseHTTPRequestHandler):
             repo_id, rest = "/".join(parts[:2]), parts[2:]
         else:
             return self._refuse(404, "EntryNotFound")
-        if token != self.hub.tokens.get(repo_id, token):
+        if token != self.played.tokens.get(repo_id, token):
             return self._refuse(401, "RepoNotFound")
-        if not (self.hub.folder / repo_id).is_dir():
+        if not (self.played.folder / repo_id).is_dir():
             return self._refuse(404, "RepoNotFound")
         revision = rest[1] if len(rest) > 1 else "main"
-        folder = self.hub.find(repo_id, revision)
+        folder = self.played.find(repo_id, revision)
         if folder is None:
             return self._refuse(404, "RevisionNotFound")
         if rest[:1] == ["resolve"]:
@@ -212,10 +193,10 @@ class _Handler(BaseHTTPRequestHandler):
         return self._serve_metadata(repo_id, folder, tree=rest[:1] == ["tree"])
 
     def _serve_metadata(self, repo_id: str, folder: Path, *, tree: bool) -> None:
-        fault = self.hub.fault(repo_id, content=False)
+        fault = self.played.fault(repo_id, content=False)
         if fault.status:
             return self._refuse(fault.status, fault.error_code)
-        files = self.hub.files(folder)
+        files = self.played.files(folder)
         data: object
         if tree:
             data = [
@@ -225,7 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             data = {
                 "id": repo_id,
-                "sha": self.hub.commit(folder),
+                "sha": self.played.commit(folder),
                 "siblings": [
                     {"rfilename": name, "size": len(content), "blobId": _etag(content)[:40]}
                     for name, content in files.items()
@@ -234,11 +215,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, json.dumps(data).encode(), {"Content-Type": "application/json"})
 
     def _serve_file(self, repo_id: str, folder: Path, filename: str) -> None:
-        fault = self.hub.fault(f"{repo_id}/{filename}", content=self.command == "GET")
+        fault = self.played.fault(f"{repo_id}/{filename}", content=self.command == "GET")
         if fault.status:
             return self._refuse(fault.status, fault.error_code)
-        commit = self.hub.commit(folder)
-        content = self.hub.files(folder).get(filename)
+        commit = self.played.commit(folder)
+        content = self.played.files(folder).get(filename)
         if content is None:
             return self._refuse(404, "EntryNotFound", {"X-Repo-Commit": commit})
         headers = {"ETag": f'"{_etag(content)}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
@@ -277,3 +258,6 @@ class _Handler(BaseHTTPRequestHandler):
         for start in range(0, len(content), SLOW_CHUNK_BYTES):
             self.wfile.write(content[start : start + SLOW_CHUNK_BYTES])
             time.sleep(pause_s)
+
+
+HubServer.handler = _Handler

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.support.loopback import LoopbackServer
 
 
 def completion(content):
@@ -19,7 +20,7 @@ def completion(content):
     }
 
 
-class Endpoint:
+class Endpoint(LoopbackServer):
     """Plays `script`, one entry a request, the last one again and again: (status, body, headers, pause)."""
 
     def __init__(self):
@@ -30,40 +31,37 @@ class Endpoint:
     def play(self, *script):
         self.script = [(*step, {}, 0)[:4] if len(step) < 3 else (*step, 0)[:4] for step in script]
 
-    def __enter__(self):
-        endpoint = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                length = int(self.headers["Content-Length"])
-                endpoint.requests.append(json.loads(self.rfile.read(length)))
-                endpoint.tokens.append(self.headers["Authorization"])
-                step = min(len(endpoint.requests), len(endpoint.script)) - 1
-                status, body, headers, pause = endpoint.script[step]
-                time.sleep(pause)
-                data = body if isinstance(body, bytes) else json.dumps(body).encode()
-                try:
-                    self.send_response(status)
-                    for name, value in {"Content-Type": "application/json", **headers}.items():
-                        self.send_header(name, value)
-                    self.send_header("Content-Length", str(len(data)))
-                    self.end_headers()
-                    self.wfile.write(data)
-                except (BrokenPipeError, ConnectionResetError):
-                    assert pause  # only a client that was kept waiting may leave
-
-            def log_message(self, *args):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
-
     @property
     def url(self):
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"{super().url}/v1"
+
+    def take(self, request, token):
+        """Keep the request; the answer that is its turn."""
+        self.requests.append(request)
+        self.tokens.append(token)
+        return self.script[min(len(self.requests), len(self.script)) - 1]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    played: Endpoint
+
+    def do_POST(self):
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status, body, headers, pause = self.played.take(request, self.headers["Authorization"])
+        time.sleep(pause)
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+        except (BrokenPipeError, ConnectionResetError):
+            assert pause  # only a client that was kept waiting may leave
+
+    def log_message(self, *args):
+        pass
+
+
+Endpoint.handler = _Handler

@@ -15,9 +15,10 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.support.loopback import LoopbackServer
 
 
 @dataclass(frozen=True)
@@ -61,32 +62,15 @@ def refusal(message: str) -> dict[str, object]:
 
 
 @dataclass
-class TavilyServer:
+class TavilyServer(LoopbackServer):
     """A context manager; `url` is the client's base address."""
 
     requests: list[Request] = field(default_factory=list)
     script: list[Answer] = field(default_factory=lambda: [Answer(body=found())])
     scripts: dict[str, list[Answer]] = field(default_factory=dict)
 
-    def __enter__(self) -> TavilyServer:
-        handler = type("Handler", (_Handler,), {"tavily": self})
+    def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def keys(self) -> list[str | None]:
@@ -108,7 +92,7 @@ class TavilyServer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    tavily: TavilyServer
+    played: TavilyServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -124,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: dict[str, Any]) -> None:
         scheme, _, token = (self.headers.get("Authorization") or "").partition(" ")
         key = token if scheme == "Bearer" else None
-        answer = self.tavily.take(Request(self.path, key, body, dict(self.headers), time.monotonic()))
+        answer = self.played.take(Request(self.path, key, body, dict(self.headers), time.monotonic()))
         time.sleep(answer.pause_s)
         self.close_connection = answer.hang_up or answer.missing_bytes > 0
         if not answer.hang_up:
@@ -141,3 +125,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.content)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the client gave up
+
+
+TavilyServer.handler = _Handler

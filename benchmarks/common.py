@@ -1,0 +1,43 @@
+"""What the benchmarks share: a random model of a real shape, and what they ran on."""
+
+from __future__ import annotations
+
+import platform
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, Qwen3Config
+
+from recursivemas.engine import Backbone
+
+VOCAB_SIZE = 8192
+
+
+def random_qwen3(*, layers: int, hidden_size: int, dtype: str, device: str) -> Backbone:
+    """A Qwen3-shaped model with random weights, from torch's global random numbers."""
+    config = Qwen3Config(
+        vocab_size=VOCAB_SIZE,
+        hidden_size=hidden_size,
+        intermediate_size=3 * hidden_size,
+        num_hidden_layers=layers,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+        head_dim=hidden_size // 8,
+    )
+    return Backbone(AutoModelForCausalLM.from_config(config).to(device, getattr(torch, dtype)).eval())
+
+
+def random_prompts(backbone: Backbone, shortest: float, longest: int, count: int) -> list[torch.Tensor]:
+    """Prompts [T_i, D] of random tokens, their lengths spread evenly."""
+    lengths = torch.linspace(shortest, longest, count).long().tolist()
+    return [backbone.embed(torch.randint(0, VOCAB_SIZE, (length,))) for length in lengths]
+
+
+def describe_machine(device: str) -> str:
+    """The device and the versions, for the last line."""
+    cpu = f"CPU, {torch.get_num_threads()} thread(s)"
+    where = torch.cuda.get_device_name(device) if "cuda" in device else cpu
+    return (
+        f"{where}; torch {torch.__version__}, transformers {transformers.__version__}, "
+        f"Python {platform.python_version()}"
+    )
