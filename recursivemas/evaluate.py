@@ -17,7 +17,7 @@ from recursivemas.benchmarks import find_benchmark, load_questions
 from recursivemas.errors import UserError
 from recursivemas.grading import Grade
 from recursivemas.metrics import summarise
-from recursivemas.provenance import check_same_run, describe_run
+from recursivemas.provenance import check_same_run, check_same_tools, describe_run
 from recursivemas.question import Question
 from recursivemas.records import (
     CONFIG,
@@ -118,6 +118,7 @@ def evaluate(
     ]
     if not rank.is_first:
         rank.wait_for_all()
+        check_same_tools(read_config(path), toolbox.describe() if toolbox else None)
         first_batch = len(complete_batches(path, _expected(batches, settings)))
         with SharedFolder(path, rank, first_batch) as shared:
             _solve(system, batches, settings, graders, toolbox, shared, show=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -111,6 +112,16 @@ def check_same_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         )
 
 
+def check_same_tools(config: Mapping[str, Any], tools: Mapping[str, Any] | None) -> None:
+    """Raise UserError when a process of the run would answer tool calls otherwise than its record says."""
+    ours = json.loads(json.dumps(tools))
+    if config.get("tools") != ours:
+        raise UserError(
+            f"this process's tools are not the run's: {ours} here, {config.get('tools')} in its record; give "
+            "every process the same keys, packages and isolation"
+        )
+
+
 def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
     """What decides a run's results, flat by name."""
     neutral = {spec.name for spec in fields(RunSettings) if spec.metadata.get("neutral")}
@@ -135,4 +146,7 @@ def _git_revision() -> str | None:
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    # Git may run what its configuration names, which need not see keys.
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return finished.stdout.strip()

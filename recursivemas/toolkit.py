@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
 from recursivemas.disk_cache import DiskCache
+from recursivemas.errors import UserError
 from recursivemas.settings import RunSettings
-from recursivemas.styles import Style
+from recursivemas.styles import AgentSpec, Style
 from recursivemas.tools import PythonTool, Tool, Toolbox, find_isolation
 from recursivemas.tools.search import (
     FolderSearch,
@@ -25,15 +27,21 @@ SETTINGS = tuple(spec.name for spec in fields(RunSettings) if spec.metadata.get(
 def build_toolbox(style: Style, settings: RunSettings, run_folder: Path | None = None) -> Toolbox | None:
     """The tools that agents of the style use where they write text, None where they use none.
 
-    What searches find is kept in `search_cache`, else in `search` in the run's folder, if there is one.
-    Raises UserError where a tool cannot be had: no sandbox, a file that is no keys file.
+    What searches find is kept in `search_cache`, else in `search` in the run's folder, if there is one;
+    nothing is made on disk before something is found. Raises UserError where a tool cannot be had: no
+    sandbox, a file that is no keys file, a cache that cannot be kept.
     """
-    writing = style.agents if settings.mode == "text" else style.agents[-1:]
+    writing = writing_agents(style, settings.mode)
     names = [name for name in _BUILDERS if any(name in agent.tools for agent in writing)]
     if not names or settings.max_tool_calls == 0:
         return None
     tools = [_BUILDERS[name](settings, run_folder) for name in names]
     return Toolbox(tools, max_calls=settings.max_tool_calls)
+
+
+def writing_agents(style: Style, mode: str) -> tuple[AgentSpec, ...]:
+    """The agents that write text: all in mode text, else the answering one, as latent rounds write none."""
+    return style.agents if mode == "text" else style.agents[-1:]
 
 
 def _python(settings: RunSettings, run_folder: Path | None) -> Tool:
@@ -42,9 +50,28 @@ def _python(settings: RunSettings, run_folder: Path | None) -> Tool:
 
 
 def _search(settings: RunSettings, run_folder: Path | None) -> Tool:
-    folder = Path(settings.search_cache) if settings.search_cache else run_folder and run_folder / "search"
+    folder = run_folder and run_folder / "search"
+    if settings.search_cache:
+        folder = Path(settings.search_cache)
+        _check_cache(folder, offline=settings.search_offline)
     provider = _provider(settings)
     return SearchTool(provider, cache=DiskCache(folder) if folder else None, offline=settings.search_offline)
+
+
+def _check_cache(folder: Path, *, offline: bool) -> None:
+    """UserError where searches could not be found or kept; leaves nothing on disk."""
+    # A folder that is not there yet will be made, in the nearest one above that is.
+    nearest = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not nearest.is_dir():
+        reason = f"{nearest} is no folder"
+    elif offline and nearest != folder:
+        reason = "there is no such folder"
+    elif not os.access(nearest, os.X_OK | (os.R_OK if offline else os.W_OK)):
+        reason = f"you may not {'read' if offline else 'write'} in {nearest}"
+    else:
+        return
+    advice = "the folder in which a run kept its searches" if offline else "another folder, or none"
+    raise UserError(f"search_cache {folder} cannot be used: {reason}; give {advice}")
 
 
 def _provider(settings: RunSettings) -> SearchProvider | None:

@@ -13,8 +13,8 @@ from recursivemas.tools.sandbox import (
     site_packages,
     why_not,
 )
-from recursivemas.tools.tags import Request, as_block, find_request
-from recursivemas.tools.toolbox import MAX_CALLS, Toolbox, ToolCall, without_results
+from recursivemas.tools.tags import Request, as_block, find_request, may_end_request
+from recursivemas.tools.toolbox import MAX_CALLS, Toolbox, ToolCall, without_calls
 
 __all__ = [
     "LEVELS",
@@ -34,8 +34,9 @@ __all__ = [
     "as_block",
     "find_isolation",
     "find_request",
+    "may_end_request",
     "run_python",
     "site_packages",
     "why_not",
-    "without_results",
+    "without_calls",
 ]

@@ -8,9 +8,11 @@ from typing import Any, Literal, Protocol
 MAX_RESULT_CHARACTERS = 6000
 """How much of a result an agent reads (protocol section 3, "Tools")."""
 
-Status = Literal["ok", "error", "timeout", "empty", "limit", "stub"]
-"""What became of a call. `error`: it failed, and the agent was told how; `timeout`: it was stopped; `empty`:
-nothing was asked; `limit`: there had been enough calls; `stub`: the tool is not to be had in this run."""
+AnswerStatus = Literal["ok", "error", "failed", "timeout", "stub"]
+"""What became of a request. `error`: it is at fault itself (its code raised); `failed`: the tool could not do
+its work; `timeout`: it was stopped; `stub`: the run does not have the tool."""
+Status = Literal[AnswerStatus, "empty", "limit"]
+"""What became of a call. No tool was asked where it is `empty`, or over the `limit` on calls."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,15 +20,15 @@ class ToolAnswer:
     """What a tool gives back: the text that the agent reads. `cached` tells that nothing was asked anew."""
 
     text: str
-    status: Status = "ok"
+    status: AnswerStatus = "ok"
     cached: bool = False
 
 
 class Tool(Protocol):
     """Answers requests, from several threads at a time.
 
-    `name` is its tag in an agent's text. `deadline_s` is when a call is given up in seconds, None where the
-    tool sees to that itself. A call may raise: its agent is told so.
+    `name` is its tag in an agent's text, in lower case. `deadline_s` says after how many seconds a call is
+    given up, None where the tool ends every call by itself. A call may raise: its agent is told so.
     """
 
     @property

@@ -16,7 +16,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
-from recursivemas.tools.base import MAX_RESULT_CHARACTERS, Status, ToolAnswer
+from recursivemas.tools.base import MAX_RESULT_CHARACTERS, AnswerStatus, ToolAnswer
 from recursivemas.tools.isolation import Isolation
 from recursivemas.tools.sandbox import Limits, Outcome, run_python
 
@@ -36,8 +36,8 @@ class PythonTool:
 
     `isolation` is a level from `recursivemas.tools.find_isolation`. With `echo` the value of a bare
     expression at the end is shown, as in a notebook. `limits` None stands for the default ones with
-    `TIME_S`. Calls may come from several threads; `workers` of them run at a time, best one a
-    processor, as time limits count the wall clock.
+    `TIME_S`. Calls may come from several threads; `workers` of them run at a time, None standing for
+    one a processor that this process may use, as time limits count the wall clock.
     """
 
     name = "python"
@@ -49,8 +49,10 @@ class PythonTool:
         *,
         echo: bool = False,
         limits: Limits | None = None,
-        workers: int = os.cpu_count() or 1,
+        workers: int | None = None,
     ) -> None:
+        if workers is None:
+            workers = _num_processors()
         if workers < 1:
             raise ValueError(f"workers is {workers}; it has to be at least 1")
         self.isolation = isolation
@@ -93,6 +95,12 @@ class PythonTool:
         }
 
 
+def _num_processors() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def normalise(request: str) -> str:
     """The code in a request, without indentation of the whole and without a fence around it."""
     # Half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD; a whole one its character.
@@ -131,7 +139,7 @@ def _compile_if_new(folder: Path) -> None:
 # What an agent reads
 
 
-def _status(outcome: Outcome) -> Status:
+def _status(outcome: Outcome) -> AnswerStatus:
     if outcome.timed_out:
         return "timeout"
     return "ok" if outcome.ended_by == "exit" and outcome.exit_code == 0 else "error"

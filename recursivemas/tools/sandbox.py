@@ -231,7 +231,8 @@ def _kill_rest(process: subprocess.Popen[bytes], environment: Mapping[str, str])
     """Kill what a keeper that did not finish may have left; without namespaces, that is found by its mark."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        with process:  # waits, and closes the pipes: what is left may hold their other ends open
+            pass
     if MARK not in environment:
         return
     mark = f"{MARK}={environment[MARK]}".encode()

@@ -17,24 +17,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Request:
-    """What a text asks of the tool `name`; `end` is where the closing tag ends."""
+    """What a text asks of the tool `name`: `content`, between tags that begin at `start` and end at `end`."""
 
     name: str
     content: str
+    start: int
     end: int
 
 
 def find_request(text: str, names: Sequence[str]) -> Request | None:
     """The first call of one of these tools in a text, None where there is none."""
     alternatives = "|".join(map(re.escape, names))
-    opened: dict[str, int] = {}
+    opened: dict[str, re.Match[str]] = {}
     for tag in re.finditer(rf"<(/?)({alternatives})>", text, re.IGNORECASE | re.ASCII):
         name = tag[2].lower()
         if not tag[1]:
-            opened[name] = tag.end()
+            opened[name] = tag
         elif name in opened:
-            return Request(name, text[opened[name] : tag.start()], tag.end())
+            content = text[opened[name].end() : tag.start()]
+            return Request(name, content, opened[name].start(), tag.end())
     return None
+
+
+def may_end_request(text: str, names: Sequence[str]) -> bool:
+    """Whether there is a closing tag in a text; quicker than looking for a whole call."""
+    lower = text.lower()
+    return any(f"</{name}>" in lower for name in names)
 
 
 def as_block(result: str) -> str:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread, Timer
-from typing import Any
+from typing import Any, get_args
 
 from recursivemas.errors import UserError
-from recursivemas.tools.base import MAX_RESULT_CHARACTERS, Status, Tool, ToolAnswer
-from recursivemas.tools.tags import Request, as_block, defuse
+from recursivemas.tools.base import MAX_RESULT_CHARACTERS, AnswerStatus, Status, Tool, ToolAnswer
+from recursivemas.tools.tags import Request, defuse
 
 MAX_CALLS = 5
 """How many calls an agent may make in one text (protocol section 3, "Tools")."""
+TOOL_NAME = re.compile(r"[a-z][a-z0-9_]*")
 CUT_NOTE = f"\n[cut at {MAX_RESULT_CHARACTERS} characters]"
 
 
@@ -23,7 +25,8 @@ CUT_NOTE = f"\n[cut at {MAX_RESULT_CHARACTERS} characters]"
 class ToolCall:
     """One call: what was asked, what the agent read, and how long it took.
 
-    `start` is where the result's block begins in the agent's text. `cached` tells that the tool asked nobody.
+    In the agent's text it reaches from the opening tag at `start` to the end of the result's block at `end`.
+    `cached` tells that the tool asked nobody.
     """
 
     tool: str
@@ -33,16 +36,27 @@ class ToolCall:
     seconds: float = 0.0
     cached: bool = False
     start: int = 0
+    end: int = 0
 
 
 class Toolbox:
-    """Tools by name, for any number of texts at a time. Raises UserError for `max_calls` below 1."""
+    """Tools by name, for any number of texts at a time.
+
+    Raises UserError for `max_calls` below 1, and for a tool whose name is no tag or another one's, too.
+    """
 
     def __init__(self, tools: Sequence[Tool], *, max_calls: int = MAX_CALLS) -> None:
         if max_calls < 1:
             raise UserError(f"max_calls is {max_calls}; it has to be 1 or more, or there be no tools at all")
         self.max_calls = max_calls
-        self._tools = {tool.name: tool for tool in tools}
+        self._tools: dict[str, Tool] = {}
+        for tool in tools:
+            if not TOOL_NAME.fullmatch(tool.name) or tool.name in (*self._tools, "result"):
+                raise UserError(
+                    f"a tool is named {tool.name!r}; a name is a tag of its own: lower-case letters, digits "
+                    "and underscores, not `result`, and not another tool's"
+                )
+            self._tools[tool.name] = tool
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,28 +82,46 @@ class Toolbox:
         future: Future[ToolCall] = Future()
         if num_calls >= self.max_calls:
             note = f"The limit of {self.max_calls} tool calls is reached; no further call is answered."
-            future.set_result(_call(request, ToolAnswer(text=note, status="limit")))
+            future.set_result(_call(request, note, "limit"))
         elif not request.content.strip():
             note = f"Nothing stands between <{request.name}> and </{request.name}>."
-            future.set_result(_call(request, ToolAnswer(text=note, status="empty")))
+            future.set_result(_call(request, note, "empty"))
         else:
             # Threads of their own, that nothing joins: a tool that never comes back holds up nobody.
-            Thread(target=self._answer, args=(request, future), daemon=True).start()
+            Thread(target=_answer, args=(self._tools[request.name], request, future), daemon=True).start()
         return future
 
-    def _answer(self, request: Request, future: Future[ToolCall]) -> None:
-        tool = self._tools[request.name]
-        start = time.perf_counter()
-        timer = _give_up_after(tool.deadline_s, request, future)
-        try:
-            answer = tool(request.content)
-        except Exception as error:  # whatever a tool does costs its own call and nothing else
-            reason = f"[{tool.name} failed: {type(error).__name__}: {error}]"
-            answer = ToolAnswer(text=reason, status="error")
-        if timer:
-            timer.cancel()
-        with suppress(InvalidStateError):  # it was given up
-            future.set_result(_call(request, answer, time.perf_counter() - start))
+
+def _answer(tool: Tool, request: Request, future: Future[ToolCall]) -> None:
+    """Ask the tool, and settle the future whatever comes of it."""
+    start = time.perf_counter()
+    timer = _give_up_after(tool.deadline_s, request, future)
+    try:
+        answer = _checked(tool(request.content))
+    except BaseException as error:  # SystemExit, too: whatever a tool does costs its own call, nothing else
+        answer = ToolAnswer(text=f"[{request.name} failed: {_describe(error)}]", status="failed")
+    seconds = time.perf_counter() - start
+    call = _call(request, answer.text, answer.status, seconds=seconds, cached=answer.cached)
+    with suppress(InvalidStateError):  # it was given up
+        future.set_result(call)
+    if timer:
+        timer.cancel()
+
+
+def _checked(answer: object) -> ToolAnswer:
+    """What a tool gave back, if it is what a tool has to give back; TypeError otherwise."""
+    if not isinstance(answer, ToolAnswer) or not isinstance(answer.text, str):
+        raise TypeError("it gave back something else than a ToolAnswer with a text")
+    if answer.status not in get_args(AnswerStatus):
+        raise TypeError(f"it gave back the status {answer.status!r}")
+    return answer
+
+
+def _describe(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # an error whose text cannot be made either
+        return type(error).__name__
 
 
 def _give_up_after(deadline_s: float | None, request: Request, future: Future[ToolCall]) -> Timer | None:
@@ -99,7 +131,7 @@ def _give_up_after(deadline_s: float | None, request: Request, future: Future[To
 
     def give_up() -> None:
         with suppress(InvalidStateError):  # it has just come back
-            future.set_result(_call(request, ToolAnswer(text=note, status="timeout"), deadline_s))
+            future.set_result(_call(request, note, "timeout", seconds=deadline_s))
 
     timer = Timer(deadline_s, give_up)
     timer.daemon = True
@@ -107,14 +139,16 @@ def _give_up_after(deadline_s: float | None, request: Request, future: Future[To
     return timer
 
 
-def _call(request: Request, answer: ToolAnswer, seconds: float = 0.0) -> ToolCall:
+def _call(
+    request: Request, text: str, status: Status, *, seconds: float = 0.0, cached: bool = False
+) -> ToolCall:
     return ToolCall(
         tool=request.name,
         request=request.content.strip(),
-        result=_readable(answer.text),
-        status=answer.status,
+        result=_readable(text),
+        status=status,
         seconds=seconds,
-        cached=answer.cached,
+        cached=cached,
     )
 
 
@@ -127,10 +161,10 @@ def _readable(text: str) -> str:
     return text[: MAX_RESULT_CHARACTERS - len(CUT_NOTE)] + CUT_NOTE
 
 
-def without_results(text: str, calls: Sequence[ToolCall]) -> str:
-    """An agent's own words: its text without the results that stand in it."""
+def without_calls(text: str, calls: Sequence[ToolCall]) -> str:
+    """What an agent says itself: its text without its calls and their results."""
     kept, position = [], 0
     for call in calls:
         kept.append(text[position : call.start])
-        position = call.start + len(as_block(call.result))
+        position = call.end
     return "".join([*kept, text[position:]])

@@ -1,13 +1,17 @@
 """What is kept on disk: found again, whole, and by anyone who shares the folder."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from recursivemas.disk_cache import DiskCache
+from recursivemas.grading import Judge, JudgeSettings
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def test_half_a_surrogate_pair_is_kept(cache):
     assert cache.get("\ud800") == {"text": "a\ud800b"}
 
 
-def test_an_entry_that_cannot_be_written_leaves_nothing(cache, tmp_path):
+def test_an_entry_that_cannot_be_written_leaves_nothing(cache, caplog):
     with pytest.raises(TypeError):
         cache.put("key", {"a": object()})
     assert not cache.folder.exists()
@@ -62,9 +66,69 @@ def test_an_entry_that_cannot_be_written_leaves_nothing(cache, tmp_path):
     (file,) = cache.folder.iterdir()
     file.unlink()
     file.mkdir()  # cannot be replaced
-    with pytest.raises(OSError, match="irectory"):
-        cache.put("key", {"a": 2})
+    cache.put("key", {"a": 2})
     assert list(cache.folder.iterdir()) == [file]
+    assert "cannot be written (Is a directory)" in caplog.text
+
+
+def test_a_full_disk_costs_no_answer(cache, monkeypatch, caplog):
+    cache.put("old", {"a": 1})
+
+    def write_text(path, text, **options):
+        path.write_bytes(text[:1].encode())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    for key in ("old", "new"):
+        cache.put(key, {"a": 2})
+    assert (cache.get("old"), cache.get("new")) == ({"a": 1}, None)
+    assert len(list(cache.folder.iterdir())) == 1
+    (warning,) = caplog.records
+    assert f"the cache {cache.folder} cannot be written (No space left on device)" in warning.getMessage()
+
+
+def test_a_folder_that_is_a_file_holds_nothing_and_warns_once(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    cache = DiskCache(tmp_path / "file")
+    threads = [threading.Thread(target=cache.put, args=(key, {})) for key in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [cache.get(key) for key in range(4)] == [None] * 4
+    assert (tmp_path / "file").read_text() == ""
+    (warning,) = caplog.records
+    assert "asked for again" in warning.getMessage()
+
+
+def test_an_entry_that_may_not_be_read_is_absent(cache, monkeypatch, caplog):
+    cache.put("key", {"a": 1})
+
+    def read_text(path, **options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert [cache.get("key"), cache.get("key")] == [None, None]
+    (warning,) = caplog.records
+    assert "cannot be read (Permission denied)" in warning.getMessage()
+
+
+def test_entries_have_the_permissions_of_other_files(cache):
+    before = os.umask(0o027)
+    try:
+        cache.put("key", {})
+    finally:
+        os.umask(before)
+    (file,) = cache.folder.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_verdict_is_not_lost_with_the_cache(tmp_path, monkeypatch, caplog):
+    (tmp_path / "file").write_text("")
+    judge = Judge(JudgeSettings(model="small", cache_dir=tmp_path / "file"))
+    monkeypatch.setattr(judge, "_ask", lambda messages: "CORRECT")
+    assert judge.agrees("Who discovered radium?", "Marie Curie", "Madame Curie")
+    assert "cannot be" in caplog.text
 
 
 def test_threads_and_processes_share_a_folder(cache):

@@ -59,6 +59,11 @@ class Patience:
     backoff_s: float = 1.0
     max_wait_s: float = 10.0
 
+    @property
+    def longest_s(self) -> float:
+        """How long a request may take with all its retries: silence each time, and the longest pauses."""
+        return (self.max_retries + 1) * self.timeout_s + self.max_retries * self.max_wait_s
+
     def __post_init__(self) -> None:
         if not 0 < self.timeout_s <= LONGEST_TIMEOUT_S:
             raise UserError(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,14 @@ PASSAGE_CHARACTERS = MAX_CONTENT_CHARACTERS
 """Passages are what an agent reads of a hit, so that what was found stands in it."""
 WORD = r"(?u)\b\w+\b"
 STOP_WORDS = "en"
+UNSPACED = re.compile(
+    "["
+    "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
+    "\u3041-\u3096\u309d-\u309f"  # Hiragana
+    "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"  # Katakana
+    "]+"
+)
+"""Text of scripts that put no spaces between words."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +105,17 @@ def _words(texts: list[str]) -> list[list[str]]:
             "search in a folder needs the bm25s package, which is not installed: "
             "pip install 'recursivemas[tools]'"
         ) from error
-    composed = [unicodedata.normalize("NFKC", text) for text in texts]
+    composed = [UNSPACED.sub(_pairs, unicodedata.normalize("NFKC", text)) for text in texts]
     words: list[list[str]] = bm25s.tokenize(
         composed, token_pattern=WORD, stopwords=STOP_WORDS, return_ids=False, show_progress=False
     )
     return words
+
+
+def _pairs(run: re.Match[str]) -> str:
+    """Overlapping pairs of characters, between spaces: what stands for words where none are marked."""
+    text = run[0]
+    return f" {' '.join(map(''.join, pairwise(text))) or text} "
 
 
 # ----- files

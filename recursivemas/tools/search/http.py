@@ -16,7 +16,8 @@ from urllib3.util import Retry
 
 from recursivemas.tools.search.base import Patience
 
-RETRIED = (429, 500, 502, 503, 504)
+BUSY = 429
+BROKEN = (500, 502, 503, 504)
 MAX_BODY_BYTES = 4 << 20
 CHUNK_BYTES = 1 << 16
 
@@ -25,8 +26,8 @@ class BodyTooLargeError(requests.RequestException):
     """The server sends more than an answer holds."""
 
 
-def open_session(key: str, patience: Patience) -> requests.Session:
-    """A session that sends this key and no other.
+def open_session(key: str, patience: Patience, *, wait_if_busy: bool) -> requests.Session:
+    """A session that sends this key and no other. Without `wait_if_busy` a 429 is the answer at once.
 
     The environment still says which proxy and which certificates are used, so `trust_env` stays on; but
     with an authentication of its own the session does not look into ~/.netrc. No redirect is followed.
@@ -35,7 +36,7 @@ def open_session(key: str, patience: Patience) -> requests.Session:
     session.auth = _Bearer(key)
     session.max_redirects = 0
     session.hooks["response"].append(_cap_body)
-    adapter = HTTPAdapter(max_retries=make_retries(patience))
+    adapter = HTTPAdapter(max_retries=_make_retries(patience, wait_if_busy))
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -86,6 +87,10 @@ class _Retries(Retry):
         retries.max_wait_s = self.max_wait_s
         return retries
 
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+        # Whether a server asks for a pause or not, the listed statuses alone decide.
+        return super().is_retry(method, status_code)
+
     def parse_retry_after(self, retry_after: str) -> float:
         try:
             return super().parse_retry_after(retry_after)
@@ -106,10 +111,10 @@ class _Retries(Retry):
         return random.SystemRandom().uniform(pause / 2, pause)
 
 
-def make_retries(patience: Patience) -> Retry:
+def _make_retries(patience: Patience, wait_if_busy: bool) -> Retry:
     retries = _Retries(
         total=patience.max_retries,
-        status_forcelist=RETRIED,
+        status_forcelist=(BUSY, *BROKEN) if wait_if_busy else BROKEN,
         allowed_methods={"POST"},
         backoff_factor=patience.backoff_s,
         raise_on_status=False,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from recursivemas.errors import UserError
 from recursivemas.tools.search.base import MAX_URL_CHARACTERS, Hit, Patience, SearchError
@@ -35,9 +36,13 @@ class TavilySearch:
     """A SearchProvider; safe to use from several threads.
 
     A key that is refused or spent is not used again, and a search goes on with the next one; so it does
-    after a key's rate limit, without giving that key up. `base_url` None stands for Tavily's own service.
-    Without keys it can be described, but every search is a SearchError. UserError where a key or `base_url`
-    cannot be one, or where there are keys but no client is installed.
+    after a key's rate limit, without giving that key up. Only when every key is at its limit are the pauses
+    waited that the service asks for, one key after the other. No key is begun later than `longest_s` of the
+    patience.
+
+    `base_url` None stands for Tavily's own service. Without keys it can be described, but every search is a
+    SearchError. UserError where a key or `base_url` cannot be one or a key stands in `base_url`, which is
+    recorded, or where there are keys but no client is installed.
     """
 
     name = "tavily"
@@ -53,34 +58,47 @@ class TavilySearch:
                 "the search needs the tavily-python package, which is not installed: "
                 "pip install 'recursivemas[tools]'"
             )
-        self._base_url = _checked_url(base_url or BASE_URL)
         self._patience = patience or Patience()
         longest_first = sorted(self._keys, key=len, reverse=True)
         self._key_pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.IGNORECASE)
+        self._base_url = self._checked_url(base_url or BASE_URL)
         self._lock = threading.Lock()
         self._first = 0
         self._retired: set[int] = set()
 
     def describe(self) -> dict[str, Any]:
-        elsewhere = {} if self._base_url == BASE_URL else {"base_url": self._redact(self._base_url)}
+        elsewhere = {} if self._base_url == BASE_URL else {"base_url": self._base_url}
         return {"provider": self.name, "search_depth": DEPTH, **elsewhere}
 
     def search(self, query: str, max_hits: int) -> list[Hit]:
-        busy = None
-        for position in self._usable():
+        failure: SearchError | None = None
+        last_begin = time.monotonic() + self._patience.longest_s
+        for position, wait_if_busy in self._turns():
             try:
-                answer = self._ask(self._keys[position], query, max_hits)
+                answer = self._ask(self._keys[position], query, max_hits, wait_if_busy)
             except _RefusedError as refusal:
                 self._go_on_from(position)
                 self._retire(position, refusal)
-            except _BusyError as error:
+                failure = failure or refusal
+            except _BusyError as busy:
                 self._go_on_from(position)
-                busy = error
+                failure = busy
             else:
                 return self._read_hits(answer, max_hits)
-        raise busy or SearchError(self._without_keys())
+            if time.monotonic() > last_begin:
+                break
+        if failure is None or not list(self._usable()):
+            raise SearchError(self._without_keys())
+        raise failure
 
     # ----- keys
+
+    def _turns(self) -> Iterator[tuple[int, bool]]:
+        """Positions of keys, and whether to wait with them at their rate limit: where all are, from the
+        second turn on; where there is one, from the first."""
+        if len(list(self._usable())) > 1:
+            yield from ((position, False) for position in self._usable())
+        yield from ((position, True) for position in self._usable())
 
     def _usable(self) -> Iterator[int]:
         """Positions of keys, the one to begin with first. Looked up as it goes: other threads retire some."""
@@ -107,19 +125,27 @@ class TavilySearch:
             return f"the web search has no key; set {KEY_VARIABLE}, or give a file of keys"
         return f"the web search has no key left: each of its {len(self._keys)} was refused or is spent"
 
+    def _checked_url(self, url: str) -> str:
+        if self._key_pattern.search(unquote(url)):
+            raise UserError(
+                "the search's base_url holds one of the search keys, and is recorded as it is; give the bare "
+                "address, and the key apart from it"
+            )
+        return _checked_url(url)
+
     def _redact(self, text: str) -> str:
         return self._key_pattern.sub(REDACTED, text)
 
     # ----- asking
 
-    def _ask(self, key: str, query: str, max_hits: int) -> Any:
+    def _ask(self, key: str, query: str, max_hits: int, wait_if_busy: bool) -> Any:
         """What the client gives back, whatever its shape."""
         import tavily
 
         from recursivemas.tools.search import http
 
         # One session a search: sessions are not made to be shared by threads.
-        with http.open_session(key, self._patience) as session:
+        with http.open_session(key, self._patience, wait_if_busy=wait_if_busy) as session:
             client = tavily.TavilyClient(api_key=key, api_base_url=self._base_url, session=session)
             return self._ask_with(client, query, max_hits)
 
@@ -168,7 +194,7 @@ class TavilySearch:
 
     @property
     def _host(self) -> str:
-        return self._redact(urlsplit(self._base_url).netloc)
+        return urlsplit(self._base_url).netloc
 
     @property
     def _misread(self) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import asdict, replace
+from concurrent.futures import Future, wait
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from recursivemas.disk_cache import DiskCache
@@ -26,8 +27,9 @@ from recursivemas.tools.search.text import shorten
 logger = logging.getLogger(__name__)
 
 DEADLINE_S = 300.0
-"""When a search is given up. The default Patience takes at most 110 s with one key (4 times 20 s of silence
-and 3 pauses of 10 s); this leaves room for further keys, and ends a server that sends a byte now and then."""
+"""When a search is given up. With the default Patience a key takes at most 110 s (4 times 20 s of silence and
+3 pauses of 10 s), and none is begun later than that: any number of keys takes at most 220 s. This leaves room
+beside it, and ends a server that sends a byte now and then."""
 
 NO_KEY = (
     f"search has no key, so a stub will answer: set {KEY_VARIABLE}, put it into .env, give a keys file, or "
@@ -35,8 +37,16 @@ NO_KEY = (
 )
 STUB = "Search is not available in this run. Go on with what you know."
 NO_HITS = "The search found no results."
-NO_QUERY = "The search was asked nothing. Write a query between the tags."
+NO_ANSWER = "The search gave no answer in time."
 NOT_CACHED = "The search is offline in this run, and this query is not in its cache."
+
+
+@dataclass(frozen=True, kw_only=True)
+class _UnderWay:
+    """A search that others may wait for, `until` a time of the monotonic clock."""
+
+    until: float
+    answer: Future[ToolAnswer] = field(default_factory=Future)
 
 
 class SearchTool:
@@ -44,7 +54,8 @@ class SearchTool:
 
     Without a provider every call is answered with a stub, and a notice says so at once. `cache` keeps what
     was found, not what failed. `offline`: the cache alone answers, and the provider is only described.
-    Threads that ask the same at the same time share one search.
+    Threads that ask the same at the same time share one search, until its deadline; who asks after that
+    starts another.
     """
 
     name = "search"
@@ -59,7 +70,7 @@ class SearchTool:
         self._cache = cache
         self._offline = offline
         self._lock = threading.Lock()
-        self._under_way: dict[str, Future[ToolAnswer]] = {}
+        self._under_way: dict[str, _UnderWay] = {}
         if provider is None:
             logger.warning(NO_KEY)
 
@@ -68,28 +79,37 @@ class SearchTool:
         return {**described, "offline": self._offline}
 
     def __call__(self, request: str) -> ToolAnswer:
-        query = request.strip()
         if self._provider is None:
             return ToolAnswer(text=STUB, status="stub")
-        if not query:
-            return ToolAnswer(text=NO_QUERY, status="empty")
-        return self._share(self._provider, query)
+        return self._share(self._provider, request.strip())
 
     def _share(self, provider: SearchProvider, query: str) -> ToolAnswer:
         """The answer of a search that is under way for this query, else of one that starts here."""
-        mine: Future[ToolAnswer] = Future()
+        mine = _UnderWay(until=time.monotonic() + self.deadline_s)
         with self._lock:
-            under_way = self._under_way.setdefault(query, mine)
-        if under_way is not mine:
-            return replace(under_way.result(), cached=True)
+            other = self._under_way.get(query)
+            if other is None or other.until <= time.monotonic():
+                self._under_way[query] = mine
+                other = None
+        if other is not None:
+            return self._wait_for(other)
         try:
-            mine.set_result(self._answer(provider, query))
+            mine.answer.set_result(self._answer(provider, query))
         except BaseException as error:
-            mine.set_exception(error)
+            mine.answer.set_exception(error)
         finally:
             with self._lock:
-                del self._under_way[query]
-        return mine.result()
+                if self._under_way.get(query) is mine:
+                    del self._under_way[query]
+        return mine.answer.result()
+
+    def _wait_for(self, other: _UnderWay) -> ToolAnswer:
+        # Not `result(timeout)`: a search may itself end in a TimeoutError.
+        wait([other.answer], timeout=max(0.0, other.until - time.monotonic()))
+        if not other.answer.done():
+            return ToolAnswer(text=NO_ANSWER, status="timeout")
+        answer = other.answer.result()
+        return replace(answer, cached=answer.status == "ok")
 
     def _answer(self, provider: SearchProvider, query: str) -> ToolAnswer:
         key = [provider.describe(), query, MAX_HITS]
@@ -97,11 +117,11 @@ class SearchTool:
         if known is not None:
             return ToolAnswer(text=_format(known), cached=True)
         if self._offline:
-            return ToolAnswer(text=NOT_CACHED, status="error")
+            return ToolAnswer(text=NOT_CACHED, status="failed")
         try:
             hits = provider.search(query, MAX_HITS)
         except SearchError as error:
-            return ToolAnswer(text=str(error), status="error")
+            return ToolAnswer(text=str(error), status="failed")
         if self._cache is not None:
             self._cache.put(key, _entry(provider, query, hits))
         return ToolAnswer(text=_format(hits))

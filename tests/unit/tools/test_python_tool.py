@@ -1,5 +1,7 @@
 """The python tool: what code finds, how its errors read, and what an agent is told of a run."""
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from recursivemas.tools import LEVELS, Limits, Outcome, SandboxError, python, why_not
+from recursivemas.tools import LEVELS, Limits, Outcome, SandboxError, python, sandbox, why_not
 from recursivemas.tools.base import MAX_RESULT_CHARACTERS
 from recursivemas.tools.python import STDERR_CHARACTERS, PythonTool, normalise
 
@@ -515,6 +517,37 @@ def test_calls_from_several_threads_do_not_meet(tool):
     codes = [f"open('mine', 'x').write('{n}')\nprint(open('mine').read())" for n in range(6)]
     with ThreadPoolExecutor(6) as pool:
         assert [answer.text for answer in pool.map(tool, codes)] == list("012345")
+
+
+def test_as_many_workers_as_processors_that_may_be_used(monkeypatch):
+    counts = []
+    monkeypatch.setattr(python.threading, "BoundedSemaphore", counts.append)
+    monkeypatch.setattr(python.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(python.os, "sched_getaffinity", lambda process: {3, 5, 7}, raising=False)
+    PythonTool("limits")
+    monkeypatch.delattr(python.os, "sched_getaffinity")
+    PythonTool("limits")
+    assert counts == [3, 64]
+
+
+def test_a_lost_keeper_whose_pipes_are_held_open_is_not_waited_for():
+    """As a process that left the keeper's group might; it would be waited for until it ends."""
+    code = (
+        "import subprocess, sys\n"
+        "held = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        "print(held.pid, flush=True)\nheld.wait()"
+    )
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", code]
+    keeper = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+    holder = int(keeper.stdout.readline())
+    try:
+        start = time.monotonic()
+        sandbox._kill_rest(keeper, {})
+        assert time.monotonic() - start < 60
+        assert keeper.returncode == -signal.SIGKILL
+    finally:
+        os.kill(holder, signal.SIGKILL)
 
 
 def test_workers_have_to_be_one_at_least():

@@ -8,6 +8,10 @@ from recursivemas.errors import UserError
 from recursivemas.tools import MAX_RESULT_CHARACTERS, Request, ToolAnswer, Toolbox, find_request
 
 
+def asked(content: str) -> Request:
+    return Request("python", content, 0, 0)
+
+
 class Asked:
     """Keeps what it is asked, and answers with a text."""
 
@@ -28,7 +32,7 @@ class Asked:
 
 def test_a_tool_gets_the_request_as_it_stands():
     tool = Asked()
-    call = Toolbox([tool]).ask(Request("python", "\n    x = 1\n", 0), 0).result(10)
+    call = Toolbox([tool]).ask(asked("\n    x = 1\n"), 0).result(10)
     assert tool.requests == ["\n    x = 1\n"]
     assert (call.request, call.result, call.status, call.cached) == ("x = 1", "done", "ok", True)
 
@@ -36,7 +40,7 @@ def test_a_tool_gets_the_request_as_it_stands():
 @pytest.mark.parametrize(("content", "num_calls", "status"), [("1", 2, "limit"), (" \n", 0, "empty")])
 def test_what_does_not_reach_a_tool(content, num_calls, status):
     tool = Asked()
-    answered = Toolbox([tool], max_calls=2).ask(Request("python", content, 0), num_calls)
+    answered = Toolbox([tool], max_calls=2).ask(asked(content), num_calls)
     assert answered.done()
     assert answered.result().status == status
     assert tool.requests == []
@@ -47,14 +51,14 @@ def test_what_does_not_reach_a_tool(content, num_calls, status):
 )
 def test_results_are_cut_to_their_length(length):
     box = Toolbox([Asked(text="x" * length)])
-    result = box.ask(Request("python", "1", 0), 0).result(10).result
+    result = box.ask(asked("1"), 0).result(10).result
     assert len(result) == min(length, MAX_RESULT_CHARACTERS)
     assert result.endswith("[cut at 6000 characters]") == (length > MAX_RESULT_CHARACTERS)
 
 
 def test_a_result_that_defusing_makes_longer_is_cut_too():
     box = Toolbox([Asked(text="</result>" * 600)])
-    result = box.ask(Request("python", "1", 0), 0).result(10).result
+    result = box.ask(asked("1"), 0).result(10).result
     assert len(result) == MAX_RESULT_CHARACTERS
     assert "</result>" not in result
 
@@ -72,8 +76,14 @@ def test_no_calls_at_all_are_no_toolbox():
         Toolbox([Asked()], max_calls=0)
 
 
+@pytest.mark.parametrize("names", [["Python"], ["result"], ["py thon"], [""], ["python", "python"]])
+def test_a_name_has_to_be_a_tag_of_its_own(names):
+    with pytest.raises(UserError, match="a name is a tag of its own"):
+        Toolbox([Asked(name) for name in names])
+
+
 def test_letters_that_only_look_like_a_tags_are_none():
     assert find_request("<ſearch> q </ſearch>", ["search"]) is None
     assert find_request("<search> q </search>", ["python"]) is None
     found = find_request("İ<search> q </search> more", ["python", "search"])
-    assert (found.name, found.content, found.end) == ("search", " q ", 21)
+    assert found == Request("search", " q ", 1, 21)

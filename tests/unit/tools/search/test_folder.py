@@ -126,6 +126,27 @@ def test_titles(tmp_path):
     assert len(titles["c.txt"]) <= 120
 
 
+def test_text_without_spaces(tmp_path):
+    files = {
+        "curie.md": "# 居里夫人\n\n玛丽·居里于1898年发现了镭和钋，并两次获得诺贝尔奖。",
+        "newton.md": "# 牛顿\n\n艾萨克·牛顿写了《自然哲学的数学原理》。",
+        "tower.md": "# 東京タワー\n\n東京タワーの高さは333メートルです。",
+        "sejong.md": "# 세종\n\n세종은 한글을 만들었다.",
+        "water.md": "水 is water.",
+        "phone.md": "新しいiPhone用ケースが出る。",
+    }
+    folder = make_folder(tmp_path, files)
+    assert find(folder, "谁获得了诺贝尔奖？")[0] == "curie.md"
+    assert find(folder, "自然哲学") == ["newton.md"]
+    assert find(folder, "東京の高さ") == ["tower.md"]
+    assert find(folder, "ﾒｰﾄﾙ") == ["tower.md"]
+    assert find(folder, "한글을") == ["sejong.md"]
+    assert find(folder, "水") == ["water.md"]
+    assert find(folder, "iphone") == find(folder, "ケース") == ["phone.md"]
+    assert find(folder, "1898") == ["curie.md"]
+    assert find(folder, "爱因斯坦") == []
+
+
 def test_the_description_tells_the_texts_and_not_where_they_are(folder, tmp_path):
     described = FolderSearch(folder).describe()
     assert (described["provider"], described["folder"]) == ("folder", "library")

@@ -3,7 +3,9 @@
 import logging
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +21,7 @@ from recursivemas.tools.search import (
     SearchTool,
     TavilySearch,
 )
+from recursivemas.tools.search import tool as search_tool
 from tests.support.tavily_server import Answer, TavilyServer, found, refusal
 
 KEY = "tvly-key-0123456789"
@@ -94,18 +97,10 @@ def test_no_results(provider):
     assert SearchTool(provider)("q") == ToolAnswer(text="The search found no results.")
 
 
-@pytest.mark.parametrize("request_text", ["", " \n\t"])
-def test_nothing_is_asked(provider, request_text):
-    answer = SearchTool(provider)(request_text)
-    assert answer.status == "empty"
-    assert "Write a query" in answer.text
-    assert provider.asked == []
-
-
 def test_a_search_that_fails(provider, cache):
     provider.outcomes = [SearchError("the web search is out of order"), HITS]
     tool = SearchTool(provider, cache=cache)
-    assert tool("q") == ToolAnswer(text="the web search is out of order", status="error")
+    assert tool("q") == ToolAnswer(text="the web search is out of order", status="failed")
     assert not cache.folder.exists()
     assert tool("q") == ToolAnswer(text=LISTED)
 
@@ -118,12 +113,12 @@ def test_other_errors_are_not_swallowed(provider):
     assert tool("q").text == LISTED
 
 
-def test_the_deadline_is_later_than_the_retries_of_one_key():
-    patience = Patience()
-    attempts = patience.max_retries + 1
-    longest = attempts * patience.timeout_s + patience.max_retries * patience.max_wait_s
+def test_the_deadline_is_later_than_the_retries_of_any_number_of_keys():
+    patience = Patience(timeout_s=5, max_retries=2, max_wait_s=7)
+    assert patience.longest_s == 3 * 5 + 2 * 7
     assert SearchTool(None).deadline_s == DEADLINE_S
-    assert 2 * longest < DEADLINE_S
+    # The last key is begun when one has taken the longest, and may take the longest itself.
+    assert 2 * Patience().longest_s < DEADLINE_S
 
 
 # ----- without a key
@@ -156,6 +151,14 @@ def test_an_empty_list_is_kept(provider, cache):
     tool = SearchTool(provider, cache=cache)
     tool("q")
     assert tool("q") == ToolAnswer(text="The search found no results.", cached=True)
+
+
+def test_a_cache_that_cannot_be_used_costs_no_answer(provider, tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    tool = SearchTool(provider, cache=DiskCache(tmp_path / "file"))
+    assert [tool("q"), tool("other")] == [ToolAnswer(text=LISTED)] * 2
+    (warning,) = caplog.records
+    assert "file cannot be" in warning.getMessage()
 
 
 def test_what_decides_the_answers_is_part_of_the_key(provider, cache):
@@ -215,6 +218,83 @@ def test_a_search_under_way_is_waited_for(provider):
     assert sorted(answer.cached for answer in answers) == [False, True]
 
 
+def until(condition):
+    give_up = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The tool's clock, which stands still until a test sets it."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(search_tool, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def test_a_search_that_hangs_is_waited_for_until_its_deadline(provider, clock):
+    gate = provider.gate = threading.Event()
+    tool = SearchTool(provider)
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(tool, "q")
+        until(lambda: provider.asked)
+        clock.now = DEADLINE_S - 0.1
+        answer = tool("q")
+        gate.set()
+    assert answer == ToolAnswer(text="The search gave no answer in time.", status="timeout")
+    assert hanging.result() == ToolAnswer(text=LISTED)
+    assert provider.asked == [("q", 4)]
+
+
+def test_after_its_deadline_a_search_that_hangs_is_replaced(provider, clock):
+    first_gate = provider.gate = threading.Event()
+    tool = SearchTool(provider)
+    with ThreadPoolExecutor(3) as pool:
+        try:
+            first = pool.submit(tool, "q")
+            until(lambda: len(provider.asked) == 1)
+            clock.now = DEADLINE_S
+            provider.gate = threading.Event()
+            second = pool.submit(tool, "q")
+            until(lambda: len(provider.asked) == 2)
+            # What hung comes back, and leaves the one that replaced it where others find it.
+            first_gate.set()
+            assert first.result(60) == ToolAnswer(text=LISTED)
+            third = pool.submit(tool, "q")
+            with pytest.raises(TimeoutError):
+                third.result(0.2)
+        finally:
+            first_gate.set()
+            provider.gate.set()
+    assert (second.result().cached, third.result().cached) == (False, True)
+    assert len(provider.asked) == 2
+
+
+def test_a_failure_that_is_shared_is_not_from_a_cache(provider):
+    provider.gate = threading.Event()
+    provider.outcomes = [SearchError("out of order")]
+    tool = SearchTool(provider)
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(tool, "q") for _ in range(4)]
+        until(lambda: provider.asked)
+        provider.gate.set()
+    answers = [call.result() for call in calls]
+    assert answers == [ToolAnswer(text="out of order", status="failed")] * 4
+
+
+def test_an_error_is_shared_as_it_is(provider):
+    """A search that ends in a TimeoutError has not hung."""
+    provider.gate = threading.Event()
+    provider.outcomes = [TimeoutError("its own")]
+    tool = SearchTool(provider)
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(tool, "q") for _ in range(4)]
+        until(lambda: provider.asked)
+        provider.gate.set()
+    assert {str(call.exception()) for call in calls} == {"its own"}
+
+
 def test_different_queries_do_not_wait_for_each_other(provider):
     provider.gate = threading.Event()
     tool = SearchTool(provider)
@@ -239,7 +319,7 @@ def test_offline_the_cache_alone_answers(provider, cache):
     offline = SearchTool(provider, cache=cache, offline=True)
     assert offline("q") == ToolAnswer(text=LISTED, cached=True)
     answer = offline("another")
-    assert (answer.status, answer.cached) == ("error", False)
+    assert (answer.status, answer.cached) == ("failed", False)
     assert "not in its cache" in answer.text
     assert len(provider.asked) == 1
     assert offline.describe() == {"provider": "played", "depth": "advanced", "offline": True}
@@ -268,7 +348,7 @@ def test_tavily_and_its_cache_without_a_key(server, cache):
     assert online("q").text == "1. About\nhttps://a.example\n[key]"
     offline = SearchTool(TavilySearch([], server.url), cache=cache, offline=True)
     assert offline("q") == ToolAnswer(text=online("q").text, cached=True)
-    assert offline("other").status == "error"
+    assert offline("other").status == "failed"
     assert len(server.requests) == 1
     (file,) = cache.folder.iterdir()
     assert KEY not in file.read_text()
@@ -278,7 +358,7 @@ def test_tavily_and_its_cache_without_a_key(server, cache):
 def test_tavily_refuses(server, cache):
     server.play(Answer(status=401, body=refusal(f"{KEY} is unknown")))
     answer = SearchTool(TavilySearch([KEY], server.url, QUICK), cache=cache)("q")
-    assert answer.status == "error"
+    assert answer.status == "failed"
     assert "no key left" in answer.text
     assert KEY not in answer.text
 

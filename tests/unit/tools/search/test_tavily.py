@@ -1,6 +1,7 @@
 """Tavily over HTTP: the real client, and a server on 127.0.0.1 that answers, refuses, stalls or lies."""
 
 import gzip
+import itertools
 import logging
 import os
 import socket
@@ -9,11 +10,12 @@ import threading
 import time
 import traceback
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
 from recursivemas.errors import UserError
-from recursivemas.tools.search import Hit, Patience, SearchError, TavilySearch, find_keys
+from recursivemas.tools.search import Hit, Patience, SearchError, TavilySearch, find_keys, tavily
 from recursivemas.tools.search.text import plain_text, shorten
 from tests.support.tavily_server import Answer, TavilyServer, found, refusal
 
@@ -165,21 +167,50 @@ def test_threads_retire_a_key_once(server, caplog):
 
 
 def test_a_rate_limit_goes_to_the_next_key_and_keeps_this_one(server, caplog):
-    server.play_for(KEYS[0], *[Answer(status=429)] * 3, GOOD)
+    # A pause that would be waited for, and shows that it is not where there is another key.
+    server.play_for(KEYS[0], Answer(status=429, headers={"Retry-After": "2"}), GOOD)
     server.play_for(KEYS[1], GOOD, Answer(status=401))
     tavily = TavilySearch(KEYS[:2], server.url, QUICK)
     assert tavily.search("q", 4) == [HIT]
-    assert server.keys == [KEYS[0]] * 3 + [KEYS[1]]
+    assert server.keys == KEYS[:2]
     assert not [record for record in caplog.records if record.name.startswith("recursivemas")]
     # It goes on with the second, and returns to the first when the second is refused.
     assert tavily.search("q", 4) == [HIT]
-    assert server.keys[4:] == [KEYS[1], KEYS[0]]
+    assert server.keys[2:] == [KEYS[1], KEYS[0]]
 
 
 def test_every_key_at_its_rate_limit(server):
     server.play(Answer(status=429, body=refusal("too fast"), headers={"Retry-After": "3600"}))
     assert "rate limit is reached (HTTP 429), try again later: too fast" in failure(server, KEYS)
-    assert server.keys == KEYS
+    assert server.keys == KEYS * 2
+
+
+def test_when_every_key_is_at_its_limit_the_pause_is_waited_for(server):
+    busy = Answer(status=429, headers={"Retry-After": "1"})
+    server.play_for(KEYS[0], busy, busy, GOOD)
+    server.play_for(KEYS[1], busy)
+    assert search(server, KEYS[:2]) == [HIT]
+    assert server.keys == [KEYS[0], KEYS[1], KEYS[0], KEYS[0]]
+    *_, asked, again = server.requests
+    assert again.at - asked.at >= 1
+
+
+def test_the_last_key_that_is_left_is_waited_for(server):
+    server.play_for(KEYS[0], Answer(status=401))
+    server.play_for(KEYS[1], Answer(status=429), Answer(status=429), GOOD)
+    assert search(server, KEYS[:2]) == [HIT]
+    assert server.keys == [KEYS[0], *[KEYS[1]] * 3]
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [(429, "rate limit is reached"), (401, "does not accept the key")]
+)
+def test_no_key_is_begun_when_there_is_no_time_for_it(server, monkeypatch, status, says):
+    server.play(Answer(status=status, body=refusal("no")))
+    clock = itertools.count(step=QUICK.longest_s + 1)
+    monkeypatch.setattr(tavily, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert says in failure(server, KEYS)
+    assert server.keys == KEYS[:1]
 
 
 def test_without_keys_it_can_be_described_but_not_asked(monkeypatch):
@@ -223,6 +254,23 @@ def test_an_address_that_holds_more(rest):
         with pytest.raises(UserError, match=r"at a\.example holds a user, a query or a fragment") as caught:
             TavilySearch(KEYS, url)
         assert "tvly-x" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a.example/{}",
+        "https://{}.example",
+        "https://me:{}@a.example",
+        "https://a.example?key={}",
+        "a.example/{}",
+    ],
+)
+def test_an_address_that_holds_a_key(url):
+    for key in (KEYS[1], KEYS[1].upper(), KEYS[1].replace("tvly-", "tvly%2D")):
+        with pytest.raises(UserError, match="base_url holds one of the search keys") as caught:
+            TavilySearch(KEYS, url.format(key))
+        assert "second" not in str(caught.value).lower()
 
 
 def test_without_the_package(monkeypatch):
