@@ -62,7 +62,7 @@ class Calls:
     def look(self, row: int, written: Sequence[int]) -> Future[ToolCall] | None:
         if self._made[row] == self._num_calls[row] or len(written) < self._every + row:
             return None
-        answer = self._toolbox.ask(Request("sleep", "please", 0), self._made[row])
+        answer = self._toolbox.ask(Request("sleep", "please", 0, 0), self._made[row])
         self._made[row] += 1
         if self._in_place:
             answer.result()

@@ -6,7 +6,7 @@ Shapes: B batch, T prompt positions, D the answering agent's hidden size.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -19,7 +19,7 @@ from recursivemas.grading import has_answer
 from recursivemas.prompts import PromptPack
 from recursivemas.question import CODE_KINDS, Question, TaskKind
 from recursivemas.settings import SolveSettings
-from recursivemas.tools import Toolbox, ToolCall, as_block, without_results
+from recursivemas.tools import Request, Toolbox, ToolCall, as_block, without_calls
 
 RETRY_TOKENS = 16
 CODE_RETRY_TOKENS = 256
@@ -32,12 +32,14 @@ class Draft:
 
     `sequence` is all that follows the prompt, as token ids; `token_ids` are those among them that were
     written: neither a tool's results nor a retry's cue, nor the end-of-sequence token. `num_sampled` counts
-    the tokens that writing took. `ended_by` is `stop`, `length`, or `calls` after one tool call too many.
+    the tokens that writing took. `ended_by` says what ended it, before a retry: `stop`, `length`, or `calls`
+    (one tool call too many). A `silent` draft calls no tools.
     """
 
     kind: TaskKind
     prompt: Tensor
     stream: random.Random
+    silent: bool = False
     sequence: list[int] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     num_sampled: int = 0
@@ -49,8 +51,8 @@ class Draft:
 
     @property
     def own_text(self) -> str:
-        """The text without tools' results: what an answer may be read from."""
-        return without_results(self.text, self.tool_calls)
+        """The text without tool calls and their results: what an answer may be read from."""
+        return without_calls(self.text, self.tool_calls)
 
 
 class Writer:
@@ -72,15 +74,22 @@ class Writer:
         prompts: PromptBatch,
         *,
         rollout: int,
+        silent: Collection[int] = (),
         on_step: Callable[[int], None] | None = None,
     ) -> list[Draft]:
         """One answer a question, written after its prompt; where none can be read, it is asked for again.
 
+        Rows in `silent` call no tools.
         Rollout r of seed s uses the random numbers of seed s + r (protocol section 4, "pass@k"). `on_step` is
         told after each token how many answers go on.
         """
         answers = [
-            Draft(kind, prompts.row(row), random_stream(self._settings.seed + rollout, question.id))
+            Draft(
+                kind,
+                prompts.row(row),
+                random_stream(self._settings.seed + rollout, question.id),
+                silent=row in silent,
+            )
             for row, (question, kind) in enumerate(zip(questions, kinds, strict=True))
         ]
         self.write(answers, prompts, self._settings.max_new_tokens, on_step=on_step)
@@ -107,7 +116,7 @@ class Writer:
             answer.sequence += cue_ids
             if self._settings.release_quirks:
                 # Release: goes on from the bare text (protocol section 5, item 3).
-                histories.append(list(agent.tokenizer(answer.text).input_ids))
+                histories.append(list(agent.tokenizer(agent.without_controls(answer.text)).input_ids))
                 rows.append(embed(histories[-1]))
             else:
                 histories.append([*answer.token_ids, *cue_ids])
@@ -123,7 +132,10 @@ class Writer:
         on_step: Callable[[int], None] | None = None,
     ) -> None:
         """Decode after the prompts and append to the drafts; calls of tools are answered on the way."""
-        calling = ToolCalling(self._agent, self._toolbox, len(drafts)) if self._toolbox else None
+        calling = None
+        if self._toolbox:
+            silent = [row for row, draft in enumerate(drafts) if draft.silent]
+            calling = ToolCalling(self._agent, self._toolbox, len(drafts), silent)
         self._write(drafts, prompts, max_new_tokens, on_step=on_step, calling=calling)
 
     def _write(
@@ -147,19 +159,23 @@ class Writer:
             pauses=calling,
         )
         for row, (draft, generated) in enumerate(zip(drafts, decoded, strict=True)):
-            self._append(draft, generated, calling.calls[row] if calling else ())
+            self._append(draft, generated, calling.answered[row] if calling else ())
 
-    def _append(self, draft: Draft, generated: Generated, calls: Sequence[ToolCall]) -> None:
+    def _append(
+        self, draft: Draft, generated: Generated, answered: Sequence[tuple[Request, ToolCall]]
+    ) -> None:
         """What was written and what tools gave, in order."""
-        results = iter(calls)
+        results = iter(answered)
         for segment in generated.segments:
-            draft.sequence += segment.token_ids
             if segment.written:
                 draft.token_ids += segment.token_ids
-                draft.text += self._agent.text(segment.token_ids)
-            else:
+                draft.text += self._agent.text(segment.token_ids, after=draft.sequence)
+            else:  # it stands right behind the closing tag of its call
+                request, call = next(results)
+                start = len(draft.text) - (request.end - request.start)
                 draft.num_inserted += len(segment.token_ids)
-                draft.tool_calls.append(replace(next(results), start=len(draft.text)))
-                draft.text += as_block(draft.tool_calls[-1].result)
+                draft.text += as_block(call.result)
+                draft.tool_calls.append(replace(call, start=start, end=len(draft.text)))
+            draft.sequence += segment.token_ids
         draft.num_sampled += generated.num_sampled
-        draft.ended_by = generated.ended_by
+        draft.ended_by = draft.ended_by or generated.ended_by

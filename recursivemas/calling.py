@@ -8,45 +8,53 @@ Source: protocol section 3, "Tools".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 
 from recursivemas.agent import Agent
 from recursivemas.engine import Resumption
-from recursivemas.tools import Toolbox, ToolCall, as_block, find_request
+from recursivemas.tools import Request, Toolbox, ToolCall, as_block, find_request, may_end_request
 
 LIMIT = "calls"
 """How a text ends that asked for one call too many."""
+TAIL_TOKENS = 16
+"""More than a closing tag can be spread over, with what its last token holds besides."""
 
 
 class ToolCalling:
-    """Lets a batch's rows pause for their tools. `calls` holds what was answered so far, by row.
+    """Lets a batch's rows pause for their tools.
 
-    It is what `recursivemas.engine.decode` takes as `pauses`.
+    It is what `recursivemas.engine.decode` takes as `pauses`. `answered` holds what was asked and answered so
+    far, by row; the rows in `silent` are not listened to.
     """
 
-    def __init__(self, agent: Agent, toolbox: Toolbox, num_rows: int) -> None:
-        self.calls: list[list[ToolCall]] = [[] for _ in range(num_rows)]
+    def __init__(self, agent: Agent, toolbox: Toolbox, num_rows: int, silent: Collection[int] = ()) -> None:
+        self.answered: list[list[tuple[Request, ToolCall]]] = [[] for _ in range(num_rows)]
         self._agent = agent
         self._toolbox = toolbox
-        self._said: dict[int, tuple[int, ...]] = {}
+        self._silent = silent
+        self._asked: dict[int, tuple[Request, tuple[int, ...]]] = {}
 
     def look(self, row: int, written: Sequence[int]) -> Future[ToolCall] | None:
         """The answer that a row has to wait for, where its last token closes a call."""
-        if written[-1] not in self._agent.closing_ids:
+        if written[-1] not in self._agent.closing_ids or row in self._silent:
+            return None
+        names = self._toolbox.names
+        if not may_end_request(self._agent.text(written[-TAIL_TOKENS:]), names):
             return None
         text = self._agent.text(written)
-        request = find_request(text, self._toolbox.names)
+        request = find_request(text, names)
         if request is None:
             return None
-        self._said[row] = self._cut(written, text[: request.end])
-        return self._toolbox.ask(request, len(self.calls[row]))
+        self._asked[row] = request, self._cut(written, text[: request.end])
+        return self._toolbox.ask(request, len(self.answered[row]))
 
     def resume(self, row: int, call: ToolCall) -> Resumption:
         """The row goes on behind the result, or ends there when it was one call too many."""
-        self.calls[row].append(call)
+        request, written = self._asked.pop(row)
+        self.answered[row].append((request, call))
         return Resumption(
-            written=self._said.pop(row),
+            written=written,
             inserted=tuple(self._agent.plain_ids(as_block(call.result))),
             ended_by=LIMIT if call.status == "limit" else "",
         )

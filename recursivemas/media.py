@@ -26,9 +26,9 @@ class StageUsage:
     """What one question took in one agent's turn.
 
     Tokens are counted without padding: `prompt_tokens` of text read, `latents_read` positions filled by
-    messages, `latent_steps` thought, `generated_tokens` written (the retry's among them, end-of-sequence
+    messages, `latent_steps` thought, `generated_tokens` sampled (the retry's among them, end-of-sequence
     tokens not), `result_tokens` read from tools. `seconds` is the batch's time divided evenly among its
-    questions.
+    questions, waiting for tools included.
     """
 
     round: int
@@ -191,17 +191,17 @@ class TextMedium:
         self._on_step = on_step
 
     def read(self, round_number: int, role: str, received: Mapping[str, list[Passage]]) -> PromptBatch:
-        turn = (role, self._style.reads_feedback(role, round_number))
+        agent, turn = self._agents[role], (role, self._style.reads_feedback(role, round_number))
         chats = []
         for row, prepared in enumerate(self._batch):
-            texts = {slot: passages[row].text.strip() for slot, passages in received.items()}
+            texts = {slot: _quote(passages[row], agent) for slot, passages in received.items()}
             chat = self._prompts.write(prepared.question, turn, texts)
             if error := self._prompts.explain_misfit(prepared.question, role, chat, latent_length=0):
                 self.errors.setdefault(row, error)
                 chat = self._prompts.write(prepared.question, turn, dict.fromkeys(texts, ""))
             chats.append(chat)
         self.log.read(round_number, role, chats, latent_length=0)
-        return self._agents[role].read(chats, {})
+        return agent.read(chats, {})
 
     def think(
         self, round_number: int, role: str, prompts: PromptBatch, links: Sequence[LinkSpec]
@@ -211,6 +211,7 @@ class TextMedium:
                 prepared.kind,
                 prompts.row(row),
                 random_stream(self._seed, f"{prepared.question.id}\0{round_number}\0{role}"),
+                silent=row in self.errors,
             )
             for row, prepared in enumerate(self._batch)
         ]
@@ -229,3 +230,9 @@ class TextMedium:
     def passages_of(self, row: int) -> dict[str, Passage]:
         """What agents passed on about one question, by `r{round}/{role}`."""
         return {f"r{number}/{role}": passages[row] for (number, role), passages in self._passages.items()}
+
+
+def _quote(passage: Passage, reader: Agent) -> str:
+    """A passage for the reader's prompt; what tools have put into it must not steer the reader's model."""
+    text = passage.text.strip()
+    return reader.without_controls(text) if passage.tool_calls else text

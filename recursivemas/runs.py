@@ -15,6 +15,7 @@ from recursivemas.metrics import question_shares, score, total_costs
 from recursivemas.records import SAMPLES, SUMMARY, Sample, read_config, read_samples
 from recursivemas.settings import RunSettings
 from recursivemas.tables import NOTHING
+from recursivemas.tools import MAX_CALLS
 
 HOUSEKEEPING = {
     *(spec.name for spec in fields(RunSettings) if spec.metadata.get("neutral")),
@@ -135,13 +136,26 @@ class Run:
         found += [f"--ckpt_override {entry}" for entry in settings["ckpt_override"]]
         if settings["dataset_path"] is not None:
             found.append(f"questions from {Path(settings['dataset_path']).name}")
-        search = (self.config.get("tools") or {}).get("search", {"provider": "tavily"})
-        if search["provider"] != "tavily":
-            found.append(f"searches answered by {search['provider']}")
+        found += self._departures_of_tools()
         if settings["num_samples"] != -1:
             found.append(f"{len(self.question_ids)} questions only")
         if self.num_errors:
             found.append(f"{self.num_errors} answers not run")
+        return found
+
+    def _departures_of_tools(self) -> list[str]:
+        """Published figures of a style with tools come from all of them, searching through Tavily."""
+        if not any(agent.get("tools") for agent in self.config["style"]["agents"]):
+            return []
+        tools = self.config.get("tools")
+        if tools is None:
+            return ["no tools"]
+        search = tools.get("search", {})
+        found = []
+        if tools["max_calls"] != MAX_CALLS:
+            found.append(f"{tools['max_calls']} tool calls")
+        if search.get("provider", "tavily") != "tavily" or "base_url" in search:
+            found.append(f"searches answered by {search.get('base_url', search['provider'])}")
         return found
 
 

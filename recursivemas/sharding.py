@@ -2,7 +2,8 @@
 
 Processes take batches as they become free. A finished batch is a file of its own under `shards/`, written
 whole or not at all; in the end the first process joins them in order into `samples.jsonl`. A batch's samples
-do not depend on who runs it, so the result is the one process's. A batch that a dead process had taken is
+do not depend on who runs it, so the result is the one process's. (Where agents call tools, who writes beside
+whom depends on how long these take; below float64 that may show.) A batch that a dead process had taken is
 taken over by the first process, or by the next run with --resume.
 """
 
@@ -23,7 +24,7 @@ import torch
 from torch import Tensor
 
 from recursivemas.errors import UserError
-from recursivemas.records import RunFolder, Sample, save_latents, write_whole
+from recursivemas.records import RunFolder, Sample, read_samples, save_latents, write_whole
 
 SHARDS = "shards"
 HEARTBEAT_S = 5.0
@@ -192,6 +193,15 @@ class SharedFolder:
 
     def _claim(self, index: int) -> Path:
         return self._shards / f"batch-{index:05d}.claim"
+
+
+def read_finished(path: Path) -> list[Sample]:
+    """All samples that a run has so far, those that are not joined yet at the end, in order."""
+    shards = sorted((path / SHARDS).glob("batch-*.json"))
+    joined = read_samples(path)
+    known = {(sample["id"], sample["rollout"]) for sample in joined}
+    waiting = [sample for shard in shards for sample in json.loads(shard.read_text(encoding="utf-8"))]
+    return joined + [sample for sample in waiting if (sample["id"], sample["rollout"]) not in known]
 
 
 def prepare_shards(path: Path, first_batch: int) -> None:

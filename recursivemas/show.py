@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from recursivemas.errors import UserError
-from recursivemas.records import SAMPLES, Sample, read_config, read_samples
+from recursivemas.records import SAMPLES, Sample, read_config
+from recursivemas.sharding import read_finished
 from recursivemas.tables import format_table
 from recursivemas.tools import as_block
 
 NUM_SUGGESTIONS = 5
 BAR = "    │ "
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters other than line ends and tabs, and marks that turn the direction of writing."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,13 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: Mapping[str, Any]) -> None:
     """`recursivemas show RUN --id ID`."""
-    print(show(arguments["run"], arguments["id"], arguments["rollout"]))
+    print(_harmless(show(arguments["run"], arguments["id"], arguments["rollout"])))
 
 
 def show(path: Path, question_id: str | None = None, rollout: int = 0) -> str:
     """A sample of the run in that folder as text to be read; raises UserError where there is none such."""
     config = read_config(path)
-    samples = read_samples(path)
+    samples = read_finished(path)
     sample = _find(path, samples, question_id, rollout)
     first = _find(path, samples, sample["id"], 0)  # what came before the answer stands with it
     settings = {name: row["value"] for name, row in config["settings"].items()}
@@ -39,7 +43,7 @@ def show(path: Path, question_id: str | None = None, rollout: int = 0) -> str:
     where = f"{config['style']['name']} on {settings['dataset']}, in {path.resolve().name}"
     parts = [f"{title}\n{where}", sample["question"].rstrip(), f"gold: {sample['gold']}"]
     if sample["error"]:
-        return "\n\n".join([*parts, f"not run: {sample['error']}"])
+        return "\n\n".join([*parts, *_passages(first), f"not run: {sample['error']}"])
     parts += [_rounds(first, sample), *_messages(first), *_passages(first)]
     parts += [_heading("answer"), _transcript(sample["text"], sample.get("tool_calls", ())), _outcome(sample)]
     return "\n\n".join(parts)
@@ -60,6 +64,11 @@ def _find(path: Path, samples: Sequence[Sample], question_id: str | None, rollou
         if sample["rollout"] == rollout:
             return sample
     raise UserError(f"question {wanted!r} has no rollout {rollout}; it has 0 to {len(rows) - 1}")
+
+
+def _harmless(text: str) -> str:
+    """The text without what would steer the terminal: models and web pages have written it."""
+    return STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -108,8 +117,9 @@ def _transcript(text: str, calls: Sequence[Mapping[str, Any]]) -> str:
     """The text with each result set apart, and beside it how the call went."""
     parts, position = [], 0
     for call in calls:
-        parts += [text[position : call["start"]].strip(), _call(call)]
-        position = call["start"] + len(as_block(call["result"]))
+        result = call["end"] - len(as_block(call["result"]))
+        parts += [text[position:result].strip(), _call(call)]
+        position = call["end"]
     parts.append(text[position:].strip())
     return "\n\n".join(part for part in parts if part)
 

@@ -24,7 +24,7 @@ from recursivemas.question import Question
 from recursivemas.recursion import recurse
 from recursivemas.settings import SolveSettings
 from recursivemas.styles import Style
-from recursivemas.tools import Toolbox, ToolCall, without_results
+from recursivemas.tools import Toolbox, ToolCall, without_calls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +33,13 @@ class Solution:
 
     `text` is the answer as written, tools' results in their places; after a retry, the cue and what was
     written then stand at its end. `token_ids` are those that were written: not the cue's, not the results'.
-    `tool_calls` are in order. `ended_by` is `stop`, `length`, or `calls` (one tool call too many);
-    `past_context` tells that the answer ran past the context that its model was made for, as the release lets
-    it. `messages` are tensors [L, D_target] by `r{round}/{source}->{target}`, when they were to be kept;
-    `message_sizes` tells of all of them. `passages` are what agents passed on as text, by `r{round}/{role}`.
-    Messages, passages and the usage of all turns before the answer stand with the first rollout. `error` says
-    why the question could not be run; the rest is empty then.
+    `tool_calls` are in order. `ended_by` says what ended the answer, before a retry: `stop`, `length`, or
+    `calls` (one tool call too many); `past_context` tells that the answer ran past the context that its model
+    was made for, as the release lets it. `messages` are tensors [L, D_target] by
+    `r{round}/{source}->{target}`, when they were to be kept; `message_sizes` tells of all of them. `passages`
+    are what agents passed on as text, by `r{round}/{role}`. Messages, passages and the usage of all turns
+    before the answer stand with the first rollout. `error` says why the question could not be run; all but
+    the passages is empty then.
     """
 
     question: Question
@@ -57,8 +58,8 @@ class Solution:
 
     @property
     def own_text(self) -> str:
-        """The text without tools' results: what the agent said itself, and is graded by."""
-        return without_results(self.text, self.tool_calls)
+        """The text without tool calls and their results: what the agent is graded by."""
+        return without_calls(self.text, self.tool_calls)
 
 
 class Solver:
@@ -151,11 +152,17 @@ class Solver:
                 [prepared.kind for prepared in batch],
                 final,
                 rollout=rollout,
+                silent=medium.errors,
                 on_step=ledger.token,
             )
         seconds = {turn: time / len(batch) for turn, time in ledger.take_seconds().items()}
         return [
-            Solution(question=prepared.question, rollout=rollout, error=medium.errors[row])
+            Solution(
+                question=prepared.question,
+                rollout=rollout,
+                passages=medium.passages_of(row) if rollout == 0 else {},
+                error=medium.errors[row],
+            )
             if row in medium.errors
             else self._solution(prepared, draft, medium, row, rollout, seconds)
             for row, (prepared, draft) in enumerate(zip(batch, drafts, strict=True))

@@ -37,7 +37,7 @@ from recursivemas.settings import SolveSettings, resolve_settings
 from recursivemas.solving import Prepared, Solution, Solver
 from recursivemas.styles import PUBLISHED_STYLES, LinkSpec, Style, load_style
 from recursivemas.toolkit import SETTINGS as TOOL_SETTINGS
-from recursivemas.toolkit import build_toolbox
+from recursivemas.toolkit import build_toolbox, writing_agents
 from recursivemas.tools import Toolbox
 
 FRESH_LINK_SEED = 0
@@ -113,10 +113,12 @@ class MASSystem:
         style = self.style.name if PUBLISHED_STYLES.get(self.style.name) == self.style else "own"
         run, _ = resolve_settings({"style": style, "dataset": self.dataset, **explicit})
         asked = self._as_questions([questions] if isinstance(questions, str | Question) else questions)
-        if toolbox and not any(toolbox.only(agent.tools) for agent in self.style.agents):
+        writing = writing_agents(self.style, run.mode)
+        if toolbox and not any(toolbox.only(agent.tools) for agent in writing):
             raise UserError(
-                f"the toolbox holds {', '.join(toolbox.names)}, which no agent of style {self.style.name} "
-                "has; name them in an agent's `tools`"
+                f"the toolbox holds {', '.join(toolbox.names)}, which no agent that writes has "
+                f"({', '.join(agent.role for agent in writing)}); name them in the `tools` of its entry in "
+                "the style"
             )
         batches = self.solve_batches(
             asked, run.solve_settings(), toolbox=toolbox or build_toolbox(self.style, run)

@@ -1,4 +1,4 @@
-"""Joining two caches along the batch.
+"""Joining two caches along the batch, and dropping what nobody attends to.
 
 Shapes: B batch, H heads, S cached positions, D_h a head's size. A batch is padded on the left, so sequences
 end together: shorter keys and values get zeros in front, which the mask then covers. A sliding window keeps
@@ -30,21 +30,30 @@ KNOWN = {
 }
 
 
-def join_caches(cache: DynamicCache, other: DynamicCache) -> None:
-    """Put the other cache's rows behind the first one's, in place.
+def is_known(cache: DynamicCache) -> bool:
+    """Whether the functions below can be used on it."""
+    return {type(layer) for layer in cache.layers} <= KNOWN
 
-    Raises NotImplementedError, nothing being changed, for a kind of layer that is not known.
-    """
-    if unknown := {type(layer) for layer in cache.layers} - KNOWN:
-        raise NotImplementedError(
-            f"caches of {', '.join(kind.__name__ for kind in unknown)} cannot be joined"
-        )
+
+def join_caches(cache: DynamicCache, other: DynamicCache) -> None:
+    """Put the other cache's rows behind the first one's, in place."""
     for layer, more in zip(cache.layers, other.layers, strict=True):
         if isinstance(layer, DynamicLayer):
             _join_positions(layer, more)
         if isinstance(layer, LinearAttentionLayer):
             _join_states(layer.conv_states, more.conv_states)
             _join_states(layer.recurrent_states, more.recurrent_states)
+
+
+def trim_cache(cache: DynamicCache, count: int) -> None:
+    """Drop the first `count` positions, which are padding in every row, in place."""
+    for layer in cache.layers:
+        if not isinstance(layer, DynamicLayer):
+            continue
+        length = layer.get_seq_length() - count
+        if isinstance(layer, DynamicSlidingWindowLayer):
+            layer.cumulative_length = length
+        layer.keys, layer.values = layer.keys[:, :, -length:], layer.values[:, :, -length:]
 
 
 def _join_positions(layer: Any, more: Any) -> None:

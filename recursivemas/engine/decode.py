@@ -102,7 +102,7 @@ def decode(
         for index, stream in enumerate(streams)
     ]
     running = list(rows)
-    waiting: dict[Future[Any], _Row] = {}
+    waiting: list[tuple[_Row, Future[Any]]] = []
     stream = Stream(backbone, prompts)
     sampler = _sampler(settings, running)
     while running or waiting:
@@ -124,8 +124,7 @@ def decode(
             if going:
                 stream.step(backbone.embed(tokens))
         if pauses and (back := _back_from_pause(waiting, pauses, block=not running)):
-            fresh = Stream(backbone, PromptBatch.left_pad([row.sequence(backbone) for row in back]))
-            stream = _joined(backbone, stream, fresh, running, back)
+            stream = _rejoined(backbone, stream, running, back)
             running += back
             sampler = _sampler(settings, running)
     return [row.generated() for row in rows]
@@ -178,21 +177,23 @@ def _sampler(settings: SamplingSettings, rows: Sequence[_Row]) -> Sampler:
     return Sampler(settings, [row.stream for row in rows], [row.said() for row in rows])
 
 
-def _pauses(row: _Row, pauses: Pauses | None, waiting: dict[Future[Any], _Row]) -> bool:
+def _pauses(row: _Row, pauses: Pauses | None, waiting: list[tuple[_Row, Future[Any]]]) -> bool:
     """Put a row that has to wait into `waiting`; tells whether it has to."""
     future = pauses.look(row.index, row.writing) if pauses else None
     if future is not None:
-        waiting[future] = row
+        waiting.append((row, future))
     return future is not None
 
 
-def _back_from_pause(waiting: dict[Future[Any], _Row], pauses: Pauses, *, block: bool) -> list[_Row]:
+def _back_from_pause(waiting: list[tuple[_Row, Future[Any]]], pauses: Pauses, *, block: bool) -> list[_Row]:
     """Those rows of `waiting` that can go on now, taken out of it; with `block` it waits until there are any,
     or none are left."""
     back: list[_Row] = []
     while waiting and not back:
-        done = wait(waiting, None if block else 0, return_when=FIRST_COMPLETED).done
-        for row, future in sorted(((waiting.pop(future), future) for future in done), key=_by_index):
+        done = wait((future for _, future in waiting), None if block else 0, FIRST_COMPLETED).done
+        returned = [(row, future) for row, future in waiting if future in done]
+        waiting[:] = [(row, future) for row, future in waiting if future not in done]
+        for row, future in returned:
             row.resume(pauses.resume(row.index, future.result()))
             if not row.ended_by:
                 back.append(row)
@@ -201,19 +202,13 @@ def _back_from_pause(waiting: dict[Future[Any], _Row], pauses: Pauses, *, block:
     return back
 
 
-def _by_index(returned: tuple[_Row, Future[Any]]) -> int:
-    return returned[0].index
-
-
-def _joined(
-    backbone: Backbone, stream: Stream, fresh: Stream, running: Sequence[_Row], back: Sequence[_Row]
-) -> Stream:
+def _rejoined(backbone: Backbone, stream: Stream, running: Sequence[_Row], back: Sequence[_Row]) -> Stream:
     """The stream of the running rows and, behind them, those that are back."""
-    if not running:
+    join = bool(running) and stream.can_join
+    # Where a cache cannot be joined, the running rows are read anew, too.
+    rows = back if join else [*running, *back]
+    fresh = Stream(backbone, PromptBatch.left_pad([row.sequence(backbone) for row in rows]))
+    if not join:
         return fresh
-    try:
-        stream.join(fresh)
-    except NotImplementedError:  # a kind of cache that we cannot join: all rows are read anew
-        sequences = [row.sequence(backbone) for row in (*running, *back)]
-        return Stream(backbone, PromptBatch.left_pad(sequences))
+    stream.join(fresh)
     return stream

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from recursivemas.engine.backbone import Backbone
-from recursivemas.engine.joining import join_caches
+from recursivemas.engine.caches import is_known, join_caches, trim_cache
 from recursivemas.engine.prompt_batch import PromptBatch, pad_left
 
 
@@ -43,14 +43,27 @@ class Stream:
         self._mask = self._mask[index]
         self._next_position = self._next_position[index]
         self.hidden = self.hidden[index]
+        self._trim()
+
+    @property
+    def can_join(self) -> bool:
+        """Whether its kind of cache can be joined."""
+        return is_known(self._cache)
 
     def join(self, other: Stream) -> None:
         """Go on with another stream's rows, too, behind one's own; the other stream must not be used again.
 
-        Raises NotImplementedError, nothing being changed, for a kind of cache that cannot be joined.
+        Both have to be able to.
         """
         join_caches(self._cache, other._cache)
         length = max(self._mask.shape[1], other._mask.shape[1])
         self._mask = torch.cat([pad_left(mask, length, dim=1) for mask in (self._mask, other._mask)])
         self._next_position = torch.cat([self._next_position, other._next_position])
         self.hidden = torch.cat([self.hidden, other.hidden])
+
+    def _trim(self) -> None:
+        """Drop the padding that only rows which are gone had needed."""
+        padding = int((self._mask.cumsum(dim=1).amax(dim=0) == 0).sum())
+        if padding and self.can_join:
+            trim_cache(self._cache, padding)
+            self._mask = self._mask[:, padding:]

@@ -18,6 +18,11 @@ STAGE_COLUMNS = {
     "seconds": "seconds",
 }
 
+CALL_NOTES = {
+    "stub": "there was no search: a stub answered",
+    "failed": "failed: the tool itself did not work",
+}
+
 
 def result_line(summary: Mapping[str, Any]) -> str:
     """The last line of a run, as scripts written for the release expect it."""
@@ -51,8 +56,8 @@ def format_summary(summary: Mapping[str, Any]) -> str:
 def _describe_calls(name: str, tool: Mapping[str, Any]) -> str:
     """One tool's calls in a line."""
     statuses = ", ".join(f"{count} {status}" for status, count in tool["status"].items())
-    stub = " (there was no search: a stub answered)" if "stub" in tool["status"] else ""
+    notes = "".join(f" ({note})" for status, note in CALL_NOTES.items() if status in tool["status"])
     return (
-        f"{name}: {tool['calls']} call{'s' * (tool['calls'] != 1)}, {statuses}{stub}; "
+        f"{name}: {tool['calls']} call{'s' * (tool['calls'] != 1)}, {statuses}{notes}; "
         f"{tool['cached']} from the cache; {tool['seconds']:.1f} s"
     )

@@ -14,7 +14,7 @@ from recursivemas.engine import (
     SamplingSettings,
     Segment,
     Stream,
-    stream,
+    caches,
 )
 from tests.support.backbones import BACKBONES, tiny_backbone
 from tests.support.pauses import (
@@ -87,27 +87,32 @@ def test_what_a_row_writes_does_not_depend_on_who_pauses_beside_it(name, greedy)
 
 
 def test_a_cache_that_cannot_be_joined_is_made_anew(monkeypatch):
-    def refuse(*caches):
-        raise NotImplementedError("no such cache")
-
     backbone = tiny_backbone("qwen3")
     prompts = prompts_for(backbone)
     joined = decode_rows(backbone, prompts, range(8), Scattered(3))
-    monkeypatch.setattr(stream, "join_caches", refuse)
+    monkeypatch.setattr(caches, "KNOWN", set())
+    monkeypatch.setattr(Stream, "join", lambda *streams: pytest.fail("the caches were joined"))
     assert decode_rows(backbone, prompts, range(8), Scattered(3)) == joined
 
 
-def test_an_unknown_kind_of_cache_is_refused_before_anything_is_joined():
-    class Strange:
-        pass
-
-    backbone = tiny_backbone("qwen3")
-    one, other = (Stream(backbone, PromptBatch.left_pad([backbone.embed(ids)])) for ids in ([5, 6], [7]))
-    one._cache.layers[-1] = Strange()
-    keys = one._cache.layers[0].keys
-    with pytest.raises(NotImplementedError, match="caches of Strange"):
-        one.join(other)
-    assert one._cache.layers[0].keys is keys
+@pytest.mark.parametrize("name", BACKBONES)
+def test_padding_that_nobody_needs_any_more_is_dropped(name):
+    """Three rows come and go: what is left is as long as the longest of those that go on."""
+    backbone = tiny_backbone(name)
+    ids = [list(range(20, 20 + length)) for length in (40, 3, 12)]
+    stream = Stream(backbone, PromptBatch.left_pad([backbone.embed(row) for row in ids]))
+    stream.keep([1, 2])
+    assert stream._mask.shape == (2, 12)
+    stream.join(Stream(backbone, PromptBatch.left_pad([backbone.embed(ids[0])])))
+    assert stream._mask.shape == (3, 40)
+    stream.keep([0])
+    assert stream._mask.shape == (1, 3)
+    alone = Stream(backbone, PromptBatch.left_pad([backbone.embed(ids[1])]))
+    for token in range(30, 45):
+        for one in (stream, alone):
+            one.step(backbone.embed([token]))
+    assert ((stream.hidden - alone.hidden).norm() / alone.hidden.norm()).item() < 1e-9
+    assert {layer.get_seq_length() for layer in stream._cache.layers if hasattr(layer, "keys")} == {18}
 
 
 class Once:

@@ -371,6 +371,7 @@ def test_a_prompt_that_outgrows_its_context_fails_alone(toy_release):
         solutions = system.solve(QUESTIONS[:2], **settings)
     tight = fits.index(max(fits))
     assert "is too long for the learner" in solutions[tight].error
+    assert solutions[tight].passages["r1/expert"].text, "what came before is kept"
     assert solutions[1 - tight].text == plain[1 - tight].text
 
 

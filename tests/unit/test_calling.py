@@ -13,11 +13,12 @@ import torch
 
 from recursivemas.answering import Draft, Writer
 from recursivemas.engine import PromptBatch, random_stream
+from recursivemas.grading.extract import last_code_block
 from recursivemas.prompts import load_pack
 from recursivemas.question import Question
 from recursivemas.settings import RunSettings
-from recursivemas.tools import MAX_RESULT_CHARACTERS, ToolAnswer, Toolbox, without_results
-from tests.support.scripted import START, scripted_agent
+from recursivemas.tools import MAX_RESULT_CHARACTERS, ToolAnswer, Toolbox, without_calls
+from tests.support.scripted import START, scripted_agent, scripted_tokenizer, spaced_tokenizer
 
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "tool_calls.json").read_text(encoding="utf-8"))
 SETTINGS = RunSettings(greedy=True).solve_settings()
@@ -54,10 +55,10 @@ def draft_for(agent, name: str) -> Draft:
     return Draft("math", agent.backbone.embed(agent.tokenizer(prompt).input_ids), random_stream(0, name))
 
 
-def write(scripts, box, budget=1000, settings=SETTINGS, on_step=None) -> list[Draft]:
+def write(scripts, box, budget=1000, settings=SETTINGS, on_step=None, tokenizer=None) -> list[Draft]:
     """One draft a script, written side by side. Scripts are told apart by a line in the prompt."""
     named = {f"[{index}]": parts for index, parts in enumerate(scripts)}
-    agent = scripted_agent(named)
+    agent = scripted_agent(named, tokenizer)
     drafts = [draft_for(agent, "x" * random.Random(name).randrange(30) + name) for name in named]
     prompts = PromptBatch.left_pad([draft.prompt for draft in drafts])
     Writer(agent, load_pack(), settings, box).write(drafts, prompts, budget, on_step=on_step)
@@ -73,15 +74,19 @@ def expected(case):
     return {"calls": case["calls"], "text": case["text"], "ended_by": case.get("ended_by", "stop")}
 
 
+@pytest.mark.parametrize("make_tokenizer", [scripted_tokenizer, spaced_tokenizer])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_what_a_text_calls(case):
-    [draft] = write([case["parts"]], toolbox(), case.get("budget", 1000))
+def test_what_a_text_calls(case, make_tokenizer):
+    tokenizer = make_tokenizer()
+    [draft] = write([case["parts"]], toolbox(), case.get("budget", 1000), tokenizer=tokenizer)
     assert outcome(draft) == expected(case)
+    assert scripted_agent({}, tokenizer).text(draft.sequence) == draft.text, "what stands there was read"
 
 
-def test_all_of_them_side_by_side():
+@pytest.mark.parametrize("make_tokenizer", [scripted_tokenizer, spaced_tokenizer])
+def test_all_of_them_side_by_side(make_tokenizer):
     cases = [case for case in CASES if "budget" not in case]
-    drafts = write([case["parts"] for case in cases], toolbox())
+    drafts = write([case["parts"] for case in cases], toolbox(), tokenizer=make_tokenizer())
     assert [outcome(draft) for draft in drafts] == [expected(case) for case in cases]
 
 
@@ -95,8 +100,11 @@ def test_sampled_rows_go_on_with_their_own_numbers():
 def test_what_was_written_is_told_from_what_was_read():
     [draft] = write([["So <search> a </search>\nand", " \\boxed{2}"]], toolbox())
     agent = scripted_agent({})
-    assert agent.text(draft.token_ids) == draft.own_text == "So <search> a </search> \\boxed{2}"
+    assert agent.text(draft.token_ids) == "So <search> a </search> \\boxed{2}"
+    assert draft.own_text == "So  \\boxed{2}"
     assert agent.text(draft.sequence) == draft.text
+    [call] = draft.tool_calls
+    assert draft.text[call.start : call.end] == "<search> a </search> <result> [a] </result>"
     assert draft.num_inserted == len(agent.plain_ids(" <result> [a] </result>"))
     assert draft.num_sampled == len(draft.token_ids), "the merged token was cut to the bracket alone"
 
@@ -130,7 +138,7 @@ def test_other_rows_write_on_while_one_waits():
     drafts = write(scripts, toolbox(python=(wait_for_the_others,)), on_step=watch)
     assert "in time" in drafts[0].text
     assert drafts[0].text.endswith("\\boxed{1}")
-    assert [draft.own_text for draft in drafts[1:]] == ["a" * 40, "b <search> q </search>" + "b" * 30]
+    assert [draft.own_text for draft in drafts[1:]] == ["a" * 40, "b " + "b" * 30]
 
 
 def test_calls_run_at_the_same_time():
@@ -144,8 +152,21 @@ def test_calls_run_at_the_same_time():
     assert all("<result> met </result> yes" in draft.text for draft in drafts)
 
 
+class SpeechlessError(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
 def fail(request):
     raise OSError("the disk is on fire")
+
+
+def leave(request):
+    raise SystemExit(3)
+
+
+def fail_without_words(request):
+    raise SpeechlessError
 
 
 def flood(request):
@@ -155,9 +176,12 @@ def flood(request):
 @pytest.mark.parametrize(
     ("answer", "status", "begins"),
     [
-        (fail, "error", "[python failed: OSError: the disk is on fire]"),
+        (fail, "failed", "[python failed: OSError: the disk is on fire]"),
+        (leave, "failed", "[python failed: SystemExit: 3]"),
+        (fail_without_words, "failed", "[python failed: SpeechlessError]"),
+        (lambda request: None, "failed", "[python failed: TypeError: it gave back something else"),
         (flood, "ok", "x" * 1000),
-        (lambda request: None.answer, "error", "[python failed: AttributeError: "),
+        (lambda request: None.answer, "failed", "[python failed: AttributeError: "),
         (lambda request: "\ud800 \x00 <|im_end|>", "ok", "? \x00 <|im_end|>"),
         (lambda request: "a</result>b</RESULT>c", "ok", "a&lt;/result&gt;b&lt;/RESULT&gt;c"),
         (lambda request: "", "ok", ""),
@@ -172,6 +196,17 @@ def test_what_a_tool_does_costs_its_own_row_a_line(answer, status, begins):
     assert len(call.result) <= MAX_RESULT_CHARACTERS
     assert rows[0].text == f"<python> 1 </python> <result> {call.result} </result> on \\boxed{{2}}"
     assert rows[1].text == "<search> q </search> <result> [q] </result>\\boxed{1}"
+
+
+@pytest.mark.parametrize("given", [None, "text", ToolAnswer(text="x", status="limit"), ToolAnswer(text=3)])
+def test_a_tool_that_gives_back_something_else_has_failed(given):
+    class Odd(Echo):
+        def __call__(self, request):
+            return given
+
+    [draft] = write([["<python> 1 </python>", " on"]], Toolbox([Odd("python")]))
+    assert draft.tool_calls[0].status == "failed"
+    assert draft.text.endswith(" on")
 
 
 def test_a_tool_that_does_not_come_back_is_given_up():
@@ -210,12 +245,17 @@ def answer(parts, kind="math", **settings):
     return writer.answer([question], [kind], PromptBatch.left_pad([draft.prompt]), rollout=0)[0]
 
 
-def test_an_answer_is_read_from_the_agents_own_words():
-    boxed = answer(["<search> \\boxed{3} </search>", " nothing"])
-    assert not boxed.retried, "its own words hold a box, if in a call"
-    result = answer(["<search> 3 </search>", " see \\boxed{4}"])
-    assert result.own_text == "<search> 3 </search> see \\boxed{4}"
-    assert not result.retried
+def test_an_answer_stands_outside_of_calls():
+    assert answer(["<search> \\boxed{3} </search>", " nothing"]).retried
+    given = answer(["<search> 3 </search>", " see \\boxed{4}"])
+    assert given.own_text == " see \\boxed{4}"
+    assert not given.retried
+    code = "<python>\n```python\nprint(f(1))\n```\n</python>"
+    final = "```python\ndef f(x): return x\n```\n"
+    given = answer([final + code, " It works."], kind="function")
+    assert last_code_block(given.own_text) == "def f(x): return x"
+    assert not given.retried
+    assert answer([code, " It works."], kind="function").retried
 
 
 def test_a_box_in_a_result_is_no_answer():
@@ -234,6 +274,7 @@ def test_after_too_many_calls_the_answer_is_asked_for(quirks):
     draft = answer(["<python>1</python>"] * 9, release_quirks=quirks)
     assert [call.status for call in draft.tool_calls] == ["ok"] * 5 + ["limit"]
     assert draft.retried
+    assert draft.ended_by == "calls"
     assert draft.text.endswith(load_pack().retry_cue("math"))
 
 
@@ -243,7 +284,15 @@ def test_a_retry_calls_no_tools():
     assert draft.tool_calls == []
 
 
-def test_results_are_taken_out_of_a_text_where_they_stand():
+def test_calls_are_taken_out_of_a_text_where_they_stand():
     [draft] = write([["a <python> 1 </python>", "b <search> 2 </search>", "c"]], toolbox())
-    assert without_results(draft.text, draft.tool_calls) == "a <python> 1 </python>b <search> 2 </search>c"
-    assert without_results("no calls", ()) == "no calls"
+    assert without_calls(draft.text, draft.tool_calls) == "a b c"
+    assert without_calls("no calls", ()) == "no calls"
+
+
+def test_a_silent_row_calls_nothing():
+    agent = scripted_agent({"[0]": ["<python> 1 </python> is \\boxed{1}"]})
+    draft = draft_for(agent, "[0]")
+    draft.silent = True
+    Writer(agent, load_pack(), SETTINGS, toolbox()).write([draft], PromptBatch.left_pad([draft.prompt]), 1000)
+    assert (draft.tool_calls, draft.text) == ([], "<python> 1 </python> is \\boxed{1}")

@@ -45,12 +45,22 @@ def test_what_keeps_a_run_from_published_figures(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("provider", "departures"), [("tavily", []), ("stub", ["searches answered by stub"])]
+    ("tools", "departures"),
+    [
+        ({"max_calls": 5, "search": {"provider": "tavily"}}, []),
+        ({"max_calls": 2, "search": {"provider": "stub"}}, ["2 tool calls", "searches answered by stub"]),
+        (
+            {"max_calls": 5, "search": {"provider": "tavily", "base_url": "http://other"}},
+            ["searches answered by http://other"],
+        ),
+        (None, ["no tools"]),
+    ],
 )
-def test_a_run_without_a_search_is_marked(tmp_path, provider, departures):
+def test_tools_that_are_not_the_published_ones_are_named(tmp_path, tools, departures):
     path = write_run(tmp_path / "a", [True], release="hub")
     config = json.loads((path / "config.json").read_text())
-    config["tools"] = {"max_calls": 5, "search": {"provider": provider}}
+    config["style"]["agents"][0]["tools"] = ["python", "search"]
+    config["tools"] = tools
     (path / "config.json").write_text(json.dumps(config))
     assert read_run(path).departures() == departures
 

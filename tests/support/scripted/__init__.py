@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from recursivemas.agent import Agent
@@ -38,6 +38,25 @@ def scripted_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=MERGES))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
+    return _with_chat(tokenizer)
+
+
+def spaced_tokenizer() -> PreTrainedTokenizerFast:
+    """The same merges in the manner of Llama 2 and Mistral: a space is put in front of every text."""
+    characters = [chr(code) for code in range(33, 127)]
+    translated = [tuple(part.replace("Ċ", "\n").replace("Ġ", "▁") for part in merge) for merge in MERGES]
+    pieces = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", "\n", *characters]
+    vocab = {token: index for index, token in enumerate([*pieces, *map("".join, translated)])}
+    tokenizer = Tokenizer(
+        models.BPE(vocab=vocab, merges=translated, byte_fallback=True, fuse_unk=True, unk_token="<unk>")
+    )
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    tokenizer.decoder = decoders.Sequence(steps)
+    return _with_chat(tokenizer)
+
+
+def _with_chat(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, clean_up_tokenization_spaces=False)
     fast.add_special_tokens(
         {
@@ -53,14 +72,12 @@ def scripted_tokenizer() -> PreTrainedTokenizerFast:
 def scripted_model(
     tokenizer: PreTrainedTokenizerFast, scripts: Scripts, hidden_size: int = HIDDEN_SIZE
 ) -> ScriptedForCausalLM:
-    def ids(text: str) -> list[int]:
-        return list(tokenizer(text, add_special_tokens=False).input_ids)
-
+    ids = Agent(role="", backbone=None, tokenizer=tokenizer, inner_link=None, repo_id="").plain_ids
     config = ScriptedConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
         scripts=[[ids(when), [ids(part) for part in parts]] for when, parts in scripts.items()],
-        start=ids(START),
+        start=list(tokenizer(START, add_special_tokens=False).input_ids),
         result_end=ids("</result>"),
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -68,8 +85,8 @@ def scripted_model(
     return ScriptedForCausalLM(config).eval()
 
 
-def scripted_agent(scripts: Scripts) -> Agent:
-    tokenizer = scripted_tokenizer()
+def scripted_agent(scripts: Scripts, tokenizer: PreTrainedTokenizerFast | None = None) -> Agent:
+    tokenizer = tokenizer or scripted_tokenizer()
     return Agent(
         role="scripted",
         backbone=Backbone(scripted_model(tokenizer, scripts)),
