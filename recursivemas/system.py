@@ -152,8 +152,8 @@ class MASSystem:
         """Solve questions batch by batch; yields each batch's solutions in order.
 
         `watcher` is told how a batch is getting on. Agents have those tools of `toolbox` that the style gives
-        them. A question that cannot run gets a solution that holds
-        its error; the others of its batch are not affected.
+        them. A question that cannot run gets a solution that holds its error; the others of its batch are not
+        affected.
         """
         if not self.agents:
             raise UserError("the system is closed; load it again with load_mas_system")

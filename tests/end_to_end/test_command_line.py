@@ -12,6 +12,7 @@ import torch
 from safetensors import safe_open
 
 from recursivemas.cli import main, run_main
+from recursivemas.engine import Sampler, SamplingSettings
 from recursivemas.links import InnerLink, OuterLink, save_link
 from recursivemas.styles import PUBLISHED_STYLES
 
@@ -153,6 +154,35 @@ def test_a_dry_run_tells_everything_and_loads_no_weights(run, monkeypatch):
         "5 questions of math500, graded by release, strict. No weights were loaded.",
     ):
         assert re.search(expected, out), expected
+
+
+def test_every_sampling_flag_reaches_the_sampler(run, monkeypatch):
+    seen = []
+    choose = Sampler.choose
+
+    def watch(sampler, logits):
+        seen.append(sampler._settings)
+        return choose(sampler, logits)
+
+    monkeypatch.setattr(Sampler, "choose", watch)
+    flags = ["--temperature", "0.7", "--top_p", "0.8", "--top_k", "7", "--min_p", "0.1"]
+    run("--style", "distillation", *flags, "--repetition_penalty", "1.2")
+    expected = SamplingSettings(temperature=0.7, top_p=0.8, top_k=7, min_p=0.1, repetition_penalty=1.2)
+    assert set(seen) == {expected}
+
+
+def test_questions_are_drawn_with_the_sample_seed(run):
+    def ids(*flags):
+        status, _, _, folder = run("--style", "distillation", "--num_samples", "3", *flags)
+        assert status == 0
+        drawn = [sample["id"] for sample in read(folder, "samples.jsonl")]
+        shutil.rmtree(folder)
+        return drawn
+
+    assert ids() == ["sum/0", "sum/1", "sum/2"]
+    drawn = [ids("--sample_seed", str(seed)) for seed in (1, 2, 3, 1)]
+    assert drawn[0] == drawn[3]
+    assert len({tuple(one) for one in drawn}) > 1
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
