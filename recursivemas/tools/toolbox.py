@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Thread, Timer
 from typing import Any, get_args
 
@@ -88,20 +88,25 @@ class Toolbox:
             future.set_result(_call(request, note, "empty"))
         else:
             # Threads of their own, that nothing joins: a tool that never comes back holds up nobody.
-            Thread(target=_answer, args=(self._tools[request.name], request, future), daemon=True).start()
+            thread = Thread(target=_answer, args=(self._tools[request.name], request, future), daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # there are too many
+                future.set_result(_failed(request, error))
         return future
 
 
 def _answer(tool: Tool, request: Request, future: Future[ToolCall]) -> None:
     """Ask the tool, and settle the future whatever comes of it."""
     start = time.perf_counter()
-    timer = _give_up_after(tool.deadline_s, request, future)
+    timer = None
     try:
+        timer = _give_up_after(tool.deadline_s, request, future)
         answer = _checked(tool(request.content))
+        call = _call(request, answer.text, answer.status, cached=answer.cached)
     except BaseException as error:  # SystemExit, too: whatever a tool does costs its own call, nothing else
-        answer = ToolAnswer(text=f"[{request.name} failed: {_describe(error)}]", status="failed")
-    seconds = time.perf_counter() - start
-    call = _call(request, answer.text, answer.status, seconds=seconds, cached=answer.cached)
+        call = _failed(request, error)
+    call = replace(call, seconds=time.perf_counter() - start)
     with suppress(InvalidStateError):  # it was given up
         future.set_result(call)
     if timer:
@@ -117,11 +122,11 @@ def _checked(answer: object) -> ToolAnswer:
     return answer
 
 
-def _describe(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # an error whose text cannot be made either
-        return type(error).__name__
+def _failed(request: Request, error: BaseException) -> ToolCall:
+    reason = type(error).__name__
+    with suppress(Exception):  # there are errors whose text cannot be made either
+        reason = f"{reason}: {error}"
+    return _call(request, f"[{request.name} failed: {reason}]", "failed")
 
 
 def _give_up_after(deadline_s: float | None, request: Request, future: Future[ToolCall]) -> Timer | None:
@@ -131,7 +136,7 @@ def _give_up_after(deadline_s: float | None, request: Request, future: Future[To
 
     def give_up() -> None:
         with suppress(InvalidStateError):  # it has just come back
-            future.set_result(_call(request, note, "timeout", seconds=deadline_s))
+            future.set_result(replace(_call(request, note, "timeout"), seconds=deadline_s))
 
     timer = Timer(deadline_s, give_up)
     timer.daemon = True
@@ -139,15 +144,12 @@ def _give_up_after(deadline_s: float | None, request: Request, future: Future[To
     return timer
 
 
-def _call(
-    request: Request, text: str, status: Status, *, seconds: float = 0.0, cached: bool = False
-) -> ToolCall:
+def _call(request: Request, text: str, status: Status, *, cached: bool = False) -> ToolCall:
     return ToolCall(
         tool=request.name,
         request=request.content.strip(),
         result=_readable(text),
         status=status,
-        seconds=seconds,
         cached=cached,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from recursivemas.errors import UserError
@@ -61,6 +63,26 @@ def test_a_result_that_defusing_makes_longer_is_cut_too():
     result = box.ask(asked("1"), 0).result(10).result
     assert len(result) == MAX_RESULT_CHARACTERS
     assert "</result>" not in result
+
+
+def test_no_thread_to_be_had_is_a_call_that_failed(monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    call = Toolbox([Asked()]).ask(asked("1"), 0).result(10)
+    assert (call.status, call.result) == ("failed", "[python failed: RuntimeError: can't start new thread]")
+
+
+def test_a_tool_without_a_deadline_of_any_kind_is_a_call_that_failed():
+    class Bare:
+        name = "python"
+
+        def __call__(self, request):
+            return ToolAnswer(text="done")
+
+    call = Toolbox([Bare()]).ask(asked("1"), 0).result(10)
+    assert (call.status, "deadline_s" in call.result) == ("failed", True)
 
 
 def test_some_of_the_tools():
