@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recursivemas import MASSystem, Question, load_mas_system
+from recursivemas import MASSystem, Question, answering, load_mas_system
 from recursivemas.errors import UserError
 from recursivemas.prompts import ChatRenderer
 from recursivemas.styles import PUBLISHED_STYLES, alone
@@ -254,13 +254,17 @@ def test_the_retry_goes_on_where_the_answer_ended(system, quirks):
     assert after == agent.tokenizer.decode(expected, skip_special_tokens=True)
 
 
-def test_code_answers_get_a_code_cue_and_more_room(system):
+def test_code_answers_get_a_code_cue_and_room_of_their_own(system, monkeypatch):
+    assert answering.CODE_RETRY_TOKENS > answering.RETRY_TOKENS
+    monkeypatch.setattr(answering, "RETRY_TOKENS", 1)
+    monkeypatch.setattr(answering, "CODE_RETRY_TOKENS", 4)
     solution = system.solve(CODE_QUESTION, num_rounds=1, greedy=True, **FAST)[0]
     assert solution.retried
+    assert solution.ended_by == "length", "what ended the answer before it was asked for again"
     _, cue, after = solution.text.partition("```python\n")
     assert cue
     assert after
-    assert len(solution.token_ids) > FAST["max_new_tokens"] + 16 or solution.ended_by == "stop"
+    assert len(solution.token_ids) == FAST["max_new_tokens"] + 4
 
 
 def test_quirks_give_the_planner_the_math_feedback_prompt_on_code(toy_release):
