@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
@@ -30,7 +33,6 @@ from recursivemas.prompts import check_output, load_choice_rule, read_published
 from recursivemas.report import format_summary, result_line
 from recursivemas.settings import MODES, RunSettings, resolve_settings
 from recursivemas.sharding import current_rank
-from recursivemas.styles import load_style
 from recursivemas.toolkit import build_toolbox
 from recursivemas.toy import build
 from recursivemas.verdicts import RunGraders
@@ -105,11 +107,18 @@ def run_main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # any text can be printed anywhere
     try:
         command(arguments)
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever read has gone. What is still to be written goes nowhere, also when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OSError as error:
         print(f"error: {error}{DISK_ADVICE.get(error.errno or 0, '')}", file=sys.stderr)
         return 2
@@ -134,10 +143,10 @@ def _run(arguments: dict[str, Any]) -> None:
     if rank.is_first:
         check_outputs(settings, folder)
     benchmark = find_benchmark(settings.dataset)
-    benchmark.check_style(load_style(settings.style).name)
-    questions = read_questions(settings)
+    benchmark.check_style(choose_style(settings))
     graders = RunGraders(benchmark, settings)
     toolbox = build_toolbox(choose_style(settings), settings, folder)
+    questions = read_questions(settings)
     with load_system(settings) as system:
         try:
             summary = evaluate(system, questions, settings, origins, graders, toolbox, folder, rank)

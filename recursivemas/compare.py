@@ -48,7 +48,7 @@ TEST_NOTES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A run and its costs a question, over the shared questions: tokens, latents, seconds of agents' work."""
+    """A run and its costs a question, over the shared questions: tokens, latents, seconds."""
 
     run: Run
     costs: dict[str, float]
@@ -148,7 +148,8 @@ class Comparison:
             header=COST_COLUMNS,
             rows=[_cost_cells(entry) for entry in self.entries],
             notes=[
-                "Tokens in all: read and written, by all agents in all rounds. Seconds: while agents worked.",
+                "Tokens in all: read and written, by all agents in all rounds.",
+                "Seconds: while agents worked or waited for their tools.",
                 *(
                     f"Seconds of {pair.run.label} do not compare: {pair.run.machine}, not {first.machine}."
                     for pair in self.pairs
@@ -227,7 +228,7 @@ def _pair(first: Entry, run: Run, graders: Sequence[str], shared: Sequence[str])
 
 
 def _differences_in_words(pair: Pair) -> str:
-    return ", ".join(f"{name} {now}, not {before}" for name, (before, now) in pair.other_settings.items())
+    return "; ".join(f"{name} {now}, not {before}" for name, (before, now) in pair.other_settings.items())
 
 
 def _difference_cells(difference: PairedDifference) -> list[str]:

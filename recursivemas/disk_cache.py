@@ -7,7 +7,7 @@ import json
 import logging
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,13 @@ class DiskCache:
 
     def get(self, key: object) -> dict[str, Any] | None:
         """The entry, None where there is none; one that is damaged counts as absent, to be put anew."""
-        try:
-            entry = json.loads(self._path(key).read_text(encoding="utf-8", errors="surrogatepass"))
-        except (FileNotFoundError, ValueError):
-            return None
-        except OSError as error:
-            self._warn("read", error)
-            return None
-        return entry if isinstance(entry, dict) else None
+        return self._read(self._path(key))
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """All whole entries, in no order."""
+        for path in self.folder.glob("*.json"):
+            if (entry := self._read(path)) is not None:
+                yield entry
 
     def put(self, key: object, entry: Mapping[str, Any]) -> None:
         path, text = self._path(key), json.dumps(dict(entry), ensure_ascii=False, indent=1)
@@ -52,6 +51,16 @@ class DiskCache:
     def _path(self, key: object) -> Path:
         canonical = json.dumps(key, sort_keys=True)
         return self.folder / f"{hashlib.sha256(canonical.encode()).hexdigest()}.json"
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        try:
+            entry = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
+        except (FileNotFoundError, ValueError):
+            return None
+        except OSError as error:
+            self._warn("read", error)
+            return None
+        return entry if isinstance(entry, dict) else None
 
     def _warn(self, what: str, error: OSError) -> None:
         if self._unwarned.acquire(blocking=False):  # never released: whoever is first, warns

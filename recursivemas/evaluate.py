@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from recursivemas.benchmarks import find_benchmark, load_questions
 from recursivemas.errors import UserError
@@ -137,7 +139,8 @@ def evaluate(
             shared.join(folder)
         else:
             _solve(system, batches, settings, graders, toolbox, folder, show=True)
-        summary = summarise(folder.samples, find_benchmark(settings.dataset), time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        summary = summarise(folder.samples, find_benchmark(settings.dataset), seconds, config["tools"])
         folder.finish(summary)
     return summary
 
@@ -154,7 +157,10 @@ def _solve(
 ) -> None:
     """Solve and grade the batches that the folder asks for."""
     total = sum(map(len, batches))
-    with tqdm(total=total, unit="question", file=sys.stderr, dynamic_ncols=True, disable=not show) as bar:
+    with (
+        logging_redirect_tqdm([logging.getLogger("recursivemas")]),  # warnings stand above the bar
+        tqdm(total=total, unit="question", file=sys.stderr, dynamic_ncols=True, disable=not show) as bar,
+    ):
         watcher = _BarWatcher(bar, settings.num_recursive_rounds)
         for index in folder.pending(len(batches)):
             bar.update(sum(map(len, batches[: folder.num_batches])) - bar.n)
@@ -209,7 +215,8 @@ class _BarWatcher:
 
     def token(self, num_running: int) -> None:
         self._num_steps += 1
-        text = f"{self._where} writes token {self._num_steps}, {num_running} questions go on"
+        running = "1 question goes on" if num_running == 1 else f"{num_running} questions go on"
+        text = f"{self._where} writes token {self._num_steps}, {running}"
         self._bar.set_postfix_str(text, refresh=self._num_steps % BAR_STEPS == 0)
 
 

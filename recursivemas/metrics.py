@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from math import comb
 from statistics import fmean
@@ -26,8 +27,16 @@ COSTS = (
 Sample = Mapping[str, Any]
 
 
-def summarise(samples: Sequence[Sample], benchmark: Benchmark, seconds: float) -> dict[str, Any]:
-    """Metrics and costs of a run's samples; the first grader's is the headline. `seconds`: wall clock."""
+def summarise(
+    samples: Sequence[Sample],
+    benchmark: Benchmark,
+    seconds: float,
+    tools: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Metrics and costs of a run's samples; the first grader's is the headline.
+
+    `seconds` are of wall clock. `tools` is what the run's toolbox says of itself, None where it has none.
+    """
     metrics = {name: score(samples, name, benchmark.metric) for name in samples[0]["verdicts"]}
     headline = benchmark.graders[0]
     return {
@@ -41,7 +50,7 @@ def summarise(samples: Sequence[Sample], benchmark: Benchmark, seconds: float) -
         "num_retried": sum(sample["retried"] for sample in samples),
         "num_past_context": sum(sample["past_context"] for sample in samples),
         "stages": _sum_stages(samples),
-        "tools": _sum_tool_calls(samples),
+        "tools": _sum_tool_calls(samples, tools or {}),
         "seconds": seconds,
         "peak_memory_bytes": _peak_memory(),
     }
@@ -137,16 +146,30 @@ def tool_calls(sample: Sample) -> list[dict[str, Any]]:
     return [*calls, *sample.get("tool_calls", ())]
 
 
-def _sum_tool_calls(samples: Sequence[Sample]) -> dict[str, dict[str, Any]]:
-    """By tool: how many calls, how many of each status, how many came from a cache, and their seconds."""
-    tools: dict[str, dict[str, Any]] = {}
+def _sum_tool_calls(samples: Sequence[Sample], tools: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The figures of every tool that the run has, by name; a tool that nobody called has 0 calls."""
+    calls: dict[str, list[dict[str, Any]]] = {name: [] for name in tools if name != "max_calls"}
     for call in (call for sample in samples for call in tool_calls(sample)):
-        tool = tools.setdefault(call["tool"], {"calls": 0, "cached": 0, "seconds": 0.0, "status": {}})
-        tool["calls"] += 1
-        tool["cached"] += call["cached"]
-        tool["seconds"] += call["seconds"]
-        tool["status"][call["status"]] = tool["status"].get(call["status"], 0) + 1
-    return tools
+        calls.setdefault(call["tool"], []).append(call)
+    return {name: _sum_calls(rows) | _provider(tools.get(name, {})) for name, rows in calls.items()}
+
+
+def _sum_calls(calls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One tool's calls: how many, of each status, from a cache; seconds, and why most failed that failed."""
+    failures = Counter(call["result"] for call in calls if call["status"] == "failed")
+    commonest = [{"text": text, "calls": number} for text, number in failures.most_common(1)]
+    return {
+        "calls": len(calls),
+        "cached": sum(call["cached"] for call in calls),
+        "seconds": sum((call["seconds"] for call in calls), 0.0),
+        "status": dict(Counter(call["status"] for call in calls)),
+        "commonest_failure": commonest[0] if commonest else None,
+    }
+
+
+def _provider(tool: Mapping[str, Any]) -> dict[str, str]:
+    """What answers, for tools that have several to choose from."""
+    return {"provider": tool["provider"]} if "provider" in tool else {}
 
 
 def _peak_memory() -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +17,7 @@ from recursivemas.report import format_table
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.styles import Style
 from recursivemas.system import check_dimensions, read_configs, resolve_devices
-from recursivemas.toolkit import build_toolbox
+from recursivemas.toolkit import build_toolbox, writing_agents
 from recursivemas.tools import Toolbox
 from recursivemas.verdicts import RunGraders
 
@@ -28,12 +28,12 @@ def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
     Everything is looked up and checked as a run would do it; configurations are read (and fetched from the
     hub), weights are not. Raises what a run would raise before it loads weights.
     """
-    questions = read_questions(settings)
     benchmark = find_benchmark(settings.dataset)
-    graders = RunGraders(benchmark, settings).describe()
     style = choose_style(settings)
+    benchmark.check_style(style)
+    graders = RunGraders(benchmark, settings).describe()
     toolbox = build_toolbox(style, settings)
-    benchmark.check_style(style.name)
+    questions = read_questions(settings)
     pack = load_pack(settings.prompts).with_prompts(style.prompts)
     check_slots(pack, style)
     devices = resolve_devices(settings.device, style)
@@ -65,10 +65,11 @@ def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
             format_table(["setting", "value", "origin"], values),
             format_table(["agent", "repository", "revision", "hidden size", "dtype", "device"], agents),
             format_table(["file of", "place"], _places(style, paths)),
+            *_describe_tools(toolbox, style, settings.mode),
             _describe_sampling(settings, style, paths),
             f"release {paths.source}; prompt pack {pack.name} (sha256 {pack.sha256[:12]}); "
             f"{len(questions)} questions of {benchmark.name}, graded by {', '.join(graders['names'])}"
-            f"{_isolation(graders)}{_describe_tools(toolbox)}. No weights were loaded.",
+            f"{_isolation(graders)}. No weights were loaded.",
         ]
     )
 
@@ -91,17 +92,22 @@ def _isolation(graders: Mapping[str, Any]) -> str:
     return f", code run under {level}" if level else ""
 
 
-def _describe_tools(toolbox: Toolbox | None) -> str:
-    """The tools of the agents that write, each with what decides its answers."""
+def _describe_tools(toolbox: Toolbox | None, style: Style, mode: str) -> Iterator[str]:
+    """The tools of the agents that write, each with what decides its answers; nothing where there is none."""
     if toolbox is None:
-        return ""
+        return
     described = toolbox.describe()
     max_calls = described.pop("max_calls")
-    tools = "; ".join(
-        f"{name} ({', '.join(f'{key} {value}' for key, value in tool.items())})"
+    rows = [
+        [
+            name,
+            ", ".join(agent.role for agent in writing_agents(style, mode) if name in agent.tools),
+            ", ".join(f"{key} {value}" for key, value in tool.items() if value is not None),
+        ]
         for name, tool in described.items()
-    )
-    return f"; up to {max_calls} calls of {tools}"
+    ]
+    table = format_table(["tool", "agents", "settings"], rows)
+    yield f"{table}\nup to {max_calls} call{'s' * (max_calls != 1)} in a text"
 
 
 def _place(path: object) -> str:

@@ -7,7 +7,8 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from importlib import metadata
@@ -23,6 +24,8 @@ from recursivemas.settings import Origin, RunSettings
 from recursivemas.system import MASSystem
 
 VERSIONED = ("recursivemas", "torch", "transformers", "tokenizers", "huggingface_hub", "datasets")
+OPTIONAL = ("bm25s", "tavily-python", "sympy", "mpmath", "math-verify")
+"""Packages of tools and graders that an installation may lack."""
 
 
 def describe_run(
@@ -69,12 +72,20 @@ def describe_run(
         "versions": {
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in VERSIONED},
+            **dict(_versions_of_optional()),
         },
         "platform": platform.platform(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "git_revision": _git_revision(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _versions_of_optional() -> Iterator[tuple[str, str]]:
+    """Name and version of those of OPTIONAL that are installed."""
+    for name in OPTIONAL:
+        with suppress(metadata.PackageNotFoundError):
+            yield name, metadata.version(name)
 
 
 def _file(path: Path | None) -> dict[str, str | None]:
@@ -99,15 +110,12 @@ def _hash_of(questions: Sequence[Question]) -> str:
 def check_same_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise UserError, with the differences, when a run that is to be resumed would give other results."""
     old, new = _decisive(before), _decisive(json.loads(json.dumps(now)))
-    differences = [
-        f"  {name}: {old.get(name)} before, {new.get(name)} now"
-        for name in sorted({*old, *new})
-        if old.get(name) != new.get(name)
-    ]
+    differences = _differing(old, new)
     if differences:
+        lines = [f"  {name}: {was} before, {value} now" for name, (was, value) in differences.items()]
         raise UserError(
             "the run cannot be resumed with other settings:\n"
-            + "\n".join(differences)
+            + "\n".join(lines)
             + "\nRepeat its settings, or give another --output_dir to start anew"
         )
 
@@ -115,11 +123,31 @@ def check_same_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 def check_same_tools(config: Mapping[str, Any], tools: Mapping[str, Any] | None) -> None:
     """Raise UserError when a process of the run would answer tool calls otherwise than its record says."""
     ours = json.loads(json.dumps(tools))
-    if config.get("tools") != ours:
-        raise UserError(
-            f"this process's tools are not the run's: {ours} here, {config.get('tools')} in its record; give "
-            "every process the same keys, packages and isolation"
+    differences = _differing(flatten("tools", config.get("tools")), flatten("tools", ours))
+    if differences:
+        found = "; ".join(
+            f"{name}: {record} in its record, {here} here" for name, (record, here) in differences.items()
         )
+        raise UserError(
+            f"this process's tools are not the run's: {found}; give every process the same keys, packages "
+            "and isolation"
+        )
+
+
+def flatten(name: str, value: Any) -> dict[str, Any]:
+    """The leaves of a value as read from JSON, by path: `tools.search.provider`, `style.agents.0.role`."""
+    if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+        value = {str(position): entry for position, entry in enumerate(value)}
+    if not isinstance(value, dict) or not value:
+        return {name: value}
+    parts = (flatten(f"{name}.{key}", entry) for key, entry in value.items())
+    return {path: leaf for part in parts for path, leaf in part.items()}
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """(before, now) of what differs, in the order of names; None stands for what is not there."""
+    pairs = {name: (before.get(name), now.get(name)) for name in sorted({*before, *now})}
+    return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
 
 
 def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,9 +155,10 @@ def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
     neutral = {spec.name for spec in fields(RunSettings) if spec.metadata.get("neutral")}
     values = {name: row["value"] for name, row in config["settings"].items() if name not in neutral}
     for part in ("style", "outer_links", "sampling", "prompt_pack", "questions", "graders", "tools"):
-        values[part] = config.get(part)
+        values |= flatten(part, config.get(part))
     for role, agent in config["agents"].items():
-        values |= {f"{role}'s {name}": value for name, value in agent.items() if name != "device"}
+        for name, value in agent.items():
+            values |= flatten(f"{role}'s {name}", value) if name != "device" else {}
     return values
 
 

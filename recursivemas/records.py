@@ -143,7 +143,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """A run's `config.json`. Raises UserError when the folder holds no run, or a damaged one."""
     try:
         return json.loads((path / CONFIG).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"{path} holds no run: there is no {CONFIG} in it") from error
     except json.JSONDecodeError as error:
         raise UserError(f"{path / CONFIG} is damaged ({error}); give another --output_dir") from error

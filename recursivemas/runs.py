@@ -12,6 +12,7 @@ from typing import Any
 
 from recursivemas.errors import UserError
 from recursivemas.metrics import question_shares, score, total_costs
+from recursivemas.provenance import flatten
 from recursivemas.records import SAMPLES, SUMMARY, Sample, read_config, read_samples
 from recursivemas.settings import RunSettings
 from recursivemas.tables import NOTHING
@@ -22,6 +23,15 @@ HOUSEKEEPING = {
     "save_latents",
 } - {"release"}
 """Settings that change neither the answers nor the agents."""
+
+TOLD_BY_SETTINGS = {
+    "tools",
+    "tools.max_calls",
+    "tools.python.echo",
+    "tools.search.base_url",
+    "tools.search.offline",
+}
+"""Of a run's tools, what stands among its settings too; `tools` itself where it has none."""
 
 DEFAULTS = {spec.name: spec.default for spec in fields(RunSettings)}
 """For settings that are younger than a run."""
@@ -114,15 +124,16 @@ class Run:
         return {cost: total / len(ids) for cost, total in totals.items()}
 
     def decisive_settings(self) -> dict[str, Any]:
-        """The settings that decide the answers; those that the run's mode does not read are left out."""
+        """The settings that decide the answers; those that the run's mode does not read are left out.
+
+        Of its tools, what was found on the machine counts as well, such as `tools.search.provider`.
+        """
         unread = {"latent": (), "text": ("latent_length",)}.get(
             self.settings["mode"], ("latent_length", "num_recursive_rounds")
         )
-        return {
-            name: value
-            for name, value in {**DEFAULTS, **self.settings}.items()
-            if name not in (*HOUSEKEEPING, *unread, "batch_size")
-        }
+        left_out = {*HOUSEKEEPING, *unread, *TOLD_BY_SETTINGS, "batch_size"}
+        values = {**DEFAULTS, **self.settings, **flatten("tools", self.config.get("tools"))}
+        return {name: value for name, value in values.items() if name not in left_out}
 
     def departures(self) -> list[str]:
         """What keeps the run from standing beside published figures, in words; empty where nothing does.

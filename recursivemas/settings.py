@@ -146,8 +146,12 @@ class RunSettings:
             raise UserError("resume needs the run's folder; give --output_dir FOLDER")
         if self.judge_base_url is not None and self.judge_model is None:
             raise UserError("judge_base_url names an endpoint but no model; give --judge_model MODEL")
-        if self.search_folder is not None and self.search_offline:
-            raise UserError("search_folder needs no search_offline: a local folder is searched anyway")
+        if self.search_folder is not None:
+            for name in ("search_offline", "tavily_keys_file", "tavily_base_url"):
+                if getattr(self, name):
+                    raise UserError(
+                        f"{name} is not read where search_folder is; give one of the two"
+                    )
         if self.search_offline and self.search_cache is None:
             raise UserError("search_offline needs kept searches; give --search_cache FOLDER")
         if self.sample_seed is not None and self.num_samples == -1:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,10 @@ from recursivemas.sharding import read_finished
 from recursivemas.tables import format_table
 from recursivemas.tools import as_block
 
-NUM_SUGGESTIONS = 5
+NUM_SUGGESTIONS = 20
 BAR = "    │ "
+LEAST_WIDTH = 20
+"""What is left of a result's line, however narrow the terminal is."""
 STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters other than line ends and tabs, and marks that turn the direction of writing."""
 
@@ -29,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: Mapping[str, Any]) -> None:
     """`recursivemas show RUN --id ID`."""
-    print(_harmless(show(arguments["run"], arguments["id"], arguments["rollout"])))
+    text = _harmless(show(arguments["run"], arguments["id"], arguments["rollout"]))
+    print(_fit(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
 
 
 def show(path: Path, question_id: str | None = None, rollout: int = 0) -> str:
@@ -71,6 +77,18 @@ def _harmless(text: str) -> str:
     return STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def _fit(text: str, width: int) -> str:
+    """The text with the lines of results, wrapped to so many columns, behind the bar."""
+    wrapper = textwrap.TextWrapper(
+        width=max(width - len(BAR), LEAST_WIDTH), tabsize=4, break_on_hyphens=False
+    )
+    lines: list[str] = []
+    for line in text.split("\n"):
+        parts = wrapper.wrap(line.removeprefix(BAR)) if line.startswith(BAR) else []
+        lines += [f"{BAR}{part}" for part in parts] or [line]
+    return "\n".join(lines)
+
+
 # ---------------------------------------------------------------------------------------------------------
 # What happened before the answer
 
@@ -79,7 +97,7 @@ def _rounds(first: Sample, sample: Sample) -> str:
     """A line a turn; the answer's own is that of the rollout which is shown."""
     usage = {(row["round"], row["role"]): row for row in (*first["usage"], *sample["usage"])}
     rows = [[str(row["round"]), row["role"], *_reads(row), f"{row['seconds']:.2f}"] for row in usage.values()]
-    return format_table(["round", "agent", "reads", "does", "seconds"], rows)
+    return format_table(["round", "agent", "reads", "does", "share of the batch's seconds"], rows)
 
 
 def _reads(usage: Mapping[str, Any]) -> tuple[str, str]:

@@ -165,9 +165,10 @@ def _check_agents(style: Style) -> None:
                 f"style {style.name}: role {agent.role!r} is not a name; use letters, digits and underscores"
             )
         for tool in agent.tools:
-            if tool not in TOOLS:
+            if tool not in TOOLS or agent.tools.count(tool) > 1:
                 raise UserError(
-                    f"style {style.name}: {agent.role} has the tool {tool!r}; there are {', '.join(TOOLS)}"
+                    f"style {style.name}: {agent.role} has the tools {', '.join(agent.tools)}; it may have "
+                    f"{' and '.join(TOOLS)}, each once"
                 )
     repeated = sorted({role for role in style.roles if style.roles.count(role) > 1})
     if repeated:
@@ -441,7 +442,7 @@ def _typed(value: Any, annotation: str, what: str) -> Any:
     """The value as that type. YAML gives numbers and words where text or a switch is meant."""
     if annotation == "tuple[str, ...]":
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-            raise UserError(f"{what} is {value!r}; it has to be a list of names such as [math, code]")
+            raise UserError(f"{what} is {value!r}; it has to be a list of names, in brackets")
         return tuple(value)
     accepted = {"str": (str, "text"), "bool": (bool, "true or false")}.get(annotation.removesuffix(" | None"))
     optional = annotation.endswith(" | None")

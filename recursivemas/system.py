@@ -35,7 +35,7 @@ from recursivemas.prompts import PromptPack, check_slots, load_pack
 from recursivemas.question import Question
 from recursivemas.settings import SolveSettings, resolve_settings
 from recursivemas.solving import Prepared, Solution, Solver
-from recursivemas.styles import PUBLISHED_STYLES, LinkSpec, Style, load_style
+from recursivemas.styles import PUBLISHED_STYLES, TOOLS, LinkSpec, Style, load_style
 from recursivemas.toolkit import SETTINGS as TOOL_SETTINGS
 from recursivemas.toolkit import build_toolbox, writing_agents
 from recursivemas.tools import Toolbox
@@ -104,8 +104,9 @@ class MASSystem:
         the command line: batch_size, seed, greedy, temperature, top_p, top_k, min_p, repetition_penalty,
         max_new_tokens, num_rollouts, mode, enable_thinking, release_quirks, save_latents, and those of tools)
         default to what is recommended for the system's style and dataset. Agents whose spec names tools have
-        those of `toolbox`; without it, the ones that the settings describe. Raises UserError for a setting
-        that is unknown or out of range, IsolationError where agents write code and nothing can contain it.
+        those of `toolbox` and no others; without it, the ones that the settings describe. Raises UserError
+        for a setting that is unknown or out of range and for a toolbox that would not be used,
+        IsolationError where agents write code and nothing can contain it.
         """
         given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
         explicit = {name: value for name, value in given.items() if value is not None}
@@ -113,16 +114,11 @@ class MASSystem:
         style = self.style.name if PUBLISHED_STYLES.get(self.style.name) == self.style else "own"
         run, _ = resolve_settings({"style": style, "dataset": self.dataset, **explicit})
         asked = self._as_questions([questions] if isinstance(questions, str | Question) else questions)
-        writing = writing_agents(self.style, run.mode)
-        if toolbox and not any(toolbox.only(agent.tools) for agent in writing):
-            raise UserError(
-                f"the toolbox holds {', '.join(toolbox.names)}, which no agent that writes has "
-                f"({', '.join(agent.role for agent in writing)}); name them in the `tools` of its entry in "
-                "the style"
-            )
-        batches = self.solve_batches(
-            asked, run.solve_settings(), toolbox=toolbox or build_toolbox(self.style, run)
-        )
+        if toolbox is None:
+            toolbox = build_toolbox(self.style, run)
+        else:
+            _check_toolbox(toolbox, self.style, run.mode, explicit)
+        batches = self.solve_batches(asked, run.solve_settings(), toolbox=toolbox)
         return [solution for batch in batches for solution in batch]
 
     def _as_questions(self, questions: Sequence[str | Question]) -> list[Question]:
@@ -242,6 +238,22 @@ def check_dimensions(paths: ReleaseFiles, configs: Mapping[str, PreTrainedConfig
                     f"size is {configs[role].hidden_size}; do {paths.agents[role].repo_id} and "
                     f"{file.repo_id or file.path} belong to the same style?"
                 )
+
+
+def _check_toolbox(toolbox: object, style: Style, mode: str, explicit: Mapping[str, Any]) -> None:
+    """UserError for a toolbox that would not be used as it was meant."""
+    if not isinstance(toolbox, Toolbox):
+        raise UserError(f"toolbox is {toolbox!r}; give a recursivemas.tools.Toolbox, such as Toolbox([tool])")
+    writing = writing_agents(style, mode)
+    roles = ", ".join(agent.role for agent in writing)
+    for name in toolbox.names:
+        if not any(name in agent.tools for agent in writing):
+            raise UserError(
+                f"the toolbox holds {name}, but of the agents that write ({roles}) none has it; agents may "
+                f"have {' and '.join(TOOLS)}, in the `tools` of their entries in the style"
+            )
+    if unread := sorted({*TOOL_SETTINGS, "allow_unisolated_code"} & set(explicit)):
+        raise UserError(f"{unread[0]} is not read where a toolbox is given; set up its tools instead")
 
 
 def _check_names(settings: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -22,6 +23,8 @@ from recursivemas.tools.search import (
 
 SETTINGS = tuple(spec.name for spec in fields(RunSettings) if spec.metadata.get("of_tools"))
 """The settings that are about tools alone."""
+KIND = ("provider", "base_url", "folder")
+"""What a kept search says of who made it."""
 
 
 def build_toolbox(style: Style, settings: RunSettings, run_folder: Path | None = None) -> Toolbox | None:
@@ -51,11 +54,29 @@ def _python(settings: RunSettings, run_folder: Path | None) -> Tool:
 
 def _search(settings: RunSettings, run_folder: Path | None) -> Tool:
     folder = run_folder and run_folder / "search"
+    provider = _provider(settings)
     if settings.search_cache:
         folder = Path(settings.search_cache)
         _check_cache(folder, offline=settings.search_offline)
-    provider = _provider(settings)
-    return SearchTool(provider, cache=DiskCache(folder) if folder else None, offline=settings.search_offline)
+    cache = DiskCache(folder) if folder else None
+    if settings.search_offline and cache and provider:
+        _check_kept(cache, provider)
+    return SearchTool(provider, cache=cache, offline=settings.search_offline)
+
+
+def _check_kept(cache: DiskCache, provider: SearchProvider) -> None:
+    """UserError where a cache holds no search of the provider's, so that none could be answered."""
+    wanted = provider.describe()
+    decisive = {*wanted, "base_url"}
+    entries = [entry for entry in cache.entries() if "provider" in entry]
+    if any(all(entry.get(name) == wanted.get(name) for name in decisive) for entry in entries):
+        return
+    kept = Counter(", ".join(f"{name} {entry[name]}" for name in KIND if name in entry) for entry in entries)
+    found = "; ".join(f"{count} of {kind}" for kind, count in kept.items()) or "none at all"
+    raise UserError(
+        f"search_cache {cache.folder} keeps no searches of {wanted}, but {found}; give the folder `search` "
+        "of a run, and its tavily_base_url if it had one"
+    )
 
 
 def _check_cache(folder: Path, *, offline: bool) -> None:
@@ -80,9 +101,8 @@ def _provider(settings: RunSettings) -> SearchProvider | None:
         return FolderSearch(Path(settings.search_folder))
     keys_file = Path(settings.tavily_keys_file) if settings.tavily_keys_file else None
     keys = [] if settings.search_offline else find_keys(keys_file)
-    if not keys and not settings.search_offline:
-        return None
-    return TavilySearch(keys, settings.tavily_base_url)
+    provider = TavilySearch(keys, settings.tavily_base_url)
+    return provider if keys or settings.search_offline else None
 
 
 _BUILDERS: dict[str, Callable[[RunSettings, Path | None], Tool]] = {"python": _python, "search": _search}

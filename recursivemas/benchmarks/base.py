@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from recursivemas.errors import UserError
 from recursivemas.question import Question
+from recursivemas.styles import Style
 
 Row = Mapping[str, Any]
 
@@ -71,14 +72,15 @@ class Benchmark:
                 renamed[column] = renamed.pop(found)
         return renamed
 
-    def check_style(self, style: str) -> None:
+    def check_style(self, style: Style) -> None:
         """UserError when agents of that style cannot do what the benchmark asks for."""
-        if self.styles is not None and style not in self.styles:
-            raise UserError(
-                f"dataset {self.name} needs agents that can search the web, as those of the style "
-                f"{' or '.join(self.styles)} do; style is {style!r}. Give --style {self.styles[0]}, or "
-                "another --dataset"
-            )
+        if self.styles is None or style.name in self.styles or "search" in style.agents[-1].tools:
+            return
+        raise UserError(
+            f"dataset {self.name} needs an answering agent that can search, as that of the style "
+            f"{' or '.join(self.styles)} does; style is {style.name!r}. Give --style {self.styles[0]}, give "
+            "the agent `tools: [search]`, or take another --dataset"
+        )
 
 
 def text_field(row: Row, name: str) -> str:

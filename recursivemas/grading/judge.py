@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -63,6 +64,11 @@ class JudgeSettings:
     def __post_init__(self) -> None:
         if not self.model:
             raise UserError("the judge has no model; give its name at the endpoint, such as gpt-4o-mini")
+        if "@" in urlsplit(self.base_url or "").netloc:
+            raise UserError(
+                f"the judge's base_url holds a user or a password, and is recorded as it is; give the bare "
+                f"address, and the key in {self.key_variable}"
+            )
         if self.timeout_s <= 0 or self.max_retries < 0:
             raise UserError(
                 f"the judge has timeout_s {self.timeout_s} and max_retries {self.max_retries}; they have to "

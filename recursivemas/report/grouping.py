@@ -92,7 +92,7 @@ def families(runs: Sequence[Run]) -> list[Family]:
     headings = question_sets(runs)
     groups: dict[tuple[str, QuestionSet, str], list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.style, QuestionSet.of(run), _other_settings(run)), []).append(run)
+        groups.setdefault((run.style, QuestionSet.of(run), _other_settings(run, runs)), []).append(run)
     order = sorted(groups, key=lambda key: (key[0], list(headings).index(key[1]), key[2]))
     result: list[Family] = []
     for style, questions, settings in order:
@@ -112,9 +112,19 @@ def families(runs: Sequence[Run]) -> list[Family]:
     return result
 
 
-def _other_settings(run: Run) -> str:
-    """What decides the answers besides the graph, as JSON, to compare by."""
-    values = {name: value for name, value in run.decisive_settings().items() if name not in GRAPH_SETTINGS}
+def _other_settings(run: Run, runs: Sequence[Run]) -> str:
+    """What decides the answers besides the graph, as JSON, to compare by.
+
+    Which tools are used follows from the graph: they count where several of these runs have the same tool and
+    it is not set alike.
+    """
+    decisive = [other.decisive_settings() for other in runs]
+    values = {
+        name: value
+        for name, value in run.decisive_settings().items()
+        if name not in GRAPH_SETTINGS
+        and not (name.startswith("tools.") and all(other.get(name, value) == value for other in decisive))
+    }
     values["dataset_path"] = QuestionSet.of(run).file  # however it was reached
     return json.dumps(values, sort_keys=True)
 

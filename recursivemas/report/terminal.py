@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from recursivemas.tables import format_table
+from recursivemas.tools.base import Status
 
 STAGE_COLUMNS = {
     "round": "round",
@@ -18,10 +19,8 @@ STAGE_COLUMNS = {
     "seconds": "seconds",
 }
 
-CALL_NOTES = {
-    "stub": "there was no search: a stub answered",
-    "failed": "failed: the tool itself did not work",
-}
+STATUSES: tuple[str, ...] = get_args(Status)
+MAX_REASON_CHARACTERS = 200
 
 
 def result_line(summary: Mapping[str, Any]) -> str:
@@ -55,9 +54,17 @@ def format_summary(summary: Mapping[str, Any]) -> str:
 
 def _describe_calls(name: str, tool: Mapping[str, Any]) -> str:
     """One tool's calls in a line."""
-    statuses = ", ".join(f"{count} {status}" for status, count in tool["status"].items())
-    notes = "".join(f" ({note})" for status, note in CALL_NOTES.items() if status in tool["status"])
-    return (
-        f"{name}: {tool['calls']} call{'s' * (tool['calls'] != 1)}, {statuses}{notes}; "
-        f"{tool['cached']} from the cache; {tool['seconds']:.1f} s"
-    )
+    number, failure = tool["calls"], tool["commonest_failure"]
+    counts = [f"{tool['status'][status]} {status}" for status in STATUSES if status in tool["status"]]
+    parts = [", ".join([f"{number} call{'s' * (number != 1)}", *counts])]
+    parts += [f"{tool['cached']} from the cache"] if tool["cached"] else []
+    parts += [f"{tool['seconds']:.1f} s"] if number else []
+    parts += ["there was no key: a stub answers all calls"] if tool.get("provider") == "stub" else []
+    parts += [f"{failure['calls']} failed with: {_reason(failure['text'])}"] if failure else []
+    return f"{name}: {'; '.join(parts)}"
+
+
+def _reason(text: str) -> str:
+    """How a reason begins, in one line. Servers may have written it: nothing in it steers the terminal."""
+    line = " ".join(text.split())[:MAX_REASON_CHARACTERS]
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)

@@ -42,20 +42,19 @@ class ToolCall:
 class Toolbox:
     """Tools by name, for any number of texts at a time.
 
-    Raises UserError for `max_calls` below 1, and for a tool whose name is no tag or another one's, too.
+    Raises UserError for `max_calls` below 1, and for what is no tool: its name is a tag of its own,
+    `deadline_s` is None or seconds, it describes itself and can be called.
     """
 
     def __init__(self, tools: Sequence[Tool], *, max_calls: int = MAX_CALLS) -> None:
-        if max_calls < 1:
-            raise UserError(f"max_calls is {max_calls}; it has to be 1 or more, or there be no tools at all")
+        if type(max_calls) is not int or max_calls < 1:
+            raise UserError(f"max_calls is {max_calls}; it has to be a whole number, 1 or more")
         self.max_calls = max_calls
         self._tools: dict[str, Tool] = {}
         for tool in tools:
-            if not TOOL_NAME.fullmatch(tool.name) or tool.name in (*self._tools, "result"):
-                raise UserError(
-                    f"a tool is named {tool.name!r}; a name is a tag of its own: lower-case letters, digits "
-                    "and underscores, not `result`, and not another tool's"
-                )
+            _check(tool)
+            if tool.name in self._tools:
+                raise UserError(f"two tools are named {tool.name!r}; a name is a tag, for one of them")
             self._tools[tool.name] = tool
 
     @property
@@ -94,6 +93,25 @@ class Toolbox:
             except RuntimeError as error:  # there are too many
                 future.set_result(_failed(request, error))
         return future
+
+
+def _check(tool: Any) -> None:
+    """UserError for what does not have all that a tool has."""
+    name = getattr(tool, "name", None)
+    if not isinstance(name, str) or not TOOL_NAME.fullmatch(name) or name == "result":
+        raise UserError(
+            f"a tool is named {name!r}; a name is a tag: lower-case letters, digits and underscores, and not "
+            "`result`"
+        )
+    deadline_s: Any = getattr(tool, "deadline_s", "missing")
+    is_seconds = type(deadline_s) in (int, float) and 0 < deadline_s < float("inf")
+    if deadline_s is not None and not is_seconds:
+        raise UserError(
+            f"the tool {name} has the deadline_s {deadline_s!r}; it has to be seconds above 0, or None for a "
+            "tool that ends every call by itself"
+        )
+    if isinstance(tool, type) or not callable(tool) or not callable(getattr(tool, "describe", None)):
+        raise UserError(f"the tool {name} cannot be called, or has no describe(); give an object with both")
 
 
 def _answer(tool: Tool, request: Request, future: Future[ToolCall]) -> None:

@@ -12,9 +12,11 @@ import pytest
 from recursivemas import load_mas_system
 from recursivemas.agent import Agent
 from recursivemas.cli import main, run_main
+from recursivemas.disk_cache import DiskCache
 from recursivemas.errors import UserError
 from recursivemas.question import Question
 from recursivemas.tools import PythonTool, ToolAnswer, Toolbox
+from recursivemas.tools.search import TavilySearch
 from tests.support.judge_server import Endpoint
 from tests.support.scripted import save_scripted_release
 from tests.support.tavily_server import Answer, TavilyServer, found
@@ -122,7 +124,7 @@ def test_a_search_benchmark_with_tools_and_a_judge(dataset, run, tavily, tmp_pat
         "search": {"ok": 1},
         "python": {"ok": 1},
     }
-    assert "search: 1 call, 1 ok; 0 from the cache" in out
+    assert "search: 1 call, 1 ok; " in out
     for path in (tmp_path / "run").rglob("*"):
         assert path.is_dir() or KEY not in path.read_text()
     assert KEY not in out + err
@@ -155,8 +157,9 @@ def test_nothing_is_searched_twice(run, tavily, tmp_path, monkeypatch):
 
 
 def test_offline_a_query_that_was_never_made_is_not_answered(run, tmp_path):
-    (tmp_path / "nothing").mkdir()
-    _, _, _, [sample] = run("run", "--search_offline", "--search_cache", str(tmp_path / "nothing"))
+    other = TavilySearch([]).describe()
+    DiskCache(tmp_path / "kept").put("another query", {**other, "hits": []})
+    _, _, _, [sample] = run("run", "--search_offline", "--search_cache", str(tmp_path / "kept"))
     assert sample["tool_calls"][0]["status"] == "failed"
     assert "not in its cache" in sample["tool_calls"][0]["result"]
 
@@ -166,7 +169,8 @@ def test_without_a_key_a_stub_answers_and_the_run_says_so(run, tmp_path, caplog)
     status, out, _, samples = run("run", rows=rows)
     assert status == 0
     assert {sample["tool_calls"][0]["status"] for sample in samples} == {"stub"}
-    assert "search: 2 calls, 2 stub (there was no search: a stub answered)" in out
+    assert "search: 2 calls, 2 stub; " in out
+    assert "there was no key: a stub answers all calls\n" in out
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["tools"]["search"]["provider"] == "stub"
     notices = [record for record in caplog.records if "no key" in record.getMessage()]
@@ -273,6 +277,7 @@ def test_the_python_tool_shows_a_bare_last_expression_when_asked_to(toy_release,
             def describe(self):
                 return {}
 
+        settings.pop("allow_unisolated_code")
         [solution] = system.solve(question, toolbox=Toolbox([Twice()]), **settings)
         assert solution.tool_calls[0].result == " 6*7  6*7 "
 
@@ -311,19 +316,38 @@ def test_an_agent_by_itself_keeps_its_tools(run):
     assert [call["tool"] for call in sample["tool_calls"]] == ["search", "python"]
 
 
-def test_tools_that_nobody_has_are_refused(toy_release):
-    box = Toolbox([PythonTool("limits")])
+@pytest.mark.parametrize(
+    ("style", "given", "says"),
+    [
+        (
+            "distillation",
+            {"toolbox": Toolbox([PythonTool("limits")])},
+            r"holds python, but .* \(learner\) none",
+        ),
+        ("deliberation", {"toolbox": [PythonTool("limits")]}, "give a recursivemas.tools.Toolbox"),
+        (
+            "deliberation",
+            {"toolbox": Toolbox([PythonTool("limits")]), "python_echo": True},
+            "python_echo is not read where a toolbox is given",
+        ),
+    ],
+)
+def test_a_toolbox_that_would_not_be_used_is_refused(toy_release, style, given, says):
     with (
-        load_mas_system("distillation", device="cpu", release=toy_release) as system,
-        pytest.raises(UserError, match=r"holds python, which no agent that writes has \(learner\)"),
+        load_mas_system(style, device="cpu", release=toy_release) as system,
+        pytest.raises(UserError, match=says),
     ):
-        system.solve("What is 1 + 1?", toolbox=box)
+        system.solve("What is 1 + 1?", **given)
 
 
 def test_the_plan_says_which_tools_there_are(run):
     _, out, _, _ = run("run", "--dry_run", "--max_tool_calls", "3")
-    assert "up to 3 calls of python (isolation" in out
-    assert "search (provider stub" in out
+    rows = {line.split()[0]: line.split(maxsplit=2)[1:] for line in out.splitlines() if line.strip()}
+    assert rows["tool"] == ["agents", "settings"]
+    assert rows["python"][0] == rows["search"][0] == "toolcaller"
+    assert rows["python"][1].startswith("isolation ")
+    assert rows["search"][1] == "provider stub, offline False"
+    assert "up to 3 calls in a text" in out
 
 
 @pytest.mark.parametrize(
@@ -332,6 +356,9 @@ def test_the_plan_says_which_tools_there_are(run):
         (("--search_offline",), "give --search_cache"),
         (("--tavily_keys_file", "nowhere.txt"), "nowhere.txt"),
         (("--search_folder", "nowhere"), "nowhere"),
+        (("--search_folder", ".", "--search_offline"), "search_offline is not read where search_folder is"),
+        (("--search_offline", "--search_cache", "."), "keeps no searches of"),
+        (("--tavily_base_url", "http://me:secret@localhost"), "holds a user"),
         (("--max_tool_calls", "-1"), "max_tool_calls is -1; it has to be 0 or more"),
     ],
 )

@@ -80,10 +80,32 @@ def test_pass_at_k_is_by_question(tmp_path):
 
 def test_what_else_differs_is_said(tmp_path):
     a = write_run(tmp_path / "a", [True], seed=1)
-    b = write_run(tmp_path / "b", [True], seed=2, mode="text", platform="Elsewhere", batch_size=4)
+    b = write_run(
+        tmp_path / "b", [True], seed=2, mode="text", platform="Elsewhere", batch_size=4, python_echo=True
+    )
     text = compare([a, b]).render("text")
-    assert "b is not set as a is: seed 2, not 1." in text
+    assert "b is not set as a is: seed 2, not 1; python_echo True, not False." in text
+    assert "Seconds: while agents worked or waited for their tools." in text
     assert "Seconds of b do not compare: Elsewhere, no accelerator, batch size 4, not Linux" in text
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ({"provider": "tavily"}, {"provider": "stub"}, "tools.search.provider stub, not tavily"),
+        ({"sha256": "12"}, {"sha256": "34"}, "tools.search.sha256 34, not 12"),
+        ({"offline": False}, {"offline": True}, None),
+    ],
+)
+def test_runs_whose_tools_answer_otherwise_are_told_apart(tmp_path, before, now, said):
+    paths = []
+    for name, search in (("a", before), ("b", now)):
+        paths.append(write_run(tmp_path / name, [True]))
+        config = json.loads((paths[-1] / "config.json").read_text())
+        config["tools"] = {"max_calls": len(paths), "search": search}  # the calls are told as a setting
+        (paths[-1] / "config.json").write_text(json.dumps(config))
+    text = compare(paths).render("text")
+    assert (f"b is not set as a is: {said}.\n" in text) if said else ("not set as" not in text)
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,8 @@ def test_costs_are_summed_by_round_and_agent():
     ]
 
 
-def call(tool: str, status: str, seconds: float, *, cached: bool = False):
-    return {"tool": tool, "status": status, "seconds": seconds, "cached": cached}
+def call(tool: str, status: str, seconds: float, *, cached: bool = False, result: str = ""):
+    return {"tool": tool, "status": status, "seconds": seconds, "cached": cached, "result": result}
 
 
 def test_tool_calls_are_summed_up_by_tool():
@@ -146,16 +146,43 @@ def test_tool_calls_are_summed_up_by_tool():
     samples = [
         sample("a", True, tool_calls=[call("search", "ok", 1.0), call("search", "ok", 0.0, cached=True)]),
         sample("b", True, tool_calls=[call("python", "timeout", 10.0)], passages=passages),
-        sample("c", True),
+        sample("c", True, tool_calls=[call("python", "ok", 0.25)]),
     ]
     summary = summarise(samples, MATH500, seconds=1.0)
+    no_failure = {"commonest_failure": None}
     assert summary["tools"] == {
-        "search": {"calls": 2, "cached": 1, "seconds": 1.0, "status": {"ok": 2}},
-        "python": {"calls": 2, "cached": 0, "seconds": 10.25, "status": {"ok": 1, "timeout": 1}},
+        "search": {"calls": 2, "cached": 1, "seconds": 1.0, "status": {"ok": 2}, **no_failure},
+        "python": {"calls": 3, "cached": 0, "seconds": 10.5, "status": {"ok": 2, "timeout": 1}, **no_failure},
     }
     text = format_summary(summary)
     assert "results read" in text
-    assert "python: 2 calls, 1 ok, 1 timeout; 0 from the cache; 10.2 s" in text
+    assert "search: 2 calls, 2 ok; 1 from the cache; 1.0 s" in text
+    assert "python: 3 calls, 2 ok, 1 timeout; 10.5 s" in text
+
+
+def test_a_tool_that_nobody_called_is_there_and_a_stub_says_so():
+    tools = {"max_calls": 5, "python": {"isolation": "limits"}, "search": {"provider": "stub"}}
+    summary = summarise([sample("a", True)], MATH500, seconds=1.0, tools=tools)
+    nothing = {"calls": 0, "cached": 0, "seconds": 0.0, "status": {}, "commonest_failure": None}
+    assert summary["tools"] == {"python": nothing, "search": {**nothing, "provider": "stub"}}
+    lines = format_summary(summary).splitlines()
+    assert lines[-2:] == [
+        "python: 0 calls",
+        "search: 0 calls; there was no key: a stub answers all calls",
+    ]
+
+
+def test_why_most_calls_failed_is_said_in_a_line_of_statuses_in_order():
+    refused = "the key\nwas refused \x1b[31m" + "x" * 300
+    calls = [call("search", "limit", 0.0), call("search", "failed", 1.0, result="no connection")]
+    calls += [call("search", "failed", 1.0, result=refused) for _ in range(2)]
+    calls += [call("search", "timeout", 1.0, result="late"), call("search", "ok", 1.0)]
+    summary = summarise([sample("a", True, tool_calls=calls)], MATH500, seconds=1.0)
+    assert summary["tools"]["search"]["commonest_failure"] == {"text": refused, "calls": 2}
+    assert format_summary(summary).splitlines()[-1] == (
+        "search: 6 calls, 1 ok, 3 failed, 1 timeout, 1 limit; 5.0 s; "
+        f"2 failed with: the key was refused \\x1b[31m{'x' * 175}"
+    )
 
 
 def test_a_run_without_tools_says_nothing_of_them():

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from recursivemas.cli import main
+from recursivemas.compare import compare
 from recursivemas.errors import UserError
 from recursivemas.show import show
 from tests.support.run_folders import write_run
@@ -96,3 +100,69 @@ def test_runs_from_before_tools_are_shown(run):
         del row["tool_calls"], row["messages"]
     (run / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert "old" in show(run)
+
+
+def test_results_are_wrapped_to_a_terminal_and_left_alone_in_a_pipe(run, capsys, monkeypatch):
+    result = "A line of many words that goes on\n\n    and " + "x" * 50
+    text = f"<search>a</search> <result> {result} </result> " + "end " * 20
+    add_to_samples(run, text=text, tool_calls=[call(text, "a", result)])
+    monkeypatch.setenv("COLUMNS", "30")
+    assert main(["show", str(run)]) == 0
+    piped = capsys.readouterr().out
+    assert f"    │     and {'x' * 50}\n" in piped
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["show", str(run)]) == 0
+    shown = capsys.readouterr().out
+    lines = [line for line in shown.splitlines() if "│" in line]
+    assert lines[:3] == ["    │ A line of many words", "    │ that goes on", "    │ "]
+    assert lines[3] == f"    │     and {'x' * 16}"
+    assert max(map(len, lines)) == 30
+    assert "".join(lines).count("x") == 50
+    assert "end " * 19 in shown
+
+
+def test_seconds_are_said_to_be_a_share_of_the_batch(run):
+    add_to_samples(run)
+    assert "share of the batch's seconds" in show(run)
+
+
+def test_a_file_holds_no_run(run):
+    file = run / "samples.jsonl"
+    with pytest.raises(UserError, match="holds no run"):
+        show(file)
+    with pytest.raises(UserError, match="holds no run"):
+        compare([file, run])
+
+
+def test_an_unknown_id_names_what_there_is(tmp_path):
+    path = write_run(tmp_path / "many", [True] * 22)
+    with pytest.raises(UserError, match=r"it has q0, q1, .*, q19 and 2 more"):
+        show(path, "q99")
+
+
+COMMAND = (sys.executable, "-c", "import sys; from recursivemas.cli import main; sys.exit(main())")
+
+
+@pytest.mark.parametrize("length", [10, 1_000_000])
+def test_a_reader_that_has_gone_ends_it_quietly(run, length):
+    add_to_samples(run, text="long " * length)
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [*COMMAND, "show", str(run)], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=100
+        )
+    finally:
+        os.close(writing)
+    assert ended.stderr == ""
+    assert ended.returncode == 141
+
+
+def test_ascii_is_enough_to_show_anything(run):
+    add_to_samples(run, text="na\u00efve")
+    surroundings = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    ended = subprocess.run(
+        [*COMMAND, "show", str(run)], env=surroundings, capture_output=True, text=True, timeout=100
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "na\\xefve" in ended.stdout

@@ -163,8 +163,9 @@ def test_a_style_is_read_from_yaml(tmp_path):
         ),
         (
             "agents: [{role: a, repo: r, prompt: p, tools: [python, abacus]}]\nlinks: []",
-            "a has the tool 'abacus'; there are python, search",
+            "a has the tools python, abacus; it may have python and search, each once",
         ),
+        ("agents: [{role: a, repo: r, prompt: p, tools: [python, python]}]\nlinks: []", "each once"),
         ("agents: []\nlinks: []\nlink_sets: [1]", r"link_sets is \[1\]; it has to be a list of names"),
         ("agent: []", "unknown field 'agent'"),
     ],

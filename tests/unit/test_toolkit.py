@@ -13,6 +13,7 @@ from recursivemas.errors import UserError
 from recursivemas.settings import RunSettings
 from recursivemas.styles import PUBLISHED_STYLES
 from recursivemas.toolkit import build_toolbox, writing_agents
+from recursivemas.tools.search import TavilySearch
 
 STYLE = PUBLISHED_STYLES["deliberation"]
 SEARCHING = replace(
@@ -59,10 +60,27 @@ def test_nothing_is_made_on_disk(tmp_path):
 
 def test_a_cache_that_is_there_is_used(tmp_path):
     cache = tmp_path / "cache"
-    DiskCache(cache).put("key", {})
+    DiskCache(cache).put("key", {**TavilySearch([]).describe(), "query": "q"})
     assert build(search_cache=str(cache)).describe()["search"] == {"provider": "stub", "offline": False}
     described = build(search_cache=str(cache), search_offline=True).describe()["search"]
     assert described["offline"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "found"),
+    [
+        ([], "none at all"),
+        ([{"provider": "folder", "folder": "texts"}] * 2, "2 of provider folder, folder texts"),
+        ([{"provider": "tavily", "search_depth": "advanced", "base_url": "http://x"}], "base_url http://x"),
+    ],
+)
+def test_offline_the_cache_has_to_hold_searches_of_the_same_kind(tmp_path, kept, found):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for number, entry in enumerate(kept):
+        DiskCache(cache).put(number, entry)
+    with pytest.raises(UserError, match=rf"keeps no searches of .*tavily.*, but .*{found}; give the folder"):
+        build(search_cache=str(cache), search_offline=True)
 
 
 @pytest.mark.parametrize("offline", [False, True])
@@ -124,7 +142,7 @@ def ordinary_user():
 )
 def test_what_may_be_done_in_the_cache(open_folder, rights, name, offline, says):
     cache = open_folder / "cache"
-    cache.mkdir()
+    DiskCache(cache).put("key", TavilySearch([]).describe())
     if os.getuid() == 0:
         os.chown(cache, 65534, -1)
     cache.chmod(rights)
@@ -134,4 +152,4 @@ def test_what_may_be_done_in_the_cache(open_folder, rights, name, offline, says)
             build(search_cache=str(cache / name), search_offline=offline)
     finally:
         cache.chmod(0o755)
-    assert list(cache.iterdir()) == []
+    assert len(list(cache.iterdir())) == 1, "nothing is made before something is found"

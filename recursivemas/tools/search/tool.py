@@ -32,8 +32,8 @@ DEADLINE_S = 300.0
 beside it, and ends a server that sends a byte now and then."""
 
 NO_KEY = (
-    f"search has no key, so a stub will answer: set {KEY_VARIABLE}, put it into .env, give a keys file, or "
-    "have a local folder searched"
+    f"search has no key, so a stub will answer: set {KEY_VARIABLE}, put it into .env, give "
+    "--tavily_keys_file FILE, or search texts of your own with --search_folder FOLDER"
 )
 STUB = "Search is not available in this run. Go on with what you know."
 NO_HITS = "The search found no results."

@@ -1,6 +1,7 @@
 """Loading questions: files, the hub through `datasets`, choosing among them, and what goes wrong."""
 
 import json
+from dataclasses import replace
 
 import datasets
 import pytest
@@ -10,6 +11,7 @@ from recursivemas.benchmarks import BENCHMARKS, Benchmark, DatasetError, find_be
 from recursivemas.benchmarks.math500 import to_question
 from recursivemas.errors import UserError
 from recursivemas.grading import GRADERS
+from recursivemas.styles import PUBLISHED_STYLES, alone
 
 MATH500 = BENCHMARKS["math500"]
 ROWS = [{"problem": f"What is {n} + {n}?", "answer": str(2 * n)} for n in range(10)]
@@ -31,13 +33,17 @@ def test_registry_is_consistent():
 
 
 def test_search_benchmarks_want_agents_that_search():
+    deliberation, mixture = PUBLISHED_STYLES["deliberation"], PUBLISHED_STYLES["mixture"]
+    searching = replace(mixture.agents[-1], tools=("search",))
+    own = replace(mixture, name="own", agents=(*mixture.agents[:-1], searching))
     for name, benchmark in BENCHMARKS.items():
-        benchmark.check_style("deliberation")
+        for style in (deliberation, own, alone(deliberation, "reflector")):
+            benchmark.check_style(style)
         if name in ("bamboogle", "hotpotqa"):
             with pytest.raises(UserError, match=rf"{name} needs .* 'mixture'. Give --style deliberation"):
-                benchmark.check_style("mixture")
+                benchmark.check_style(mixture)
         else:
-            benchmark.check_style("mixture")
+            benchmark.check_style(mixture)
 
 
 def test_a_benchmark_needs_one_source():

@@ -180,6 +180,9 @@ def test_without_the_package(judge, monkeypatch):
 def test_settings_that_make_no_sense():
     with pytest.raises(UserError, match="has no model"):
         JudgeSettings(model="")
+    with pytest.raises(UserError, match="base_url holds a user or a password") as refused:
+        JudgeSettings(model="m", base_url="http://me:secret@127.0.0.1/v1")
+    assert "secret" not in str(refused.value)
     with pytest.raises(UserError, match="timeout_s 0 and max_retries 4"):
         JudgeSettings(model="m", timeout_s=0)
 

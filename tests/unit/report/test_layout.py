@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from recursivemas.errors import UserError
@@ -132,3 +134,17 @@ def test_a_family_differs_in_the_graph_alone(runs, tmp_path):
         "temperature 0.1": ["cold"],
         "temperature 0.6": ["l1", "l2", "l2-long", "t1", "t2", "alone"],
     }
+
+
+def test_tools_tell_families_apart_where_the_same_tool_is_not_set_alike(tmp_path):
+    def searching(name, provider, **settings):
+        path = write_run(tmp_path / name, shares(50), **settings)
+        config = json.loads((path / "config.json").read_text())
+        config["tools"] = provider and {"max_calls": 5, "search": {"provider": provider}}
+        (path / "config.json").write_text(json.dumps(config))
+        return path
+
+    alike = [searching("latent", "tavily"), searching("alone", None, mode="single", role="critic")]
+    assert len(families(read_runs(alike))) == 1
+    apart = families(read_runs([*alike, searching("stub", "stub", mode="text")]))
+    assert {"tools.search.provider tavily", "tools.search.provider stub"} < {found.apart for found in apart}

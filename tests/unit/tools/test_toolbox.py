@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import pytest
 
 from recursivemas.errors import UserError
-from recursivemas.tools import MAX_RESULT_CHARACTERS, Request, ToolAnswer, Toolbox, find_request
+from recursivemas.tools import MAX_RESULT_CHARACTERS, PythonTool, Request, ToolAnswer, Toolbox, find_request
 
 
 def asked(content: str) -> Request:
@@ -74,15 +75,46 @@ def test_no_thread_to_be_had_is_a_call_that_failed(monkeypatch):
     assert (call.status, call.result) == ("failed", "[python failed: RuntimeError: can't start new thread]")
 
 
-def test_a_tool_without_a_deadline_of_any_kind_is_a_call_that_failed():
-    class Bare:
-        name = "python"
+def test_a_deadline_that_cannot_be_told_is_a_call_that_failed():
+    tool = Asked()
+    box = Toolbox([tool])
+    tool.deadline_s = "soon"
+    assert box.ask(asked("1"), 0).result(10).status == "failed"
 
-        def __call__(self, request):
-            return ToolAnswer(text="done")
 
-    call = Toolbox([Bare()]).ask(asked("1"), 0).result(10)
-    assert (call.status, "deadline_s" in call.result) == ("failed", True)
+class Bare:
+    name = "python"
+
+    def __call__(self, request):
+        return ToolAnswer(text="done")
+
+    def describe(self):
+        return {}
+
+
+def tool_with(**fields):
+    tool = Asked()
+    vars(tool).update(fields)
+    return tool
+
+
+@pytest.mark.parametrize(
+    ("tool", "says"),
+    [
+        (Bare(), "the tool python has the deadline_s 'missing'"),
+        (tool_with(deadline_s="30"), "deadline_s '30'; it has to be seconds above 0, or None"),
+        (tool_with(deadline_s=0), "deadline_s 0;"),
+        (tool_with(deadline_s=-1.0), "deadline_s -1.0;"),
+        (tool_with(deadline_s=float("nan")), "deadline_s nan;"),
+        (tool_with(describe=None), "has no describe()"),
+        (lambda request: request, "a tool is named None"),
+        (tool_with(name=3), "a tool is named 3"),
+        (PythonTool, "the tool python cannot be called"),
+    ],
+)
+def test_what_is_no_tool(tool, says):
+    with pytest.raises(UserError, match=re.escape(says)):
+        Toolbox([tool])
 
 
 def test_some_of_the_tools():
@@ -93,14 +125,15 @@ def test_some_of_the_tools():
     assert box.only(["abacus"]) is None
 
 
-def test_no_calls_at_all_are_no_toolbox():
-    with pytest.raises(UserError, match="max_calls is 0"):
-        Toolbox([Asked()], max_calls=0)
+@pytest.mark.parametrize("max_calls", [0, -1, 1.5, True])
+def test_calls_are_counted_from_one(max_calls):
+    with pytest.raises(UserError, match=f"max_calls is {max_calls}; it has to be a whole number"):
+        Toolbox([Asked()], max_calls=max_calls)
 
 
 @pytest.mark.parametrize("names", [["Python"], ["result"], ["py thon"], [""], ["python", "python"]])
 def test_a_name_has_to_be_a_tag_of_its_own(names):
-    with pytest.raises(UserError, match="a name is a tag of its own"):
+    with pytest.raises(UserError, match="a name is a tag"):
         Toolbox([Asked(name) for name in names])
 
 

@@ -1,0 +1,66 @@
+"""What a run shows while it solves, and what it checks before it reads questions."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from recursivemas import cli, evaluate, plan
+from recursivemas.question import Question
+from recursivemas.settings import resolve_settings
+
+
+class WarningSystem:
+    """Gives no answers, but a warning from under way."""
+
+    def solve_batches(self, questions, settings, watcher, toolbox):
+        watcher.turn(1, "solver")
+        watcher.token(1)
+        logging.getLogger("recursivemas.somewhere").warning("look here")
+        return iter(())
+
+
+def test_warnings_stand_above_the_progress_bar(capsys):
+    settings, _ = resolve_settings({})
+    folder = SimpleNamespace(pending=lambda number: iter(range(number)), num_batches=0)
+    batches = [[Question(id="q", text="What?")]]
+    evaluate._solve(WarningSystem(), batches, settings, None, None, folder, show=True)
+    written = capsys.readouterr().err
+    before, _, after = written.partition("look here")
+    assert "question" in before
+    assert before[-1] in "\r\n"
+    assert after.startswith("\n")
+
+
+@pytest.mark.parametrize(("number", "said"), [(1, "1 question goes on"), (2, "2 questions go on")])
+def test_the_bar_counts_questions_in_words(number, said):
+    shown = []
+    bar = SimpleNamespace(set_postfix_str=lambda text, refresh=True: shown.append(text))
+    evaluate._BarWatcher(bar, 1).token(number)
+    assert shown[0].endswith(f"writes token 1, {said}")
+
+
+@pytest.mark.parametrize("flags", [(), ("--dry_run",)])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--tavily_keys_file", "nowhere.txt"), "nowhere.txt"),
+        (("--judge_model", "small"), "OPENAI_API_KEY"),
+    ],
+)
+def test_tools_and_judge_are_checked_before_questions_are_fetched(
+    flags, given, says, tmp_path, monkeypatch, capsys
+):
+    def fetch(settings):
+        raise AssertionError("questions were read")
+
+    monkeypatch.setattr(cli, "read_questions", fetch)
+    monkeypatch.setattr(plan, "read_questions", fetch)
+    for name in ("TAVILY_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    run = ["run", "--style", "deliberation", "--dataset", "bamboogle", "--release", "toy", "--device", "cpu"]
+    assert cli.main([*run, "--allow_unisolated_code", *given, *flags]) == 2
+    assert says in capsys.readouterr().err
