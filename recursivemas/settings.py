@@ -149,9 +149,7 @@ class RunSettings:
         if self.search_folder is not None:
             for name in ("search_offline", "tavily_keys_file", "tavily_base_url"):
                 if getattr(self, name):
-                    raise UserError(
-                        f"{name} is not read where search_folder is; give one of the two"
-                    )
+                    raise UserError(f"{name} is not read where search_folder is; give one of the two")
         if self.search_offline and self.search_cache is None:
             raise UserError("search_offline needs kept searches; give --search_cache FOLDER")
         if self.sample_seed is not None and self.num_samples == -1:
