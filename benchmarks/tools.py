@@ -2,9 +2,9 @@
 
     python benchmarks/tools.py
 
-The same batch is decoded three times by one random Qwen3-shaped model: with tools that answer at once, with
-tools that take --tool-seconds a call, and with these once more where the whole batch waits for every call, as
-a loop does that calls its tools in place. A random model writes no tags, so a row calls after a fixed number
+The same batch is decoded four times by one random Qwen3-shaped model: with tools that answer at once, with
+tools that take --tool-seconds a call, with these where rows come back together every --rejoin-every tokens,
+and where the whole batch waits for every call, as a loop does that calls its tools in place. A random model writes no tags, so a row calls after a fixed number
 of tokens. Prints how much longer the slow tools make it: about the longest row's time in tools, not the sum.
 """
 
@@ -82,7 +82,12 @@ def build(args: argparse.Namespace) -> tuple[Backbone, PromptBatch]:
 
 
 def timed(
-    args: argparse.Namespace, side: str, backbone: Backbone, prompts: PromptBatch, calls: Calls
+    args: argparse.Namespace,
+    side: str,
+    backbone: Backbone,
+    prompts: PromptBatch,
+    calls: Calls,
+    rejoin_every: int = 0,
 ) -> tuple[float, list[Generated]]:
     start = time.perf_counter()
     rows = decode(
@@ -93,6 +98,7 @@ def timed(
         max_new_tokens=args.tokens,
         stop_ids=(),
         pauses=calls,
+        rejoin_every=rejoin_every,
     )
     seconds = time.perf_counter() - start
     print(f"{side:<34} {seconds:7.2f} s", flush=True)
@@ -110,6 +116,7 @@ def main() -> None:
         "every": 30,
     }.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--rejoin-every", type=int, default=32)
     parser.add_argument("--tool-seconds", type=float, default=2.0)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="cpu")
@@ -119,22 +126,26 @@ def main() -> None:
         backbone, prompts = build(args)
         warm_up = Calls([0] * (args.batch_size - 1) + [1], args.every, 0.0, in_place=False)
         timed(args, "(warm-up)", backbone, prompts, warm_up)
-        results = [
-            timed(args, side, backbone, prompts, Calls(num_calls, args.every, seconds, in_place=in_place))
-            for side, seconds, in_place in (
-                ("tools that answer at once", 0.0, False),
-                (f"tools of {args.tool_seconds:g} s", args.tool_seconds, False),
-                (f"tools of {args.tool_seconds:g} s, all rows wait", args.tool_seconds, True),
-            )
-        ]
-    (instant, first), (slow, second), (waiting, third) = results
+
+        def run(side: str, seconds: float, *, in_place: bool = False, rejoin_every: int = 0):
+            calls = Calls(num_calls, args.every, seconds, in_place=in_place)
+            return timed(args, side, backbone, prompts, calls, rejoin_every)
+
+        side, seconds, steps = f"tools of {args.tool_seconds:g} s", args.tool_seconds, args.rejoin_every
+        instant, first = run("tools that answer at once", 0.0)
+        slow, second = run(side, seconds)
+        together, third = run(f"{side}, back every {steps} tokens", seconds, rejoin_every=steps)
+        waiting, fourth = run(f"{side}, all rows wait", seconds, in_place=True)
     longest, total = max(num_calls) * args.tool_seconds, sum(num_calls) * args.tool_seconds
     print(
         f"slow tools add {slow - instant:.2f} s; the longest row's tools take {longest:g} s, "
         f"all rows' {total:g} s"
     )
-    print(f"where all rows wait they add {waiting - instant:.2f} s; ratio {waiting / slow:.2f} x")
-    print(f"same text in all three: {first == second == third}")
+    print(
+        f"where rows come back together every {steps} tokens they add {together - instant:.2f} s; where all rows "
+        f"wait, {waiting - instant:.2f} s; ratio {waiting / slow:.2f} x"
+    )
+    print(f"same text in all four: {first == second == third == fourth}")
     print(
         f"batch {args.batch_size}, {args.tokens} tokens a row, {sum(num_calls)} calls, {args.layers} layers, "
         f"hidden {args.hidden_size}, {args.dtype}; {describe_machine(args.device)}"

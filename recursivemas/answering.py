@@ -157,6 +157,7 @@ class Writer:
             histories=histories,
             on_step=on_step,
             pauses=calling,
+            rejoin_every=self._settings.rejoin_every,
         )
         for row, (draft, generated) in enumerate(zip(drafts, decoded, strict=True)):
             self._append(draft, generated, calling.answered[row] if calling else ())

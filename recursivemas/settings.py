@@ -37,6 +37,7 @@ class SolveSettings:
     enable_thinking: bool
     release_quirks: bool
     save_latents: bool
+    rejoin_every: int
     sampling: SamplingSettings
 
 
@@ -100,6 +101,12 @@ class RunSettings:
     judge_base_url: str | None = _option(None, "the judge's endpoint (default: OpenAI's own)")
     max_tool_calls: int = _option(
         MAX_CALLS, "tool calls in one text, where agents have tools; 0: no tools", minimum=0, of_tools=True
+    )
+    rejoin_every: int = _option(
+        0,
+        "tokens after which questions come back from their tools together, so that no rounding depends on "
+        "the tools' pace; 0: each as soon as it can",
+        minimum=0,
     )
     python_echo: bool = _option(
         False, "the python tool shows the value of a bare last expression", of_tools=True
@@ -170,6 +177,7 @@ class RunSettings:
             enable_thinking=self.enable_thinking,
             release_quirks=self.release_quirks,
             save_latents=self.save_latents,
+            rejoin_every=self.rejoin_every,
             sampling=SamplingSettings(
                 greedy=self.greedy,
                 temperature=self.temperature,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -86,13 +86,16 @@ def decode(
     histories: Sequence[Sequence[int]] = (),
     on_step: Callable[[int], None] | None = None,
     pauses: Pauses | None = None,
+    rejoin_every: int = 0,
 ) -> list[Generated]:
     """Write up to `max_new_tokens` tokens after each prompt; a row that is done leaves the batch.
 
     `streams` [B] are the rows' random numbers, `settings` the resolved sampling settings, `stop_ids` the
     end-of-sequence tokens, `histories` [B] token ids that a row wrote earlier (they count for the repetition
     penalty; what is put in does not). `on_step` is told after each step how many rows go on or wait. The
-    tokens that `pauses` puts in are not counted towards `max_new_tokens`.
+    tokens that `pauses` puts in are not counted towards `max_new_tokens`. A row that is back joins the others
+    at once; with `rejoin_every` only after every so many steps, where all wait for those that are not back
+    yet: then nothing depends on how long pauses take, not even rounding.
     Raises ValueError for a `max_new_tokens` below 1, and what `pauses` or what it waits for raises.
     """
     if max_new_tokens < 1:
@@ -105,8 +108,10 @@ def decode(
     waiting: list[tuple[_Row, Future[Any]]] = []
     stream = Stream(backbone, prompts)
     sampler = _sampler(settings, running)
+    num_steps = 0
     while running or waiting:
         if running:
+            num_steps += 1
             tokens = sampler.choose(backbone.logits(stream.hidden))
             going = [
                 index
@@ -123,7 +128,10 @@ def decode(
                     tokens = tokens[going]
             if going:
                 stream.step(backbone.embed(tokens))
-        if pauses and (back := _back_from_pause(waiting, pauses, block=not running)):
+        if not pauses or (rejoin_every and running and num_steps % rejoin_every):
+            continue
+        back = _back_from_pause(waiting, pauses, block=not running, together=bool(rejoin_every))
+        if back:
             stream = _rejoined(backbone, stream, running, back)
             running += back
             sampler = _sampler(settings, running)
@@ -185,12 +193,18 @@ def _pauses(row: _Row, pauses: Pauses | None, waiting: list[tuple[_Row, Future[A
     return future is not None
 
 
-def _back_from_pause(waiting: list[tuple[_Row, Future[Any]]], pauses: Pauses, *, block: bool) -> list[_Row]:
-    """Those rows of `waiting` that can go on now, taken out of it; with `block` it waits until there are any,
-    or none are left."""
+def _back_from_pause(
+    waiting: list[tuple[_Row, Future[Any]]], pauses: Pauses, *, block: bool, together: bool
+) -> list[_Row]:
+    """Those rows of `waiting` that can go on now, taken out of it.
+
+    With `block` it waits until there are any, or none are left; with `together` until all can.
+    """
     back: list[_Row] = []
     while waiting and not back:
-        done = wait((future for _, future in waiting), None if block else 0, FIRST_COMPLETED).done
+        futures = [future for _, future in waiting]
+        timeout = None if block or together else 0
+        done = wait(futures, timeout, ALL_COMPLETED if together else FIRST_COMPLETED).done
         returned = [(row, future) for row, future in waiting if future in done]
         waiting[:] = [(row, future) for row, future in waiting if future not in done]
         for row, future in returned:

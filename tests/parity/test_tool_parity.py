@@ -148,13 +148,27 @@ def write_slowly(agent: Agent, prompt: torch.Tensor) -> list[int]:
         return final[0]
 
 
+@pytest.mark.parametrize("rejoin_every", [0, 5])
 @pytest.mark.parametrize("name", BACKBONES)
-def test_greedy_answers_with_tools_are_those_of_the_slow_twin(name):
+def test_greedy_answers_with_tools_are_those_of_the_slow_twin(name, rejoin_every):
     agent = agent_of(name)
-    together = write(agent, range(8), slow=True, greedy=True, repetition_penalty=1.0)
+    settings = {"greedy": True, "repetition_penalty": 1.0, "rejoin_every": rejoin_every}
+    together = write(agent, range(8), slow=True, **settings)
     slow = [write_slowly(agent, prompt) for prompt in prompts_for(agent)]
     assert [draft.sequence for draft in together] == slow
     assert sum(len(draft.tool_calls) for draft in together) > 4, "too few calls to show anything"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", BACKBONES)
+def test_in_any_precision_rows_that_rejoin_together_do_not_depend_on_the_tools_pace(name, dtype):
+    agent = agent_of(name)
+    agent.backbone.model.to(dtype)
+    settings = {"greedy": False, "temperature": 1.0, "rejoin_every": 6}
+    slow = write(agent, range(8), slow=True, **settings)
+    fast = write(agent, range(8), slow=False, **settings)
+    assert [draft.sequence for draft in slow] == [draft.sequence for draft in fast]
+    assert sum(len(draft.tool_calls) for draft in slow) > 4, "too few calls to show anything"
 
 
 @pytest.mark.parametrize("greedy", [True, False])
