@@ -4,8 +4,9 @@
 
 The same batch is decoded four times by one random Qwen3-shaped model: with tools that answer at once, with
 tools that take --tool-seconds a call, with these where rows come back together every --rejoin-every tokens,
-and where the whole batch waits for every call, as a loop does that calls its tools in place. A random model writes no tags, so a row calls after a fixed number
-of tokens. Prints how much longer the slow tools make it: about the longest row's time in tools, not the sum.
+and where the whole batch waits for every call, as a loop does that calls its tools in place. A random model
+writes no tags, so a row calls after a fixed number of tokens. Prints how much longer the slow tools make it:
+about the longest row's time in tools, not the sum.
 """
 
 from __future__ import annotations
@@ -142,8 +143,8 @@ def main() -> None:
         f"all rows' {total:g} s"
     )
     print(
-        f"where rows come back together every {steps} tokens they add {together - instant:.2f} s; where all rows "
-        f"wait, {waiting - instant:.2f} s; ratio {waiting / slow:.2f} x"
+        f"where rows come back together every {steps} tokens they add {together - instant:.2f} s; where all "
+        f"rows wait, {waiting - instant:.2f} s; ratio {waiting / slow:.2f} x"
     )
     print(f"same text in all four: {first == second == third == fourth}")
     print(

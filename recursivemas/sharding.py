@@ -3,8 +3,8 @@
 Processes take batches as they become free. A finished batch is a file of its own under `shards/`, written
 whole or not at all; in the end the first process joins them in order into `samples.jsonl`. A batch's samples
 do not depend on who runs it, so the result is the one process's. (Where agents call tools, who writes beside
-whom depends on how long these take, without `rejoin_every`; below float64 that may show.) A batch that a dead process had taken is
-taken over by the first process, or by the next run with --resume.
+whom depends on how long these take, without `rejoin_every`; below float64 that may show.) A batch that a dead
+process had taken is taken over by the first process, or by the next run with --resume.
 """
 
 from __future__ import annotations
