@@ -11,36 +11,33 @@ from typing import Any
 
 import torch
 from transformers import DynamicCache
-from transformers.cache_utils import (
-    DynamicLayer,
-    DynamicSlidingWindowLayer,
-    LinearAttentionAndFullAttentionLayer,
-    LinearAttentionAndSlidingWindowAttentionLayer,
-    LinearAttentionLayer,
-)
 
 from recursivemas.engine.prompt_batch import pad_left
 
 KNOWN = {
-    DynamicLayer,
-    DynamicSlidingWindowLayer,
-    LinearAttentionLayer,
-    LinearAttentionAndFullAttentionLayer,
-    LinearAttentionAndSlidingWindowAttentionLayer,
+    "DynamicLayer",
+    "DynamicSlidingWindowLayer",
+    "LinearAttentionLayer",
+    "LinearAttentionAndFullAttentionLayer",
+    "LinearAttentionAndSlidingWindowAttentionLayer",
 }
+"""Kinds of layers, by name: not every version of transformers has all of them."""
 
 
 def is_known(cache: DynamicCache) -> bool:
     """Whether the functions below can be used on it."""
-    return {type(layer) for layer in cache.layers} <= KNOWN
+    return all(
+        type(layer).__name__ in KNOWN and isinstance(getattr(layer, "conv_states", {}), dict)
+        for layer in cache.layers
+    )
 
 
 def join_caches(cache: DynamicCache, other: DynamicCache) -> None:
     """Put the other cache's rows behind the first one's, in place."""
     for layer, more in zip(cache.layers, other.layers, strict=True):
-        if isinstance(layer, DynamicLayer):
+        if hasattr(layer, "keys"):
             _join_positions(layer, more)
-        if isinstance(layer, LinearAttentionLayer):
+        if hasattr(layer, "conv_states"):
             _join_states(layer.conv_states, more.conv_states)
             _join_states(layer.recurrent_states, more.recurrent_states)
 
@@ -48,10 +45,10 @@ def join_caches(cache: DynamicCache, other: DynamicCache) -> None:
 def trim_cache(cache: DynamicCache, count: int) -> None:
     """Drop the first `count` positions, which are padding in every row, in place."""
     for layer in cache.layers:
-        if not isinstance(layer, DynamicLayer):
+        if not hasattr(layer, "keys"):
             continue
         length = layer.get_seq_length() - count
-        if isinstance(layer, DynamicSlidingWindowLayer):
+        if hasattr(layer, "cumulative_length"):
             layer.cumulative_length = length
         layer.keys, layer.values = layer.keys[:, :, -length:], layer.values[:, :, -length:]
 
@@ -61,7 +58,7 @@ def _join_positions(layer: Any, more: Any) -> None:
     length = max(layer.keys.shape[2], more.keys.shape[2])
     layer.keys = torch.cat([pad_left(keys, length, dim=2) for keys in (layer.keys, more.keys)])
     layer.values = torch.cat([pad_left(values, length, dim=2) for values in (layer.values, more.values)])
-    if isinstance(layer, DynamicSlidingWindowLayer):
+    if hasattr(layer, "cumulative_length"):
         layer.cumulative_length = max(layer.cumulative_length, more.cumulative_length)
 
 
