@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import platform
 
 import torch
@@ -11,6 +12,17 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 from recursivemas.engine import Backbone
 
 VOCAB_SIZE = 8192
+
+
+def make_parser(description: str | None, **defaults: float) -> argparse.ArgumentParser:
+    """A parser with a flag for each default (of its type), the dtype and the device."""
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=description, formatter_class=as_written)
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--device", default="cpu")
+    return parser
 
 
 def random_qwen3(*, layers: int, hidden_size: int, dtype: str, device: str) -> Backbone:

@@ -13,7 +13,7 @@ import argparse
 import time
 
 import torch
-from common import describe_machine, random_prompts, random_qwen3
+from common import describe_machine, make_parser, random_prompts, random_qwen3
 from torch import Tensor
 
 from recursivemas.engine import Backbone, PromptBatch, roll_out
@@ -64,20 +64,16 @@ def synchronise(device: str) -> None:
 
 
 def main() -> None:
-    as_written = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
-    for name, default in {
-        "layers": 8,
-        "hidden-size": 512,
-        "prompt-length": 400,
-        "latent-length": 32,
-        "batch-size": 8,
-        "repeats": 1,
-        "seed": 0,
-    }.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--device", default="cpu")
+    parser = make_parser(
+        __doc__,
+        layers=8,
+        hidden_size=512,
+        prompt_length=400,
+        latent_length=32,
+        batch_size=8,
+        repeats=1,
+        seed=0,
+    )
     args = parser.parse_args()
     with torch.no_grad():
         backbone, link, prompts = build(args)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 import torch
-from common import describe_machine, random_prompts, random_qwen3
+from common import describe_machine, make_parser, random_prompts, random_qwen3
 
 from recursivemas.engine import (
     Backbone,
@@ -107,20 +107,16 @@ def timed(
 
 
 def main() -> None:
-    as_written = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
-    for name, default in {
-        "layers": 8,
-        "hidden-size": 512,
-        "batch-size": 8,
-        "tokens": 160,
-        "every": 30,
-    }.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--rejoin-every", type=int, default=32)
-    parser.add_argument("--tool-seconds", type=float, default=2.0)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--device", default="cpu")
+    parser = make_parser(
+        __doc__,
+        layers=8,
+        hidden_size=512,
+        batch_size=8,
+        tokens=160,
+        every=30,
+        rejoin_every=32,
+        tool_seconds=2.0,
+    )
     args = parser.parse_args()
     num_calls = [1 + row % 3 for row in range(args.batch_size)]
     with torch.no_grad():

@@ -139,7 +139,7 @@ def _sum_stages(samples: Sequence[Sample]) -> list[dict[str, Any]]:
     return list(stages.values())
 
 
-def tool_calls(sample: Sample) -> list[dict[str, Any]]:
+def _tool_calls(sample: Sample) -> list[dict[str, Any]]:
     """All tool calls of a sample: in what agents passed on as text, then in the answer."""
     passages = sample.get("passages", {}).values()
     calls = [call for passage in passages for call in passage.get("tool_calls", ())]
@@ -149,7 +149,7 @@ def tool_calls(sample: Sample) -> list[dict[str, Any]]:
 def _sum_tool_calls(samples: Sequence[Sample], tools: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The figures of every tool that the run has, by name; a tool that nobody called has 0 calls."""
     calls: dict[str, list[dict[str, Any]]] = {name: [] for name in tools if name != "max_calls"}
-    for call in (call for sample in samples for call in tool_calls(sample)):
+    for call in (call for sample in samples for call in _tool_calls(sample)):
         calls.setdefault(call["tool"], []).append(call)
     return {name: _sum_calls(rows) | _provider(tools.get(name, {})) for name, rows in calls.items()}
 

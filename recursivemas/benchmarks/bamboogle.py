@@ -24,5 +24,5 @@ BAMBOOGLE = Benchmark(
     hub_id="chiayewken/bamboogle",
     split="test",
     id_columns=("id",),
-    styles=("deliberation",),
+    needs_tool="search",
 )

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from recursivemas.errors import UserError
 from recursivemas.question import Question
-from recursivemas.styles import Style
+from recursivemas.styles import PUBLISHED_STYLES, Style
 
 Row = Mapping[str, Any]
 
@@ -35,8 +35,8 @@ class Benchmark:
     row has, else the row's number in the file, counted from 0. `to_question(row, question_id, seed)` raises
     ValueError for a row that it cannot use; the seed is for benchmarks that shuffle. `task` picks the link
     set. `graders` are names in `recursivemas.grading.GRADERS`; the first one gives the headline `metric`.
-    `num_rollouts` is how many answers to a question the metric looks at. `styles` names the published styles
-    that can run it; None stands for every style.
+    `num_rollouts` is how many answers to a question the metric looks at. `needs_tool` is a tool that
+    the answering agent has to have.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Benchmark:
     metric: str = "accuracy"
     graders: tuple[str, ...] = ("release", "strict")
     num_rollouts: int = 1
-    styles: tuple[str, ...] | None = None
+    needs_tool: str | None = None
 
     def __post_init__(self) -> None:
         if (self.hub_id is None) == (self.local_path is None):
@@ -74,12 +74,13 @@ class Benchmark:
 
     def check_style(self, style: Style) -> None:
         """UserError when agents of that style cannot do what the benchmark asks for."""
-        if self.styles is None or style.name in self.styles or "search" in style.agents[-1].tools:
+        if self.needs_tool is None or self.needs_tool in style.agents[-1].tools:
             return
+        able = [one.name for one in PUBLISHED_STYLES.values() if self.needs_tool in one.agents[-1].tools]
         raise UserError(
-            f"dataset {self.name} needs an answering agent that can search, as that of the style "
-            f"{' or '.join(self.styles)} does; style is {style.name!r}. Give --style {self.styles[0]}, give "
-            "the agent `tools: [search]`, or take another --dataset"
+            f"dataset {self.name} needs an answering agent with the tool {self.needs_tool}, as that of the "
+            f"style {' or '.join(able)}; style is {style.name!r}. Give --style {able[0]}, give the agent "
+            f"`tools: [{self.needs_tool}]`, or take another --dataset"
         )
 
 

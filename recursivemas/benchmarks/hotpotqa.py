@@ -25,5 +25,5 @@ HOTPOTQA = Benchmark(
     config="distractor",
     split="validation",
     id_columns=("id", "_id"),
-    styles=("deliberation",),
+    needs_tool="search",
 )

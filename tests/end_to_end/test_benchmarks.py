@@ -29,7 +29,8 @@ ROWS = {
 
 
 def run(release: Path, dataset: str, path: Path, folder: Path, *flags: str) -> list[dict]:
-    style = (BENCHMARKS[dataset].styles or ("distillation",))[0] if dataset in BENCHMARKS else "distillation"
+    searches = dataset in BENCHMARKS and BENCHMARKS[dataset].needs_tool
+    style = "deliberation" if searches else "distillation"
     files = ["--release", str(release), "--dataset_path", str(path), "--output_dir", str(folder)]
     if dataset not in BENCHMARKS:
         files = ["--release", str(release), "--output_dir", str(folder)]
