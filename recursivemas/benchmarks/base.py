@@ -19,6 +19,10 @@ from recursivemas.styles import PUBLISHED_STYLES, Style
 
 Row = Mapping[str, Any]
 
+CHOOSE = "Choose the correct option"
+CHOOSE_LINE = f"{CHOOSE} (A/B/C/D)."
+"""What closes a choice question in the release."""
+
 
 class DatasetError(UserError):
     """A benchmark's rows cannot be had or cannot be read as questions."""
@@ -103,3 +107,11 @@ def lettered_lines(options: Sequence[str]) -> str:
 def has_lettered_lines(text: str) -> bool:
     """Whether lines begin with `A` and `B`, each followed by one of `.`, `)`, `:`, `-`."""
     return all(re.search(rf"(?m)^[ \t]*{letter}\s*[.):-]", text) for letter in ascii_uppercase[:2])
+
+
+def with_choose_line(text: str) -> str:
+    """The text and, after a blank line, the line to choose; not where it asks so already, in any case.
+
+    Source: release-exact section 3.
+    """
+    return text if CHOOSE.lower() in text.lower() else f"{text.rstrip()}\n\n{CHOOSE_LINE}"

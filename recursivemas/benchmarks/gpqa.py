@@ -6,11 +6,10 @@ import hashlib
 import random
 from string import ascii_uppercase
 
-from recursivemas.benchmarks.base import Benchmark, Row, lettered_lines, text_field
+from recursivemas.benchmarks.base import Benchmark, Row, lettered_lines, text_field, with_choose_line
 from recursivemas.question import Question
 
 OPTION_COLUMNS = ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
-INSTRUCTION = "Choose the correct option (A/B/C/D)."
 
 
 def option_order(question_text: str, seed: int) -> list[int]:
@@ -22,16 +21,16 @@ def option_order(question_text: str, seed: int) -> list[int]:
 
 
 def to_question(row: Row, question_id: str, seed: int) -> Question:
-    """Question, options and instruction, a single newline between them; the gold is the letter.
+    """The question, its options as the release shuffles them, the line to choose; the gold is the letter.
 
-    The shuffle is decided by the question column as it stands, outer white space included.
+    Source: release-exact section 3.
     """
     text = text_field(row, "Question")
-    order = option_order(str(row["Question"]), seed)
+    order = option_order(text, seed)
     options = tuple(text_field(row, OPTION_COLUMNS[place]) for place in order)
     return Question(
         id=question_id,
-        text=f"{text}\n{lettered_lines(options)}\n{INSTRUCTION}",
+        text=with_choose_line(f"{text}\n{lettered_lines(options)}"),
         gold=ascii_uppercase[order.index(0)],
         kind="gpqa",
         options=options,

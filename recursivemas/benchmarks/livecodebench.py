@@ -46,13 +46,17 @@ class LiveCodeBenchTests:
 
 
 def to_question(row: Row, question_id: str, seed: int) -> Question:
-    """The problem, with the starter code where there is some; `metadata.func_name` asks for a function."""
+    """The problem, with the starter code where there is some; `metadata.func_name` asks for a function.
+
+    Both stand in the text as they are in the row, outer white space included (release-exact section 3).
+    """
     function_name = _metadata(row["metadata"]).get("func_name")
-    text = text_field(row, "question_content")
+    text_field(row, "question_content")  # to hear of none
+    text = str(row["question_content"])
     read_cases(row["public_test_cases"])  # to hear of bad ones before a model has run
-    starter = str(row["starter_code"] or "").strip("\n").rstrip()
-    if starter:
-        text = f"{text}\n\nBegin with this code:\n```python\n{starter}\n```"
+    starter = str(row["starter_code"] or "")
+    if starter.strip():
+        text = f"{text}\n\nStarter code:\n{starter}"
     return Question(
         id=question_id,
         text=text,

@@ -19,6 +19,8 @@ def to_question(row: Row, question_id: str, seed: int) -> Question:
     """The task with its first tests; the gold is the reference solution.
 
     The tests that decide are the script in `test`, after the statements in `test_imports`.
+
+    Source: release-exact section 3.
     """
     tests = _lines(row, "test_list")
     if not tests:
@@ -28,7 +30,7 @@ def to_question(row: Row, question_id: str, seed: int) -> Question:
     script = "\n".join([*_lines(row, "test_imports"), text_field(row, "test")])
     return Question(
         id=question_id,
-        text=f"{text_field(row, 'prompt')}\n\nYour code has to pass these tests:\n{shown}",
+        text=f"{text_field(row, 'prompt')}\n\nYour solution should satisfy assertions like:\n{shown}",
         gold=code,
         kind="function",
         function_name=find_function_name(tests, code),

@@ -12,14 +12,17 @@ from recursivemas.benchmarks.base import (
     has_lettered_lines,
     lettered_lines,
     text_field,
+    with_choose_line,
 )
 from recursivemas.question import Question
 
 
 def to_question(row: Row, question_id: str, seed: int) -> Question:
-    """`query`, else `question`, with the options after a newline where the text has none of its own.
+    """`query`, else `question`, with the options where the text has none, and the line to choose.
 
     The gold is the answer's text, which has to be one of the options.
+
+    Source: release-exact section 3.
     """
     options = option_texts(row["options"])
     answer = text_field(row, "answer")
@@ -31,7 +34,7 @@ def to_question(row: Row, question_id: str, seed: int) -> Question:
     text = _text(row)
     if not has_lettered_lines(text):
         text = f"{text}\n{lettered_lines(options)}"
-    return Question(id=question_id, text=text, gold=answer, kind="choice", options=options)
+    return Question(id=question_id, text=with_choose_line(text), gold=answer, kind="choice", options=options)
 
 
 def _text(row: Row) -> str:

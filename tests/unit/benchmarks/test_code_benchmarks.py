@@ -48,9 +48,7 @@ MBPP_ROW = {
 def test_mbppplus_shows_three_tests_and_keeps_the_script(tmp_path):
     (question,) = load_questions(MBPPPLUS, path=write(tmp_path / "rows.jsonl", [MBPP_ROW]))
     assert question.id == "7"
-    assert question.text.startswith("Write a function to add.\n\n")
-    assert question.text.count("assert") == 3
-    assert question.text.endswith("\n".join(MBPP_ROW["test_list"][:3]))
+    assert question.text.count("assert ") == 3
     assert (question.kind, question.function_name, question.gold) == ("function", "add", MBPP_ROW["code"])
     assert question.meta["tests"].script == "import math\nassert add(1, 2) == 3"
     assert question.meta["tests"].time_s == 10
@@ -122,7 +120,7 @@ def test_a_program(tmp_path):
 def test_a_function_with_its_starter_code(tmp_path, metadata):
     question = livecodebench_question(tmp_path, **{**FUNCTION, "metadata": metadata})
     assert (question.kind, question.function_name) == ("function", "add")
-    assert question.text.endswith("```python\nclass Solution:\n    def add(self):\n```")
+    assert question.text.endswith(f"\n\nStarter code:\n{FUNCTION['starter_code']}")
 
 
 @pytest.mark.parametrize("private", [json.dumps(PRIVATE), pack(json.dumps(PRIVATE))])
@@ -356,7 +354,7 @@ def test_the_demo_tasks_accept_their_solutions_and_refuse_others(grader):
         assertion
         for question in questions
         for assertion in question.text.split("\n")
-        if "assert" in assertion
+        if assertion.startswith("assert ")
     ]
     assert len(shown) == 3 * len(questions)
     assert [grade.how for grade in grader.grade_many(right) if not grade.correct] == []

@@ -46,7 +46,6 @@ def test_gpqa_text_and_gold():
     assert lines[1:5] == [
         f"{letter}. {option}" for letter, option in zip("ABCD", question.options, strict=True)
     ]
-    assert lines[5:] == ["Choose the correct option (A/B/C/D)."]
     assert question.options["ABCD".index(question.gold)] == "eight"
     assert question.kind == "gpqa"
 
@@ -114,7 +113,7 @@ def test_search_benchmarks(tmp_path, name, row):
 
 
 def test_medqa_prefers_query_and_keeps_its_lettered_lines():
-    query = "Which?\nA. Lung\nB. Heart\nChoose one."
+    query = "Which?\nA. Lung\nB. Heart\nChoose the correct option."
     question = medqa.to_question(medqa_row(query=query), "q", 42)
     assert question.text == query
     assert question.options == ("Lung", "Heart")
@@ -124,7 +123,7 @@ def test_medqa_prefers_query_and_keeps_its_lettered_lines():
 @pytest.mark.parametrize("query", ["", None])
 def test_medqa_appends_options_where_there_are_none(query):
     question = medqa.to_question(medqa_row(query=query), "q", 42)
-    assert question.text == "Which organ pumps blood?\nA. Lung\nB. Heart"
+    assert question.text.startswith("Which organ pumps blood?\nA. Lung\nB. Heart\n\n")
 
 
 def test_medqa_options_without_letters_are_kept_whole():
