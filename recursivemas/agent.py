@@ -6,6 +6,7 @@ Shapes: B batch, T prompt positions, L latent steps, D the agent's hidden size.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from recursivemas.errors import UserError
 from recursivemas.hub import model_view
 from recursivemas.links import InnerLink
 from recursivemas.prompts import ChatPrompt
+
+logger = logging.getLogger(__name__)
 
 DTYPES: dict[str, torch.dtype | None] = {
     "auto": None,
@@ -222,6 +225,9 @@ def load_backbone(
 
     `device` `split` leaves the placing of layers to accelerate.
 
+    The tokenizer pads on the left and has a pad token. A tokenizer that knows more tokens than the model
+    embeds is warned of.
+
     Raises LoadError when weights are missing from the checkpoint (transformers would start them at random) or
     the tokenizer has no end-of-sequence token.
     """
@@ -239,6 +245,7 @@ def load_backbone(
         )
     _check_complete(model_dir, report)
     _check_tokenizer(model_dir, tokenizer, model.get_input_embeddings().num_embeddings)
+    _set_padding(tokenizer)
     model.config._name_or_path = tokenizer.name_or_path = str(model_dir)  # the view is gone by now
     if device != SPLIT:
         model = model.to(device)
@@ -258,13 +265,26 @@ def _no_weight_bars() -> Iterator[None]:
 
 
 def _check_tokenizer(model_dir: Path, tokenizer: PreTrainedTokenizerBase, num_embeddings: int) -> None:
-    if not 0 < len(tokenizer) <= num_embeddings:
-        raise LoadError(
-            f"the tokenizer in {model_dir} has {len(tokenizer)} tokens and the model embeds "
-            f"{num_embeddings}; are its tokenizer files all there, and its own?"
+    if len(tokenizer) == 0:
+        raise LoadError(f"the tokenizer in {model_dir} has no tokens; are its files all there?")
+    if len(tokenizer) > num_embeddings:
+        # As in the release: a tokenizer that was saved anew often knows a token or two that no text uses.
+        logger.warning(
+            "the tokenizer in %s has %d tokens and the model embeds %d; a question that needs one of the "
+            "others will be refused",
+            model_dir,
+            len(tokenizer),
+            num_embeddings,
         )
     if tokenizer.eos_token_id is None:
         raise LoadError(f"the tokenizer in {model_dir} names no eos_token, so no text could end")
+
+
+def _set_padding(tokenizer: PreTrainedTokenizerBase) -> None:
+    """As the release sets a loaded tokenizer, for who batches with it; our own batches are of embeddings."""
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
 
 
 def _check_complete(model_dir: Path, report: Mapping[str, Any]) -> None:

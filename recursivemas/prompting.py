@@ -69,8 +69,17 @@ class PromptWriter:
     def explain_misfit(
         self, question: Question, role: str, chat: ChatPrompt, latent_length: int
     ) -> str | None:
-        """Why a prompt does not fit its agent's context, None if it does."""
+        """Why an agent's model cannot read a prompt: too long for its context, or a token that it does not
+        embed. None if it can."""
         agent = self._agents[role]
+        unknown = chat.first_token_from(agent.backbone.num_embeddings)
+        if unknown is not None:
+            return (
+                f"question {question.id!r} cannot be shown to the {role} ({agent.repo_id}): its prompt holds "
+                f"{agent.tokenizer.convert_ids_to_tokens(unknown)!r}, token {unknown} of the tokenizer, and "
+                f"the model embeds {agent.backbone.num_embeddings} tokens. Do model and tokenizer belong "
+                "together?"
+            )
         limit = agent.backbone.max_positions
         # An agent that only answers does not think after its prompt.
         thinks = role != self._style.answering_role or self._settings.num_recursive_rounds > 1

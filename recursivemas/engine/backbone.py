@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from recursivemas.engine.precision import keep_double
+from recursivemas.errors import UserError
 
 
 class Backbone:
@@ -33,6 +34,11 @@ class Backbone:
         return int(self.config.hidden_size)
 
     @property
+    def num_embeddings(self) -> int:
+        """How many token ids the model embeds: those from 0 up to it."""
+        return int(self._embedding.num_embeddings)
+
+    @property
     def dtype(self) -> torch.dtype:
         return self._embedding.weight.dtype
 
@@ -50,7 +56,16 @@ class Backbone:
         return DynamicCache(config=self.config)
 
     def embed(self, token_ids: Sequence[int] | Tensor) -> Tensor:
-        """Token ids [...] -> input embeddings [..., D], scaled where the model scales them (Gemma3)."""
+        """Token ids [...] -> input embeddings [..., D], scaled where the model scales them (Gemma3).
+
+        Raises UserError for ids of a sequence that the model does not embed. Those of a tensor, which it has
+        itself chosen, are not looked at: that would be waiting for the accelerator at every step.
+        """
+        if not isinstance(token_ids, Tensor) and max(token_ids, default=0) >= self.num_embeddings:
+            raise UserError(
+                f"token {max(token_ids)} has no embedding: the model embeds {self.num_embeddings} tokens, "
+                "its tokenizer knows more"
+            )
         with keep_double(self.dtype):
             return self._embedding(torch.as_tensor(token_ids, dtype=torch.long, device=self.device))
 

@@ -44,6 +44,11 @@ class ChatPrompt:
     def num_text_tokens(self) -> int:
         return sum(len(segment) for segment in self.segments if not isinstance(segment, str))
 
+    def first_token_from(self, bound: int) -> int | None:
+        """The first token id that is `bound` or more, None where there is none."""
+        ids = (id_ for segment in self.segments if not isinstance(segment, str) for id_ in segment)
+        return next((id_ for id_ in ids if id_ >= bound), None)
+
     def length(self, latent_length: int) -> int:
         """Positions that the prompt takes when every slot holds `latent_length` latents."""
         return self.num_text_tokens + latent_length * len(self.slots)

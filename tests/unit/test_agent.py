@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
+from recursivemas import load_mas_system
 from recursivemas.agent import Agent, LoadError, load_backbone, resolve_device, resolve_dtype
+from recursivemas.errors import UserError
 from recursivemas.styles import PUBLISHED_STYLES
 
 STYLES = PUBLISHED_STYLES.values()
@@ -55,15 +57,52 @@ def test_missing_weights_are_not_started_at_random(model_dir):
         load(model_dir)
 
 
-def test_another_models_tokenizer_is_refused(model_dir):
+def cut_embeddings(model_dir: Path, num_embeddings: int) -> None:
+    """Let the model embed no more than the first tokens of its tokenizer."""
     config = json.loads((model_dir / "config.json").read_text())
     weights = load_file(model_dir / "model.safetensors")
     cut = {name for name in weights if "embed_tokens" in name or "lm_head" in name}
-    weights = {name: value[:100].clone() if name in cut else value for name, value in weights.items()}
+    weights = {
+        name: value[:num_embeddings].clone() if name in cut else value for name, value in weights.items()
+    }
     save_file(weights, model_dir / "model.safetensors", metadata={"format": "pt"})
-    (model_dir / "config.json").write_text(json.dumps({**config, "vocab_size": 100, "pad_token_id": None}))
-    with pytest.raises(LoadError, match="the model embeds 100"):
-        load(model_dir)
+    cut_config = {**config, "vocab_size": num_embeddings, "pad_token_id": None}
+    (model_dir / "config.json").write_text(json.dumps(cut_config))
+
+
+def test_tokens_without_an_embedding_are_warned_of_and_refused_where_they_are_used(
+    toy_release, model_dir, caplog
+):
+    tokenizer = AutoTokenizer.from_pretrained(model_dir)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|more|>"]})
+    tokenizer.save_pretrained(model_dir)
+    num_embeddings = len(tokenizer) - 1
+    cut_embeddings(model_dir, num_embeddings)
+    backbone, tokenizer = load(model_dir)
+    (warning,) = [record.message for record in caplog.records if record.name.startswith("recursivemas")]
+    assert f"has {num_embeddings + 1} tokens and the model embeds {num_embeddings}" in warning
+    with pytest.raises(UserError, match=f"token {num_embeddings} has no embedding"):
+        backbone.embed([1, num_embeddings, 2])
+
+    with load_mas_system(
+        "sequential_light", device="cpu", release=toy_release, overrides={"solver": model_dir}
+    ) as system:
+        settings = {"num_rounds": 1, "latent_length": 1, "max_new_tokens": 2, "batch_size": 2}
+        good, bad = system.solve(["1 + 1?", "<|more|>?"], **settings)
+        assert good.error is None
+        assert "cannot be shown to the solver" in bad.error
+        assert f"'<|more|>', token {num_embeddings} of the tokenizer" in bad.error
+
+
+def test_loaded_tokenizers_pad_on_the_left_and_have_something_to_pad_with(model_dir):
+    path = model_dir / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "pad_token": None, "padding_side": "right"}))
+    _, tokenizer = load(model_dir)
+    batch = tokenizer(["a", "a longer text"], padding=True)
+    assert tokenizer.pad_token == tokenizer.eos_token
+    assert batch.attention_mask[0][0] == 0
+    assert batch.attention_mask[0][-1] == 1
 
 
 def test_a_tokenizer_without_an_end_is_refused(model_dir):
