@@ -6,7 +6,7 @@ Shapes: B batch, T prompt positions, D the answering agent's hidden size.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from recursivemas.agent import Agent
 from recursivemas.calling import ToolCalling
-from recursivemas.engine import Generated, PromptBatch, SamplingSettings, decode, random_stream
+from recursivemas.engine import NOT_FINITE, Generated, PromptBatch, SamplingSettings, decode, random_stream
 from recursivemas.grading import has_answer
 from recursivemas.prompts import PromptPack
 from recursivemas.question import CODE_KINDS, Question, TaskKind
@@ -33,13 +33,12 @@ class Draft:
     `sequence` is all that follows the prompt, as token ids; `token_ids` are those among them that were
     written: neither a tool's results nor a retry's cue, nor the end-of-sequence token. `num_sampled` counts
     the tokens that writing took. `ended_by` says what ended it, before a retry: `stop`, `length`, or `calls`
-    (one tool call too many). A `silent` draft calls no tools.
+    (one tool call too many). It has `failed` where the model gave no numbers to go on from.
     """
 
     kind: TaskKind
     prompt: Tensor
     stream: random.Random
-    silent: bool = False
     sequence: list[int] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     num_sampled: int = 0
@@ -48,6 +47,7 @@ class Draft:
     tool_calls: list[ToolCall] = field(default_factory=list)
     ended_by: str = ""
     retried: bool = False
+    failed: bool = False
 
     @property
     def own_text(self) -> str:
@@ -74,12 +74,10 @@ class Writer:
         prompts: PromptBatch,
         *,
         rollout: int,
-        silent: Collection[int] = (),
         on_step: Callable[[int], None] | None = None,
     ) -> list[Draft]:
         """One answer a question, written after its prompt; where none can be read, it is asked for again.
 
-        Rows in `silent` call no tools.
         Rollout r of seed s uses the random numbers of seed s + r (protocol section 4, "pass@k"). `on_step` is
         told after each token how many answers go on.
         """
@@ -88,7 +86,6 @@ class Writer:
                 kind,
                 prompts.row(row),
                 random_stream(self._settings.seed + rollout, question.id),
-                silent=row in silent,
             )
             for row, (question, kind) in enumerate(zip(questions, kinds, strict=True))
         ]
@@ -96,7 +93,7 @@ class Writer:
         unread = [
             answer
             for answer, question in zip(answers, questions, strict=True)
-            if not has_answer(answer.own_text, answer.kind, len(question.options))
+            if not (answer.failed or has_answer(answer.own_text, answer.kind, len(question.options)))
         ]
         self._retry([answer for answer in unread if answer.kind in CODE_KINDS], CODE_RETRY_TOKENS)
         self._retry([answer for answer in unread if answer.kind not in CODE_KINDS], RETRY_TOKENS)
@@ -132,10 +129,7 @@ class Writer:
         on_step: Callable[[int], None] | None = None,
     ) -> None:
         """Decode after the prompts and append to the drafts; calls of tools are answered on the way."""
-        calling = None
-        if self._toolbox:
-            silent = [row for row, draft in enumerate(drafts) if draft.silent]
-            calling = ToolCalling(self._agent, self._toolbox, len(drafts), silent)
+        calling = ToolCalling(self._agent, self._toolbox, len(drafts)) if self._toolbox else None
         self._write(drafts, prompts, max_new_tokens, on_step=on_step, calling=calling)
 
     def _write(
@@ -179,4 +173,5 @@ class Writer:
                 draft.tool_calls.append(replace(call, start=start, end=len(draft.text)))
             draft.sequence += segment.token_ids
         draft.num_sampled += generated.num_sampled
+        draft.failed = generated.ended_by == NOT_FINITE
         draft.ended_by = draft.ended_by or generated.ended_by

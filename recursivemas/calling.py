@@ -8,7 +8,7 @@ Source: protocol section 3, "Tools".
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 
 from recursivemas.agent import Agent
@@ -24,20 +24,19 @@ TAIL_TOKENS = 16
 class ToolCalling:
     """Lets a batch's rows pause for their tools.
 
-    It is what `recursivemas.engine.decode` takes as `pauses`. `answered` holds what was asked and answered so
-    far, by row; the rows in `silent` are not listened to.
+    It is what `recursivemas.engine.decode` takes as `pauses`. `answered` holds what was asked and
+    answered so far, by row.
     """
 
-    def __init__(self, agent: Agent, toolbox: Toolbox, num_rows: int, silent: Collection[int] = ()) -> None:
+    def __init__(self, agent: Agent, toolbox: Toolbox, num_rows: int) -> None:
         self.answered: list[list[tuple[Request, ToolCall]]] = [[] for _ in range(num_rows)]
         self._agent = agent
         self._toolbox = toolbox
-        self._silent = silent
         self._asked: dict[int, tuple[Request, tuple[int, ...]]] = {}
 
     def look(self, row: int, written: Sequence[int]) -> Future[ToolCall] | None:
         """The answer that a row has to wait for, where its last token closes a call."""
-        if written[-1] not in self._agent.closing_ids or row in self._silent:
+        if written[-1] not in self._agent.closing_ids:
             return None
         names = self._toolbox.names
         if not may_end_request(self._agent.text(written[-TAIL_TOKENS:]), names):

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from recursivemas.agent import Agent
 from recursivemas.answering import Draft, Writer
-from recursivemas.engine import PromptBatch, random_stream, roll_out
+from recursivemas.engine import PromptBatch, random_stream, roll_out, rows_not_finite
 from recursivemas.links import OuterLink
 from recursivemas.prompting import Prepared, PromptWriter
 from recursivemas.prompts import ChatPrompt
+from recursivemas.question import Question
 from recursivemas.styles import LinkSpec, Style
 from recursivemas.tools import ToolCall
 
@@ -61,6 +62,14 @@ class Passage:
     tool_calls: tuple[ToolCall, ...] = ()
 
 
+def explain_not_finite(question: Question, what: str) -> str:
+    """Why a question cannot go on: `what` a model or link gives for it is not finite."""
+    return (
+        f"question {question.id!r}: {what} is not finite (NaN or infinite numbers): a weight is damaged, or "
+        "the dtype is too narrow for this model; give --dtype bfloat16 or float32"
+    )
+
+
 class UsageLog:
     """The usage of a batch's turns so far: one entry a question, by (round, role)."""
 
@@ -84,20 +93,21 @@ class UsageLog:
         turn = (round_number, role)
         self.turns[turn] = [replace(row, latent_steps=latent_steps) for row in self.turns[turn]]
 
-    def wrote(self, round_number: int, role: str, drafts: Sequence[Draft]) -> None:
-        """The agent has written a text on each question."""
-        turn = (round_number, role)
-        self.turns[turn] = [
-            replace(row, generated_tokens=draft.num_sampled, result_tokens=draft.num_inserted)
-            for row, draft in zip(self.turns[turn], drafts, strict=True)
-        ]
+    def wrote(self, round_number: int, role: str, drafts: Mapping[int, Draft]) -> None:
+        """The agent has written texts, by row."""
+        rows = self.turns[round_number, role]
+        for row, draft in drafts.items():
+            rows[row] = replace(
+                rows[row], generated_tokens=draft.num_sampled, result_tokens=draft.num_inserted
+            )
 
 
 class LatentMedium:
     """Messages are tensors [B, L, D_tgt]: thoughts that an outer link has carried over.
 
-    With `keep_messages` they are kept on the CPU, for `messages_of`. No row can fail here (`errors` is
-    empty): how long every prompt will be is known, and checked, before the first round.
+    With `keep_messages` they are kept on the CPU, for `messages_of`. `errors` says, by row, why a question
+    could not go on: thoughts or a message were not finite. Such a row thinks on about zeros, which are
+    harmless, and counts for nothing.
     """
 
     def __init__(
@@ -131,13 +141,26 @@ class LatentMedium:
         self, round_number: int, role: str, prompts: PromptBatch, links: Sequence[LinkSpec]
     ) -> dict[LinkSpec, Tensor]:
         agent = self._agents[role]
-        thoughts = roll_out(agent.backbone, agent.inner_link, prompts, self._latent_length).thoughts
+        rollout = roll_out(agent.backbone, agent.inner_link, prompts, self._latent_length)
         self.log.thought(round_number, role, self._latent_length)
-        sent = {link: self._outer_links[link.source, link.target](thoughts) for link in links}
+        failed = rows_not_finite(rollout.hidden, rollout.thoughts)
+        self._fail(failed, f"round {round_number}, {role}: what it thinks")
+        rollout.thoughts[failed] = 0
+        sent = {}
+        for link in links:
+            message = self._outer_links[link.source, link.target](rollout.thoughts)
+            failed = rows_not_finite(message)
+            self._fail(failed, f"round {round_number}, {link}: the message")
+            message[failed] = 0
+            sent[link] = message
         self._sizes |= {(round_number, link): _sizes(message) for link, message in sent.items()}
         if self._keep_messages:
             self._messages |= {(round_number, link): message.cpu() for link, message in sent.items()}
         return sent
+
+    def _fail(self, rows: Sequence[int], what: str) -> None:
+        for row in rows:
+            self.errors.setdefault(row, explain_not_finite(self._batch[row].question, what))
 
     def messages_of(self, row: int) -> dict[str, Tensor]:
         """One question's messages [L, D_tgt] by `r{round}/{source}->{target}`."""
@@ -162,8 +185,8 @@ def _sizes(message: Tensor) -> list[MessageSize]:
 class TextMedium:
     """Messages are texts: an agent writes where it would have thought, and its reader's prompt quotes it.
 
-    `errors` says, by row, why a question could not go on: a prompt had outgrown its agent's context. Such a
-    row runs to the end with empty messages and counts for nothing.
+    `errors` says, by row, why a question could not go on: a prompt had outgrown its agent's context, or a
+    model gave no numbers. Nothing more is written on such a row.
     """
 
     def __init__(
@@ -206,17 +229,28 @@ class TextMedium:
     def think(
         self, round_number: int, role: str, prompts: PromptBatch, links: Sequence[LinkSpec]
     ) -> dict[LinkSpec, list[Passage]]:
-        drafts = [
-            Draft(
+        drafts = {
+            row: Draft(
                 prepared.kind,
                 prompts.row(row),
                 random_stream(self._seed, f"{prepared.question.id}\0{round_number}\0{role}"),
-                silent=row in self.errors,
             )
             for row, prepared in enumerate(self._batch)
-        ]
-        self._writers[role].write(drafts, prompts, self._max_new_tokens, on_step=self._on_step)
-        passages = [Passage(draft.text, tuple(draft.token_ids), tuple(draft.tool_calls)) for draft in drafts]
+            if row not in self.errors
+        }
+        if drafts:
+            self._writers[role].write(
+                list(drafts.values()),
+                prompts.only(list(drafts)),
+                self._max_new_tokens,
+                on_step=self._on_step,
+            )
+        passages = [Passage("", ())] * len(self._batch)
+        for row, draft in drafts.items():
+            passages[row] = Passage(draft.text, tuple(draft.token_ids), tuple(draft.tool_calls))
+            if draft.failed:
+                what = f"round {round_number}, {role}: what it would write"
+                self.errors[row] = explain_not_finite(self._batch[row].question, what)
         self._passages[round_number, role] = passages
         self.log.wrote(round_number, role, drafts)
         return dict.fromkeys(links, passages)

@@ -17,7 +17,14 @@ from recursivemas.engine import PromptBatch
 from recursivemas.errors import UserError
 from recursivemas.ledger import Ledger, Watcher
 from recursivemas.links import OuterLink
-from recursivemas.media import LatentMedium, MessageSize, Passage, StageUsage, TextMedium
+from recursivemas.media import (
+    LatentMedium,
+    MessageSize,
+    Passage,
+    StageUsage,
+    TextMedium,
+    explain_not_finite,
+)
 from recursivemas.prompting import Prepared, PromptWriter
 from recursivemas.prompts import PromptPack
 from recursivemas.question import Question
@@ -146,26 +153,38 @@ class Solver:
     ) -> list[Solution]:
         """One answer to each question."""
         turn = (self._settings.num_recursive_rounds, self._style.answering_role)
+        rows = [row for row in range(len(batch)) if row not in medium.errors]
+        drafts: list[Draft] = []
         with ledger.stage(*turn):
-            drafts = self._writers[turn[1]].answer(
-                [prepared.question for prepared in batch],
-                [prepared.kind for prepared in batch],
-                final,
-                rollout=rollout,
-                silent=medium.errors,
-                on_step=ledger.token,
-            )
+            if rows:
+                drafts = self._writers[turn[1]].answer(
+                    [batch[row].question for row in rows],
+                    [batch[row].kind for row in rows],
+                    final.only(rows),
+                    rollout=rollout,
+                    on_step=ledger.token,
+                )
         seconds = {turn: time / len(batch) for turn, time in ledger.take_seconds().items()}
+        written = dict(zip(rows, drafts, strict=True))
+        what = f"round {turn[0]}, {turn[1]}: what it would write"
+        errors = {
+            **medium.errors,
+            **{
+                row: explain_not_finite(batch[row].question, what)
+                for row, draft in written.items()
+                if draft.failed
+            },
+        }
         return [
             Solution(
                 question=prepared.question,
                 rollout=rollout,
                 passages=medium.passages_of(row) if rollout == 0 else {},
-                error=medium.errors[row],
+                error=errors[row],
             )
-            if row in medium.errors
-            else self._solution(prepared, draft, medium, row, rollout, seconds)
-            for row, (prepared, draft) in enumerate(zip(batch, drafts, strict=True))
+            if row in errors
+            else self._solution(prepared, written[row], medium, row, rollout, seconds)
+            for row, prepared in enumerate(batch)
         ]
 
     def _solution(

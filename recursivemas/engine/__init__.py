@@ -5,13 +5,14 @@ feeds sampled tokens back; neither knows a style or a benchmark.
 """
 
 from recursivemas.engine.backbone import Backbone
-from recursivemas.engine.decode import Generated, Pauses, Resumption, Segment, decode
+from recursivemas.engine.decode import NOT_FINITE, Generated, Pauses, Resumption, Segment, decode
 from recursivemas.engine.prompt_batch import PromptBatch
-from recursivemas.engine.rollout import Rollout, roll_out
+from recursivemas.engine.rollout import Rollout, roll_out, rows_not_finite
 from recursivemas.engine.sampling import Sampler, SamplingSettings, random_stream
 from recursivemas.engine.stream import Stream
 
 __all__ = [
+    "NOT_FINITE",
     "Backbone",
     "Generated",
     "Pauses",
@@ -25,4 +26,5 @@ __all__ = [
     "decode",
     "random_stream",
     "roll_out",
+    "rows_not_finite",
 ]

@@ -5,6 +5,7 @@ Shapes: B batch, T positions, D hidden size, V vocabulary.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ class Backbone:
         self._decoder = model.get_decoder()
         self._embedding = model.get_input_embeddings()
         self._head = model.get_output_embeddings()
+        # Newer versions of transformers have renamed the cache, and remote code keeps the older name.
+        parameters = inspect.signature(self._decoder.forward).parameters
+        self._cache_name = "cache" if "cache" in parameters else "past_key_values"
 
     @property
     def hidden_size(self) -> int:
@@ -82,8 +86,8 @@ class Backbone:
                 inputs_embeds=embeddings,
                 attention_mask=mask,
                 position_ids=positions,
-                past_key_values=cache,
                 use_cache=cache is not None,
+                **{self._cache_name: cache},
             )
         return outputs.last_hidden_state[:, -1].to(self.device)  # a split model ends on another device
 

@@ -19,8 +19,11 @@ from torch import Tensor
 
 from recursivemas.engine.backbone import Backbone
 from recursivemas.engine.prompt_batch import PromptBatch
-from recursivemas.engine.sampling import Sampler, SamplingSettings
+from recursivemas.engine.sampling import NO_TOKEN, Sampler, SamplingSettings
 from recursivemas.engine.stream import Stream
+
+NOT_FINITE = "not finite"
+"""How a row ends whose hidden states became infinite or no numbers; the others are not touched by it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class Generated:
     """What followed a row's prompt.
 
     `segments` in order, the end-of-sequence token left out; `num_sampled` counts the tokens that were
-    sampled, those that a pause took back too. `ended_by` is `stop`, `length`, or what a pause said.
+    sampled, those that a pause took back too. `ended_by` is `stop`, `length`, NOT_FINITE where the model gave
+    no numbers to sample from, or what a pause said.
     """
 
     segments: tuple[Segment, ...]
@@ -153,8 +157,8 @@ class _Row:
 
     def takes(self, token: int, stop_ids: Collection[int], max_new_tokens: int) -> bool:
         """Take the row's next token; tells whether more may follow."""
-        if token in stop_ids:
-            self.ended_by = "stop"
+        if token in stop_ids or token == NO_TOKEN:
+            self.ended_by = NOT_FINITE if token == NO_TOKEN else "stop"
             return False
         self.writing.append(token)
         self.num_sampled += 1

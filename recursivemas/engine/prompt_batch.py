@@ -44,6 +44,11 @@ class PromptBatch:
         """Each prompt's real positions, without padding."""
         return [int(length) for length in self.mask.sum(dim=1)]
 
+    def only(self, rows: Sequence[int]) -> PromptBatch:
+        """These rows (at least one), in this order, without the padding that only the others needed."""
+        padding = int(self.mask.shape[1] - self.mask[rows].sum(dim=1).max())
+        return PromptBatch(self.embeddings[rows, padding:], self.mask[rows, padding:])
+
     def row(self, index: int) -> Tensor:
         """One prompt without its padding, [T_i, D]."""
         return self.embeddings[index, self.mask[index].bool()]

@@ -12,9 +12,7 @@ from torch import Tensor
 
 from recursivemas.engine.backbone import Backbone
 from recursivemas.engine.prompt_batch import PromptBatch
-from recursivemas.engine.sampling import NOT_A_NUMBER
 from recursivemas.engine.stream import Stream
-from recursivemas.errors import UserError
 from recursivemas.links import InnerLink
 
 
@@ -27,13 +25,22 @@ class Rollout:
     thoughts: Tensor
 
 
+def rows_not_finite(*tensors: Tensor) -> list[int]:
+    """The rows that hold NaN or an infinity in any of the tensors [B, ...]: nothing can be made of them.
+
+    Waits for the device, once.
+    """
+    finite = torch.stack([tensor.isfinite().flatten(1).all(dim=1) for tensor in tensors]).all(dim=0)
+    return [row for row, is_finite in enumerate(finite.tolist()) if not is_finite]
+
+
 def roll_out(backbone: Backbone, inner_link: InnerLink, prompts: PromptBatch, latent_length: int) -> Rollout:
     """Think for `latent_length` steps after each prompt.
 
     h_1 is read at the prompt's own last position; inner(h_t) is the next input embedding; inner(h_L) is never
     fed back. So L steps cost one prefill and L - 1 single positions. Source: protocol section 3, "Latent
-    rollout". Raises ValueError for a negative length, UserError for thoughts that are no numbers; 0 steps
-    give empty tensors and run nothing.
+    rollout". Raises ValueError for a negative length; 0 steps give empty tensors and run nothing. Rows that
+    are not finite are for `rows_not_finite` to find: they leave the others as they are.
     """
     if latent_length < 0:
         raise ValueError(f"latent_length is {latent_length}; it has to be 0 or more")
@@ -46,6 +53,4 @@ def roll_out(backbone: Backbone, inner_link: InnerLink, prompts: PromptBatch, la
         stream.step(thoughts[-1])
         hidden.append(stream.hidden)
         thoughts.append(inner_link(stream.hidden))
-    if not bool(torch.isfinite(thoughts[-1]).all()):
-        raise UserError(NOT_A_NUMBER)
     return Rollout(torch.stack(hidden, dim=1), torch.stack(thoughts, dim=1))

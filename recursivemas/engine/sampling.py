@@ -10,6 +10,7 @@ order: rounding differences between batches can then only matter within an ulp o
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -51,14 +52,17 @@ class SamplingSettings:
 
     def __post_init__(self) -> None:
         checks = {
-            "temperature": (self.temperature > 0, "above 0 (use greedy for the limit)"),
+            "temperature": (0 < self.temperature < math.inf, "above 0 (use greedy for the limit) and finite"),
             "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
             "top_k": (
                 self.top_k is None or self.top_k >= -1,
                 "0 (off), -1 (the model's own) or a positive count",
             ),
             "min_p": (self.min_p is None or 0 <= self.min_p <= 1, "between 0 and 1"),
-            "repetition_penalty": (self.repetition_penalty is None or self.repetition_penalty > 0, "above 0"),
+            "repetition_penalty": (
+                self.repetition_penalty is None or 0 < self.repetition_penalty < math.inf,
+                "above 0 and finite",
+            ),
         }
         for name, (holds, accepted) in checks.items():
             if not holds:
@@ -87,10 +91,8 @@ def random_stream(seed: int, question_id: str) -> random.Random:
     return random.Random(int.from_bytes(digest, "big"))
 
 
-NOT_A_NUMBER = (
-    "the model's hidden states are not finite, so nothing can be read from them: a weight is damaged, or the "
-    "dtype is too narrow for this model (give --dtype bfloat16 or float32)"
-)
+NO_TOKEN = -1
+"""In place of a token id: the row's logits are not finite."""
 
 
 class Sampler:
@@ -112,18 +114,23 @@ class Sampler:
         self._warpers = _warpers(settings)
 
     def choose(self, logits: Tensor) -> Tensor:
-        """Next-token logits [B, V] -> token ids [B]. Raises UserError where they are no numbers."""
-        if bool(torch.isnan(logits).any()):
-            raise UserError(NOT_A_NUMBER)
+        """Next-token logits [B, V] -> token ids [B], NO_TOKEN for a row that holds NaN or an infinite peak.
+
+        Single tokens may be ruled out by -inf. Whoever reads the tokens learns of the row that failed: no
+        step waits for the device on its account.
+        """
         logits = self._penalise(logits)
+        peaks = logits.amax(dim=-1, keepdim=True)  # of a row with NaN: NaN
         if self._settings.greedy:
             tokens = logits.argmax(dim=-1)
         else:
             no_ids = torch.empty(len(logits), 0, dtype=torch.long, device=logits.device)
-            tokens = _invert(self._warpers(no_ids, logits), [stream.random() for stream in self._streams])
+            # With its peak at 0, no temperature can make a row overflow, however small it is.
+            scores = self._warpers(no_ids, logits - peaks)
+            tokens = _invert(scores, [stream.random() for stream in self._streams])
         if self._seen is not None:
             self._seen.scatter_(1, tokens.unsqueeze(1), True)
-        return tokens
+        return tokens.where(peaks.squeeze(1).isfinite(), NO_TOKEN)
 
     def _penalise(self, logits: Tensor) -> Tensor:
         """Make what a row has already said less likely (Keskar et al. 2019, as in transformers)."""
@@ -139,7 +146,8 @@ class Sampler:
 
 def _warpers(settings: SamplingSettings) -> LogitsProcessorList:
     """The distribution's filters in the order in which transformers' `generate` applies them."""
-    warpers = LogitsProcessorList([TemperatureLogitsWarper(settings.temperature)])
+    temperature = max(settings.temperature, torch.finfo(torch.float32).tiny)  # dividing by less is by 0
+    warpers = LogitsProcessorList([TemperatureLogitsWarper(temperature)])
     if settings.top_k:
         warpers.append(TopKLogitsWarper(settings.top_k))
     if settings.top_p < 1:

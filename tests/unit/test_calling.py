@@ -288,11 +288,3 @@ def test_calls_are_taken_out_of_a_text_where_they_stand():
     [draft] = write([["a <python> 1 </python>", "b <search> 2 </search>", "c"]], toolbox())
     assert without_calls(draft.text, draft.tool_calls) == "a b c"
     assert without_calls("no calls", ()) == "no calls"
-
-
-def test_a_silent_row_calls_nothing():
-    agent = scripted_agent({"[0]": ["<python> 1 </python> is \\boxed{1}"]})
-    draft = draft_for(agent, "[0]")
-    draft.silent = True
-    Writer(agent, load_pack(), SETTINGS, toolbox()).write([draft], PromptBatch.left_pad([draft.prompt]), 1000)
-    assert (draft.tool_calls, draft.text) == ([], "<python> 1 </python> is \\boxed{1}")

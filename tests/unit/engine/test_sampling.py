@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import pytest
@@ -17,6 +18,7 @@ from transformers import (
 )
 
 from recursivemas.engine import Sampler, SamplingSettings, random_stream
+from recursivemas.engine.sampling import NO_TOKEN
 
 VOCAB_SIZE = 12
 
@@ -77,6 +79,27 @@ def test_the_ends_of_the_unit_interval_never_give_a_filtered_token(logits):
     assert tokens[-1] == max(allowed)
 
 
+@pytest.mark.parametrize(
+    "settings", [SamplingSettings(greedy=True), SamplingSettings(), SamplingSettings(min_p=0.1)]
+)
+def test_a_row_without_numbers_gets_no_token_and_others_get_theirs(logits, settings):
+    sampler = Sampler(settings.resolve(None), [Fixed(0.4)] * 6, [[]] * 6)
+    rows = logits.repeat(6, 1)
+    rows[1, 3], rows[2, 0], rows[3], rows[4, 5] = math.nan, math.inf, -math.inf, -math.inf
+    likeliest = sampler.choose(rows).tolist()
+    assert likeliest[1:4] == [NO_TOKEN] * 3
+    assert likeliest[0] == likeliest[5] >= 0
+    assert likeliest[4] not in (NO_TOKEN, 5), "-inf rules one token out"
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-30, 1e-45, 1e-320])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_smallest_temperatures_take_the_likeliest_token(logits, temperature, dtype):
+    settings = SamplingSettings(temperature=temperature, top_k=0)
+    drawn = draw(settings, (logits * 1e3).to(dtype), [0.0, 0.3, 0.9999])
+    assert drawn == [int(logits.argmax())] * 3
+
+
 def test_what_was_said_counts_from_the_first_token(logits):
     settings = SamplingSettings(greedy=True, repetition_penalty=50.0).resolve(None)
     likeliest, second = logits.topk(2).indices.tolist()
@@ -109,11 +132,14 @@ def test_what_is_not_given_comes_from_the_model_then_from_transformers():
     ("field", "value"),
     [
         ("temperature", 0.0),
+        ("temperature", math.inf),
+        ("temperature", math.nan),
         ("top_p", 0.0),
         ("top_p", 1.1),
         ("top_k", -2),
         ("min_p", -0.1),
         ("repetition_penalty", 0.0),
+        ("repetition_penalty", math.inf),
     ],
 )
 def test_a_value_out_of_range_is_refused(field, value):
