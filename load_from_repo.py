@@ -1,8 +1,9 @@
 """Doorway: loading a style's agents and links from a release."""
 
-from recursivemas.agent import Agent, load_backbone
+from recursivemas.agent import Agent
 from recursivemas.hub import resolve_release
 from recursivemas.links import load_inner_link, load_outer_link
+from recursivemas.loading import load_backbone
 from recursivemas.system import MASSystem, load_mas_system
 
 __all__ = [

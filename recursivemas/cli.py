@@ -17,7 +17,6 @@ from typing import Any, get_args, get_type_hints
 import torch
 
 from recursivemas import compare, report, show
-from recursivemas.agent import DTYPES
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.errors import UserError
 from recursivemas.evaluate import (
@@ -28,6 +27,7 @@ from recursivemas.evaluate import (
     read_questions,
     run_folder_path,
 )
+from recursivemas.loading import DTYPES
 from recursivemas.plan import describe_plan
 from recursivemas.prompts import check_output, load_choice_rule, read_published
 from recursivemas.report import format_summary, result_line

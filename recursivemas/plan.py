@@ -8,10 +8,10 @@ from typing import Any
 
 from transformers import GenerationConfig
 
-from recursivemas.agent import reading
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.evaluate import choose_style, read_questions
 from recursivemas.hub import ReleaseFiles, resolve_release
+from recursivemas.loading import reading
 from recursivemas.prompts import check_slots, load_pack
 from recursivemas.report import format_table
 from recursivemas.settings import Origin, RunSettings

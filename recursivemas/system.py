@@ -16,8 +16,14 @@ import torch
 from tqdm import tqdm
 from transformers import AutoConfig, PreTrainedConfig
 
-from recursivemas.agent import (
-    Agent,
+from recursivemas.agent import Agent
+from recursivemas.benchmarks import find_benchmark
+from recursivemas.engine import Backbone, SamplingSettings
+from recursivemas.errors import UserError
+from recursivemas.hub import AgentFiles, ReleaseFiles, resolve_release
+from recursivemas.ledger import Watcher
+from recursivemas.links import InnerLink, LinkError, OuterLink, load_inner_link, load_outer_link
+from recursivemas.loading import (
     LoadError,
     Placement,
     load_backbone,
@@ -25,12 +31,6 @@ from recursivemas.agent import (
     resolve_device,
     resolve_dtype,
 )
-from recursivemas.benchmarks import find_benchmark
-from recursivemas.engine import Backbone, SamplingSettings
-from recursivemas.errors import UserError
-from recursivemas.hub import AgentFiles, ReleaseFiles, resolve_release
-from recursivemas.ledger import Watcher
-from recursivemas.links import InnerLink, LinkError, OuterLink, load_inner_link, load_outer_link
 from recursivemas.prompts import PromptPack, check_slots, load_pack
 from recursivemas.question import Question
 from recursivemas.settings import SolveSettings, resolve_settings
