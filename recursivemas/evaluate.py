@@ -230,7 +230,7 @@ def to_sample(solution: Solution, verdicts: Mapping[str, Grade], seed: int) -> d
         "question": question.text,
         "gold": question.gold,
         "text": solution.text,
-        "extracted": next(iter(verdicts.values())).extracted,
+        "extracted": next(iter(verdicts.values())).answer,
         "verdicts": {name: asdict(verdict) for name, verdict in verdicts.items()},
         "ended_by": solution.ended_by,
         "retried": solution.retried,

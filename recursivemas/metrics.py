@@ -39,14 +39,15 @@ def summarise(
     """
     metrics = {name: score(samples, name, benchmark.metric) for name in samples[0]["verdicts"]}
     headline = benchmark.graders[0]
+    unparsed = metrics[headline]["unparsed"]
     return {
         "headline": {"grader": headline, **metrics[headline]},
         "metrics": metrics,
         "num_questions": len({sample["id"] for sample in samples}),
         "num_samples": len(samples),
         "num_errors": sum(sample["error"] is not None for sample in samples),
-        "num_unparsed": sum(map(_is_unparsed, samples)),
-        "unparsed_rate": _unparsed(samples),
+        "num_unparsed": unparsed["count"],
+        "unparsed_rate": {name: unparsed[name] for name in ("value", "interval_95")},
         "num_retried": sum(sample["retried"] for sample in samples),
         "num_past_context": sum(sample["past_context"] for sample in samples),
         "stages": _sum_stages(samples),
@@ -67,7 +68,8 @@ def score(samples: Sequence[Sample], grader: str, metric: str) -> dict[str, Any]
     """One grader's figures. `value` is the named metric: pass@k counts questions, accuracy counts samples.
 
     With several rollouts, `pass_at` holds the unbiased estimate for each k and `any_of` the plain count of
-    questions that any rollout got right. Intervals are over questions (see `statistics.share_interval`).
+    questions that any rollout got right. `unparsed` tells of the answers that this grader could not read.
+    Intervals are over questions (see `statistics.share_interval`).
     """
     verdicts = list(_verdicts(samples, grader).values())
     num_rollouts = max(map(len, verdicts))
@@ -81,6 +83,7 @@ def score(samples: Sequence[Sample], grader: str, metric: str) -> dict[str, Any]
         "interval_95": list(share_interval(list(question_shares(samples, grader, metric).values()))),
         "correct": hits,
         "total": total,
+        "unparsed": _unparsed(samples, grader),
     }
     if num_rollouts > 1:
         estimates = {
@@ -117,14 +120,20 @@ def _by_question(samples: Sequence[Sample], value: Callable[[Sample], bool]) -> 
     return rows
 
 
-def _unparsed(samples: Sequence[Sample]) -> dict[str, Any]:
-    """The share of answers that could not be read, of all that were asked for."""
-    shares = [fmean(row) for row in _by_question(samples, _is_unparsed).values()]
-    return {"value": fmean(shares), "interval_95": list(share_interval(shares))}
+def _unparsed(samples: Sequence[Sample], grader: str) -> dict[str, Any]:
+    """The answers in which a grader read none: how many, and which share of all that were asked for."""
+    rows = list(_by_question(samples, lambda sample: _is_unparsed(sample, grader)).values())
+    shares = [fmean(row) for row in rows]
+    return {
+        "count": sum(map(sum, rows)),
+        "value": fmean(shares),
+        "interval_95": list(share_interval(shares)),
+    }
 
 
-def _is_unparsed(sample: Sample) -> bool:
-    return sample["extracted"] is None and not sample["error"]
+def _is_unparsed(sample: Sample, grader: str) -> bool:
+    verdict = sample["verdicts"][grader]
+    return not sample["error"] and (verdict.get("extracted") is None or verdict.get("stand_in", False))
 
 
 def _sum_stages(samples: Sequence[Sample]) -> list[dict[str, Any]]:

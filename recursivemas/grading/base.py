@@ -12,9 +12,10 @@ from recursivemas.question import Question
 class Grade:
     """A verdict on one answer.
 
-    `extracted` is what the answer was read as, None where nothing marked as an answer was found (the verdict
-    may still be correct: see the grader). `how` says in words what decided. `score` is a finer measure from 0
-    to 1 where a grader has one. `error` says why there is no verdict; the answer counts as wrong then.
+    `extracted` is what the answer was read as, None where none was found. A grader that goes on without one
+    may take something else for it, such as the whole text: `extracted` is a `stand_in` then. `how` says in
+    words what decided. `score` is a finer measure from 0 to 1 where a grader has one. `error` says why there
+    is no verdict; the answer counts as wrong then.
     """
 
     correct: bool
@@ -22,6 +23,12 @@ class Grade:
     how: str
     score: float | None = None
     error: str | None = None
+    stand_in: bool = False
+
+    @property
+    def answer(self) -> str | None:
+        """What was read and is no stand-in."""
+        return None if self.stand_in else self.extracted
 
 
 Grader = Callable[[str, Question], Grade]

@@ -44,7 +44,8 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     )
     counts = (
         f"correct: {verdicts}\n"
-        f"{summary['num_unparsed']} without a readable answer, {summary['num_retried']} asked again, "
+        f"{summary['num_unparsed']} without an answer that the {summary['headline']['grader']} grader reads, "
+        f"{summary['num_retried']} asked again, "
         f"{summary['num_errors']} not run, {summary['num_past_context']} past the model's context; "
         f"{summary['seconds']:.1f} s"
     )

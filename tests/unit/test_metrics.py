@@ -15,7 +15,7 @@ from recursivemas.statistics import wilson_interval
 MATH500 = dataclasses.replace(BENCHMARKS["math500"], graders=("release",))
 
 
-def sample(question: str, correct: bool, rollout: int = 0, **fields):
+def sample(question: str, correct: bool, rollout: int = 0, extracted="1", stand_in=False, **fields):
     usage = [
         {
             "round": 1,
@@ -31,8 +31,7 @@ def sample(question: str, correct: bool, rollout: int = 0, **fields):
     return {
         "id": question,
         "rollout": rollout,
-        "verdicts": {"release": {"correct": correct}},
-        "extracted": "1",
+        "verdicts": {"release": {"correct": correct, "extracted": extracted, "stand_in": stand_in}},
         "retried": False,
         "past_context": False,
         "error": None,
@@ -70,12 +69,29 @@ def test_accuracy_counts_samples_and_errors_are_wrong():
         "interval_95": pytest.approx([0.0456, 0.6994], abs=1e-4),
         "correct": 1,
         "total": 4,
+        "unparsed": {"count": 1, "value": 0.25, "interval_95": pytest.approx([0.0456, 0.6994], abs=1e-4)},
     }
     assert (summary["num_errors"], summary["num_unparsed"], summary["num_retried"]) == (1, 1, 1)
     assert summary["unparsed_rate"]["value"] == 0.25
     assert summary["unparsed_rate"]["interval_95"] == pytest.approx([0.0456, 0.6994], abs=1e-4)
     assert result_line(summary) == "[result] accuracy=25.00%"
     assert "1 of 4 by the release grader" in format_summary(summary)
+
+
+def test_each_grader_has_its_own_answers_that_it_could_not_read():
+    verdicts = {
+        "release": {"correct": True, "extracted": "A", "stand_in": True},
+        "strict": {"correct": False, "extracted": None},
+    }
+    read = {"release": {**verdicts["release"], "stand_in": False}, "strict": verdicts["strict"]}
+    samples = [sample("a", True, verdicts=verdicts), sample("b", True, verdicts=read)]
+    samples += [sample("c", False, verdicts=verdicts, error="too long")]
+    summary = summarise(samples, MATH500, 3.0)
+    counts = {name: score["unparsed"]["count"] for name, score in summary["metrics"].items()}
+    assert counts == {"release": 1, "strict": 2}
+    assert summary["num_unparsed"] == 1
+    assert summary["metrics"]["strict"]["unparsed"]["value"] == pytest.approx(2 / 3)
+    assert "1 without an answer that the release grader reads" in format_summary(summary)
 
 
 def test_pass_at_k_counts_questions():
