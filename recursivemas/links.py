@@ -21,12 +21,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recursivemas.errors import UserError
+from recursivemas.archives import ArchiveError, check_archive
+from recursivemas.errors import UserError, unreadable
 from recursivemas.styles import DEFAULT_INNER_VARIANT
 
 LAYER_NORM_EPS = 1e-5
 LFS_POINTER = b"version https://git-lfs"
 LFS_POINTER_BYTES = 1024
+LINK_DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+GET_ANOTHER = "Get the link from its publisher again, or save it as a plain state dict."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,21 +191,23 @@ def save_link(link: InnerLink | OuterLink, path: Path) -> None:
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """A `.pt` file's tensors by name, read as weights only, so that no code in it ever runs.
 
-    Raises LinkError when the file carries code or is no state dict.
+    Its directory is looked at first: one that would inflate is refused before it does. Raises LinkError when
+    the file cannot be read, carries code, or is no state dict of finite numbers.
     """
-    if path.stat().st_size < LFS_POINTER_BYTES and path.read_bytes().startswith(LFS_POINTER):
-        raise LinkError(
-            f"{path} is a git-lfs pointer, not the file itself; run git lfs pull in its repository"
-        )
     try:
+        if path.stat().st_size < LFS_POINTER_BYTES and path.read_bytes().startswith(LFS_POINTER):
+            raise LinkError(
+                f"{path} is a git-lfs pointer, not the file itself; run git lfs pull in its repository"
+            )
+        check_archive(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise LinkError(
-            f"{path} was refused: it is no plain state dict of tensors, and reading it could run code "
-            f"({_first_line(error)}). Get the link from its publisher again, or save it as a plain "
-            "state dict."
-        ) from error
-    except OSError:
+    except ArchiveError as error:
+        raise LinkError(f"{path} was refused: {error}. {GET_ANOTHER}") from error
+    except pickle.UnpicklingError as error:  # torch's own words advise to read it with its code
+        raise LinkError(f"{path} was refused: it is no plain state dict of tensors. {GET_ANOTHER}") from error
+    except OSError as error:
+        raise LinkError(unreadable(path, error)) from error
+    except UserError:
         raise
     except Exception as error:  # damaged bytes make the reader fail in any way there is
         raise LinkError(
@@ -216,11 +221,28 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             f"{path} holds {type(state).__name__}, not a state dict from parameter name to tensor"
         )
     for name, value in state.items():
-        if value.layout != torch.strided or not value.is_floating_point():
-            raise LinkError(
-                f"{path}: {name} is a {value.layout} {value.dtype} tensor, not a dense floating one"
-            )
+        _check_tensor(path, name, value)
     return dict(state)
+
+
+def _check_tensor(path: Path, name: str, value: Tensor) -> None:
+    """Raise LinkError for numbers that a link cannot compute with."""
+    if value.layout != torch.strided or value.dtype not in LINK_DTYPES:
+        kinds = ", ".join(str(dtype).removeprefix("torch.") for dtype in LINK_DTYPES)
+        raise LinkError(
+            f"{path}: {name} is a {value.layout} {value.dtype} tensor, not a dense one of {kinds}; convert "
+            "the link to one of these and save it again"
+        )
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise LinkError(
+            f"{path}: {name} is shaped {list(value.shape)} and the file holds fewer numbers than that; save "
+            "the link's tensors whole (contiguous)"
+        )
+    if not value.isfinite().all():
+        raise LinkError(
+            f"{path}: {name} holds numbers that are not finite, so no message over this link would be; train "
+            "or get the link again"
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -29,7 +29,7 @@ FLOORS = [
     ["calling"],
     ["toolkit"],
     ["settings"],
-    ["agent"],
+    ["agent", "loading"],
     ["hub"],
     ["repositories", "manifests", "hub_errors"],
     ["engine"],
@@ -41,7 +41,7 @@ FLOORS = [
     ["tools"],
     ["styles"],
     ["question"],
-    ["disk_cache", "errors", "statistics", "tables"],
+    ["archives", "disk_cache", "errors", "statistics", "tables"],
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import warnings
+import zipfile
+from copy import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -185,3 +190,94 @@ def test_something_else_than_a_state_dict_is_refused(tmp_path):
     torch.save([torch.zeros(1)], tmp_path / "adapter.pt")
     with pytest.raises(LinkError, match="holds list, not a state dict"):
         read_state_dict(tmp_path / "adapter.pt")
+
+
+class Buffer:
+    """Unpickling this fills the memory, with nothing but names that torch allows."""
+
+    def __reduce__(self):
+        return (bytearray, (1 << 40,))
+
+
+def packed(path: Path) -> None:
+    """The same tensors, deflated: zeros shrink a thousandfold."""
+    whole = io.BytesIO()
+    torch.save({"proj1.weight": torch.zeros(4096, 4096)}, whole)
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            target.writestr(entry.filename, source.read(entry))
+
+
+def overlapping(path: Path) -> None:
+    """One tensor's bytes that the directory lists a hundred times."""
+    torch.save({"proj1.weight": torch.zeros(4096)}, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        entry = next(entry for entry in archive.infolist() if entry.filename.endswith("data/0"))
+        for number in range(100):
+            again = copy(entry)
+            again.filename = entry.filename.replace("data/0", f"data/{number + 1}")
+            archive.filelist.append(again)
+        archive.writestr("last", b"")  # writes the directory anew
+
+
+def saved(data, **options):
+    return lambda path: torch.save(data, path, **options)
+
+
+HOSTILE = {
+    "deflated": (packed, r"is compressed, to \d+ bytes of 67108864"),
+    "overlapping": (overlapping, r"claims to hold"),
+    "a buffer": (saved({"a": Buffer()}), r"asks for (__builtin__|builtins)\.bytearray"),
+    "a buffer, old format": (
+        saved({"a": Buffer()}, _use_new_zipfile_serialization=False),
+        r"asks for (__builtin__|builtins)\.bytearray",
+    ),
+    "meta": (saved({"a": torch.empty(2, device="meta")}), "a tensor without data"),
+    "float8": (
+        saved({"a": torch.zeros(2).to(torch.float8_e4m3fn)}),
+        r"a is a .*float8_e4m3fn tensor, not a dense one of float64",
+    ),
+    "int8": (saved({"a": torch.zeros(2, dtype=torch.int8)}), "int8 tensor"),
+    "complex": (saved({"a": torch.zeros(2, dtype=torch.complex64)}), "complex64 tensor"),
+    "sparse": (saved({"a": torch.eye(3).to_sparse()}), "holds more than tensors"),
+    "expanded": (saved({"a": torch.zeros(1).expand(10**6, 10**6)}), "holds fewer numbers"),
+    "nan": (saved({"a": torch.tensor([1.0, float("nan")])}), "not finite"),
+    "inf": (saved({"a": torch.tensor([1.0, float("-inf")])}), "not finite"),
+    "keys that are no text": (saved({1: torch.zeros(1)}), "not a state dict"),
+    "a model": (saved(InnerLink(D)), "holds more than tensors"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_refused_in_words_of_our_own(tmp_path, name):
+    write, says = HOSTILE[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write(tmp_path / "adapter.pt")
+    with pytest.raises(LinkError, match=says) as caught:
+        read_state_dict(tmp_path / "adapter.pt")
+    assert str(tmp_path / "adapter.pt") in str(caught.value)
+    assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+@pytest.mark.parametrize("kind", [dict, torch.nn.ParameterDict])
+def test_plain_state_dicts_in_either_format_are_read(tmp_path, new_format, kind):
+    for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
+        state = {"a": torch.arange(6, dtype=dtype).reshape(2, 3), "b": torch.nn.Parameter(torch.ones(2))}
+        state = state if kind is dict else torch.nn.ParameterDict(state).state_dict()
+        torch.save(state, tmp_path / "adapter.pt", _use_new_zipfile_serialization=new_format)
+        read = read_state_dict(tmp_path / "adapter.pt")
+        assert all(torch.equal(read[name], value) for name, value in state.items())
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(path, *arguments, **options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    save_link(InnerLink(D), tmp_path / "adapter.pt")
+    monkeypatch.setattr(Path, "open", refuse)  # the superuser may read every file
+    with pytest.raises(LinkError, match=r"adapter\.pt may not be read .*Nothing is damaged: give permission"):
+        read_state_dict(tmp_path / "adapter.pt")
+    with pytest.raises(LinkError, match=r"nowhere\.pt is not there"):
+        read_state_dict(tmp_path / "nowhere.pt")
