@@ -41,6 +41,18 @@ class Agent:
         return self.backbone.model
 
     @property
+    def model_name(self) -> str:
+        """The last part of the repository's name."""
+        return self.repo_id.rpartition("/")[2]
+
+    def __repr__(self) -> str:
+        kind, dtype = type(self.model).__name__, str(self.backbone.dtype).removeprefix("torch.")
+        return (
+            f"<Agent {self.role}: {self.model_name}, {kind}, hidden size {self.hidden_size}, "
+            f"{dtype} on {self.device}>"
+        )
+
+    @property
     def hidden_size(self) -> int:
         return self.backbone.hidden_size
 

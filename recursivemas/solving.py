@@ -5,6 +5,7 @@ Shapes: L latent steps, D_target a link's target's hidden size.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -67,6 +68,11 @@ class Solution:
     def own_text(self) -> str:
         """The text without tool calls and their results: what the agent is graded by."""
         return without_calls(self.text, self.tool_calls)
+
+    def __repr__(self) -> str:
+        told = f"error {reprlib.repr(self.error)}" if self.error else reprlib.repr(self.text)
+        rollout = f", rollout {self.rollout}" if self.rollout else ""
+        return f"<Solution of {self.question.id!r}{rollout}: {told}, {len(self.token_ids)} tokens>"
 
 
 class Solver:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
@@ -32,10 +30,10 @@ from recursivemas.loading import (
     resolve_dtype,
 )
 from recursivemas.prompts import PromptPack, check_slots, load_pack
-from recursivemas.question import Question
+from recursivemas.question import Question, as_questions
 from recursivemas.settings import SolveSettings, resolve_settings
 from recursivemas.solving import Prepared, Solution, Solver
-from recursivemas.styles import PUBLISHED_STYLES, TOOLS, LinkSpec, Style, load_style
+from recursivemas.styles import PUBLISHED_STYLES, TOOLS, LinkSpec, Style, alone, load_style
 from recursivemas.toolkit import SETTINGS as TOOL_SETTINGS
 from recursivemas.toolkit import build_toolbox, writing_agents
 from recursivemas.tools import Toolbox
@@ -81,6 +79,10 @@ class MASSystem:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
+    def __repr__(self) -> str:
+        agents = " -> ".join(f"{role} ({agent.model_name})" for role, agent in self.agents.items())
+        return f"<{type(self).__name__} {self.style.name}, {self.dataset}: {agents or 'closed'}>"
+
     def __enter__(self) -> MASSystem:
         return self
 
@@ -91,7 +93,7 @@ class MASSystem:
 
     def solve(
         self,
-        questions: str | Question | Sequence[str | Question],
+        questions: str | Question | Iterable[str | Question],
         *,
         num_rounds: int | None = None,
         latent_length: int | None = None,
@@ -102,41 +104,59 @@ class MASSystem:
 
         A question is its text, or a `Question`. `num_rounds`, `latent_length` and the other `settings` (as on
         the command line: batch_size, seed, greedy, temperature, top_p, top_k, min_p, repetition_penalty,
-        max_new_tokens, num_rollouts, mode, enable_thinking, release_quirks, save_latents, rejoin_every, and
-        those of tools) default to what is recommended for the system's style and dataset. Agents whose spec
-        names tools have those of `toolbox` and no others; without it, the ones that the settings describe.
-        Raises UserError for a setting that is unknown or out of range and for a toolbox that would not be
-        used, IsolationError where agents write code and nothing can contain it.
+        max_new_tokens, num_rollouts, mode, role, enable_thinking, release_quirks, save_latents, rejoin_every,
+        and those of tools) default to what is recommended for the system's style and dataset. `mode` is
+        `latent`, `text` (agents pass on text), or `single`: the agent `role` answers alone, by default the
+        one that answers in the style. Agents whose spec names tools have those of `toolbox` and no others;
+        without it, the ones that the settings describe. Raises UserError for a setting that is unknown or out
+        of range and for a toolbox that would not be used, IsolationError where agents write code and nothing
+        can contain it.
         """
         given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
         explicit = {name: value for name, value in given.items() if value is not None}
         _check_names(explicit)
         style = self.style.name if PUBLISHED_STYLES.get(self.style.name) == self.style else "own"
         run, _ = resolve_settings({"style": style, "dataset": self.dataset, **explicit})
-        asked = self._as_questions([questions] if isinstance(questions, str | Question) else questions)
+        asked = as_questions(questions, about_code=find_benchmark(self.dataset).task == "code")
+        system = self.alone(run.role) if run.mode == "single" else self
         if toolbox is None:
-            toolbox = build_toolbox(self.style, run)
+            toolbox = build_toolbox(system.style, run)
         else:
-            _check_toolbox(toolbox, self.style, run.mode, explicit)
-        batches = self.solve_batches(asked, run.solve_settings(), toolbox=toolbox)
+            _check_toolbox(toolbox, system.style, run.mode, explicit)
+        batches = system.solve_batches(asked, run.solve_settings(), toolbox=toolbox)
         return [solution for batch in batches for solution in batch]
 
-    def _as_questions(self, questions: Sequence[str | Question]) -> list[Question]:
-        """Texts as questions whose ids depend on the text alone (and on how often it came before)."""
-        if find_benchmark(self.dataset).task == "code" and any(isinstance(one, str) for one in questions):
-            raise UserError(
-                f"dataset {self.dataset} is about code, where a text does not say what to write; give "
-                "Question(id=..., text=..., kind='function', function_name=...) or kind='program'"
-            )
-        asked: list[Question] = []
-        seen = Counter[str]()
-        for one in questions:
-            if isinstance(one, str):
-                digest = hashlib.sha256(one.encode()).hexdigest()[:12]
-                seen[digest] += 1
-                one = Question(id=f"{digest}-{seen[digest]}", text=one)
-            asked.append(one)
-        return asked
+    def alone(self, role: str | None = None) -> MASSystem:
+        """A system of one of the agents with a plain prompt, on the same weights: what mode `single` runs."""
+        style = alone(self.style, role)
+        return MASSystem(
+            style=style,
+            dataset=self.dataset,
+            agents={one: self.agents[one] for one in style.roles if one in self.agents},
+            outer_links={},
+            pack=self.pack,
+            paths=self.paths,
+        )
+
+    def _check_whole(self) -> None:
+        """UserError where an agent or a link is gone, or a link was replaced by one of other sizes."""
+        if not self.agents:
+            raise UserError("the system is closed; load it again with load_mas_system")
+        if gone := [role for role in self.style.roles if role not in self.agents]:
+            raise UserError(f"the system has lost its {gone[0]}: agents has no {gone[0]!r}; put it back")
+        for spec in self.style.links:
+            link = self.outer_links.get((spec.source, spec.target))
+            if link is None:
+                raise UserError(
+                    f"the system has lost the link {spec}: outer_links has no "
+                    f"{(spec.source, spec.target)!r}; put it back, or load a style without it"
+                )
+            sizes = self.agents[spec.source].hidden_size, self.agents[spec.target].hidden_size
+            if (link.source_size, link.target_size) != sizes:
+                raise LinkError(
+                    f"the link {spec} turns {link.source_size} features into {link.target_size}, but "
+                    f"{spec.source} has {sizes[0]} and {spec.target} {sizes[1]}"
+                )
 
     def solve_batches(
         self,
@@ -151,8 +171,7 @@ class MASSystem:
         them. A question that cannot run gets a solution that holds its error; the others of its batch are not
         affected.
         """
-        if not self.agents:
-            raise UserError("the system is closed; load it again with load_mas_system")
+        self._check_whole()
         solver = Solver(self.style, self.agents, self.outer_links, self.pack, settings, toolbox)
         for start in range(0, len(questions), settings.batch_size):
             batch = [solver.prepare(question) for question in questions[start : start + settings.batch_size]]
@@ -259,7 +278,7 @@ def _check_toolbox(toolbox: object, style: Style, mode: str, explicit: Mapping[s
 def _check_names(settings: Mapping[str, Any]) -> None:
     """Solving reads these settings alone; any other would go unheeded."""
     known = {spec.name for kind in (SolveSettings, SamplingSettings) for spec in fields(kind)} - {"sampling"}
-    known |= {*TOOL_SETTINGS, "allow_unisolated_code"}
+    known |= {*TOOL_SETTINGS, "allow_unisolated_code", "role"}
     if unknown := sorted(set(settings) - known):
         raise UserError(f"solve() has no setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
 
