@@ -29,7 +29,13 @@ INSIDE_SHOWN = "/sandbox"
 SYSTEM_PATHS = ("/usr", "/lib", "/lib64", "/lib32", "/nix/store", "/etc/ld.so.cache", "/etc/alternatives")
 """What a Python and its libraries need, of what a system has."""
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-LINKS = {"/dev/fd": "/proc/self/fd", "/dev/shm": "/tmp"}
+LINKS = {
+    "/dev/fd": "/proc/self/fd",
+    "/dev/stdin": "/proc/self/fd/0",
+    "/dev/stdout": "/proc/self/fd/1",
+    "/dev/stderr": "/proc/self/fd/2",
+    "/dev/shm": "/tmp",
+}
 
 NOBODY = 65534
 UNUSED_USERS = range(1 << 30, (1 << 31) - 1)
@@ -79,8 +85,12 @@ def bubblewrap_command(view: View, tmp_bytes: int) -> list[str]:
 
     As root there is no user namespace: it would give the sandbox root's own user number, which no limit on
     processes binds. The keeper keeps what it takes to become another user and to kill that user's processes.
+    Raises FileNotFoundError where bubblewrap is not installed.
     """
-    command = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--as-pid-1", "--clearenv"]
+    program = shutil.which("bwrap")
+    if program is None:
+        raise FileNotFoundError("bwrap is not on the path; apt-get install bubblewrap puts it there")
+    command = [program, "--die-with-parent", "--as-pid-1", "--clearenv"]
     command += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     if os.geteuid() == 0:
         command += ["--cap-drop", "ALL"]

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from recursivemas.errors import UserError
 from recursivemas.tools import isolation as levels
+from recursivemas.tools.inside import STARTED
 from recursivemas.tools.isolation import Isolation
 
 PRIVATE_FOLDER = "/tmp"
@@ -34,6 +35,8 @@ NAMESPACES = ("mnt", "net", "pid", "ipc")
 PROBE = f"import os\nfor name in {NAMESPACES!r}: print(os.stat('/proc/self/ns/' + name).st_ino)"
 GRACE_S = 30.0
 """How much longer than its time limit a run may take to set up and clean up, on a machine that is busy."""
+THREAD_STACK_BYTES = 8 << 20
+"""What a thread's stack has elsewhere; as large as the main one's, a few would use up the memory limit."""
 ALLOW_FLAG = "--allow_unisolated_code"
 
 EndedBy = Literal["exit", "time", "output", "memory", "processes", "lost"]
@@ -49,7 +52,10 @@ class SandboxError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a run may use. `time_s` is the wall clock's.
+    """What a run may use. `time_s` is the wall clock's, `cpu_s` the processor's for all processes together.
+
+    `cpu_s` is as long as `time_s` where nothing is given. On a busy machine the wall clock says little about
+    code: to judge it, give it `cpu_s`, and several times as much `time_s` as a guard.
 
     `memory_bytes` holds for each process (address space) and for all together (resident). `output_bytes`
     holds for stdout, stderr and the verdict each, `file_bytes` for each file and, where isolated, `tmp_bytes`
@@ -57,6 +63,7 @@ class Limits:
     """
 
     time_s: float = 10.0
+    cpu_s: float | None = None
     memory_bytes: int = 1 << 30
     output_bytes: int = 1 << 20
     file_bytes: int = 16 << 20
@@ -66,7 +73,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if value <= 0:
+            if value is not None and value <= 0:
                 raise ValueError(f"{name} is {value}; limits have to be positive")
 
 
@@ -77,7 +84,7 @@ class Outcome:
     `ended_by` is `exit` where the code's process ended by itself (whatever its exit code), the limit that
     ended it, or `lost` where the keeper was killed too. `exit_code` or `signal` says how the process ended.
     `verdict` is what it wrote to file descriptor 3. `seconds` is the code's wall clock, without the
-    isolation's.
+    isolation's, and `cpu_seconds` what its processes used of the processor.
     """
 
     stdout: str
@@ -87,6 +94,7 @@ class Outcome:
     exit_code: int | None
     signal: int | None
     seconds: float
+    cpu_seconds: float = 0.0
 
     @property
     def timed_out(self) -> bool:
@@ -147,7 +155,11 @@ def _make_job(
         "folder": folder,
         "files": {"main.py": code.encode("utf-8", "surrogatepass")},
         "stdin": stdin.encode("utf-8", "surrogatepass"),
-        "limits": {**asdict(limits), "user_processes": user_processes},
+        "limits": {
+            **asdict(limits),
+            "cpu_s": limits.time_s if limits.cpu_s is None else limits.cpu_s,
+            "user_processes": user_processes,
+        },
         "uid": uid,
         "namespaces": None,
     }
@@ -174,8 +186,9 @@ def _boot(program: str, paths: Sequence[Path]) -> str:
     folders = [str(path.parent if (path / "__init__.py").exists() else path) for path in paths]
     return (
         "def boot():\n"
-        " import site, sys\n"
+        " import _thread, site, sys\n"
         " site.setquit()\n"
+        f" _thread.stack_size({THREAD_STACK_BYTES})\n"
         f" sys.path += {folders!r}\n"
         f" sys.argv = [{program!r}]\n"
         " names = globals()\n"
@@ -188,8 +201,13 @@ def _boot(program: str, paths: Sequence[Path]) -> str:
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """All that the code sees of an environment. One thread for numpy: more would count as processes."""
+    """All that the code sees of an environment.
+
+    One thread for numpy: more would count as processes. Few arenas for malloc: each thread's would reserve
+    64 MiB of addresses, which count as memory.
+    """
     variables = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8"}
+    variables["MALLOC_ARENA_MAX"] = "2"
     variables |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return variables | _library_path()
 
@@ -200,12 +218,28 @@ def _library_path() -> dict[str, str]:
 
 
 def _run(level: Isolation, job: dict[str, Any], limits: Limits, paths: Sequence[Path]) -> Outcome:
-    if level == "bubblewrap":
-        command = levels.bubblewrap_command(levels.python_view(paths), limits.tmp_bytes)
-    else:
-        command = levels.keeper_command(str(levels.INSIDE.parent))
+    process = _start_keeper(level, limits, paths)
+    complaint = b""
     try:
-        process = subprocess.Popen(
+        answer, complaint = process.communicate(marshal.dumps(job), timeout=limits.time_s + GRACE_S)
+    except subprocess.TimeoutExpired as error:
+        answer = error.output or b""
+    except BaseException:
+        _kill_rest(process, job["environment"])
+        raise
+    report = _parse_report(answer)
+    if report is None:
+        _kill_rest(process, job["environment"])
+    return _read_report(report, answer.startswith(STARTED), complaint.decode(errors="replace").strip())
+
+
+def _start_keeper(level: Isolation, limits: Limits, paths: Sequence[Path]) -> subprocess.Popen[bytes]:
+    try:
+        if level == "bubblewrap":
+            command = levels.bubblewrap_command(levels.python_view(paths), limits.tmp_bytes)
+        else:
+            command = levels.keeper_command(str(levels.INSIDE.parent))
+        return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -215,16 +249,7 @@ def _run(level: Isolation, job: dict[str, Any], limits: Limits, paths: Sequence[
             start_new_session=True,
         )
     except OSError as error:
-        raise SandboxError(f"{command[0]} does not start: {error}") from error
-    report = complaint = b""
-    try:
-        report, complaint = process.communicate(marshal.dumps(job), timeout=limits.time_s + GRACE_S)
-    except subprocess.TimeoutExpired:
-        pass  # no report means that the keeper is lost
-    finally:
-        if not report:
-            _kill_rest(process, job["environment"])
-    return _read_report(report, complaint.decode(errors="replace"))
+        raise SandboxError(f"the sandbox does not start: {error}") from error
 
 
 def _kill_rest(process: subprocess.Popen[bytes], environment: Mapping[str, str]) -> None:
@@ -249,14 +274,23 @@ def _read_if_there(path: Path) -> bytes:
         return b""  # it ended, or it is another user's
 
 
-def _read_report(encoded: bytes, complaint: str) -> Outcome:
-    if not encoded and complaint:
-        raise SandboxError(complaint.strip())
-    report: dict[str, Any] = (
-        marshal.loads(encoded) if encoded else {"ended_by": "lost", "code": None, "seconds": 0.0}
-    )
-    if "error" in report:
-        raise SandboxError(report["error"])
+def _parse_report(answer: bytes) -> dict[str, Any] | None:
+    """The report in what the keeper wrote; None where there is none, or not all of one."""
+    try:
+        report: dict[str, Any] = marshal.loads(answer.removeprefix(STARTED))
+    except (EOFError, ValueError, TypeError):
+        return None
+    return report
+
+
+def _read_report(report: dict[str, Any] | None, started: bool, complaint: str) -> Outcome:
+    """Once the code has started, a report that is missing or of an error may be the code's doing."""
+    if report is None or "error" in report:
+        if not started:
+            raise SandboxError(
+                report["error"] if report else complaint or "the sandbox did not start in time"
+            )
+        report = {"ended_by": "lost", "code": None, "seconds": 0.0, "cpu_seconds": 0.0}
     code = report["code"]
     return Outcome(
         **{name: report.get(name, b"").decode(errors="replace") for name in ("stdout", "stderr", "verdict")},
@@ -264,6 +298,7 @@ def _read_report(encoded: bytes, complaint: str) -> Outcome:
         exit_code=code if code is not None and code >= 0 else None,
         signal=-code if code is not None and code < 0 else None,
         seconds=report["seconds"],
+        cpu_seconds=report["cpu_seconds"],
     )
 
 

@@ -6,7 +6,7 @@ import os
 import resource
 import sys
 
-from . import libc, seccomp
+from . import landlock, libc, seccomp
 
 LIMITS = {
     "memory_bytes": resource.RLIMIT_AS,
@@ -17,11 +17,14 @@ LIMITS = {
 STACK_BYTES = 64 << 20
 """Room for deep recursion through C code, within the hard limit."""
 CPU_GRACE_S = 2
-"""The wall clock is what counts; the limit on the processor's time is there for what outlives it."""
+"""The keeper counts the processor's time; the kernel's limit is there for what outlives it."""
 
 
 def confine(limits: dict[str, float], *, uid: int | None) -> None:
-    """Set the limits, become `uid` if one is given, give up privileges, and filter system calls."""
+    """Set the limits, become `uid` if one is given, give up privileges, and keep to our own processes.
+
+    System calls that reach further are filtered.
+    """
     _set_limits(limits)
     if sys.platform != "linux":
         return
@@ -37,6 +40,8 @@ def confine(limits: dict[str, float], *, uid: int | None) -> None:
                 break  # past the kernel's last one, or it is not ours to drop
     libc.prctl(libc.PR_SET_PDEATHSIG, libc.SIGKILL)
     libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+    if landlock.is_supported():
+        landlock.enter_new_domain()
     if seccomp.is_supported():
         seccomp.install()
 
@@ -45,7 +50,7 @@ def _set_limits(limits: dict[str, float]) -> None:
     for name, number in LIMITS.items():
         _lower(number, int(limits[name]))
     _lower(resource.RLIMIT_CORE, 0)
-    seconds = int(limits["time_s"]) + CPU_GRACE_S
+    seconds = int(limits["cpu_s"]) + CPU_GRACE_S
     _lower(resource.RLIMIT_CPU, seconds, seconds + 1)
     if sys.platform == "linux":
         _lower(resource.RLIMIT_MSGQUEUE, 0)

@@ -14,7 +14,7 @@ import select
 import sys
 import time
 
-from . import confine, libc
+from . import STARTED, confine, libc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ CLEAN_UP_S = 5.0
 STREAMS = ("stdout", "stderr", "verdict")  # at 1, 2 and 3 in the worker
 FREE_DESCRIPTOR = 10
 PAGE_BYTES = resource.getpagesize()
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 LINUX = sys.platform == "linux"
 
 
@@ -37,7 +38,7 @@ def keep(job: dict[str, Any]) -> dict[str, Any]:
 
     `ended_by` is `exit`, or the limit that ended it: `time`, `output`, `memory`, `processes`; `code` is the
     worker's exit code, minus the signal's number where one ended it. Raises OSError when the worker cannot be
-    started.
+    started; what is raised after `STARTED` went out may be of the code's making.
     """
     _prepare(job)
     ends = {name: os.pipe() for name in STREAMS}
@@ -47,6 +48,7 @@ def keep(job: dict[str, Any]) -> dict[str, Any]:
     for _, write_end in ends.values():
         os.close(write_end)
     os.close(stdin)
+    os.write(sys.stdout.fileno(), STARTED)
     watch = _Watch(worker, {ends[name][0]: name for name in STREAMS}, job["limits"], start)
     try:
         watch.until_end()
@@ -58,6 +60,7 @@ def keep(job: dict[str, Any]) -> dict[str, Any]:
         "ended_by": "time" if watch.code == -SIGXCPU else watch.ended_by,
         "code": watch.code,
         "seconds": seconds,
+        "cpu_seconds": watch.cpu_seconds(),
         **{name: bytes(content) for name, content in watch.contents.items()},
     }
 
@@ -112,6 +115,8 @@ def _become_worker(job: dict[str, Any], descriptors: list[int], failure: int) ->
         sources = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, FREE_DESCRIPTOR) for number in descriptors]
         for target, source in enumerate(sources):
             os.dup2(source, target)
+        for standard in (0, 1, 2):
+            os.fchmod(standard, 0o666)  # `/dev/stdin` and the like open it anew, as another user than ours
         os.chdir(job["folder"])
         confine.confine(job["limits"], uid=job["uid"])
         os.execve(job["argv"][0], job["argv"], job["environment"])
@@ -194,11 +199,19 @@ class _Watch:
                 self.code = os.waitstatus_to_exitcode(status)
 
     def _look_at_processes(self) -> None:
-        memory = _memory_of_descendants() if LINUX else {}
-        if len(memory) > self.limits["processes"]:
+        processes = _descendants() if LINUX else {}
+        if len(processes) > self.limits["processes"]:
             self.ended_by = "processes"
-        elif sum(memory.values()) > self.limits["memory_bytes"]:
+        elif sum(process.memory_bytes for process in processes.values()) > self.limits["memory_bytes"]:
             self.ended_by = "memory"
+        elif self.cpu_seconds(processes) > self.limits["cpu_s"]:
+            self.ended_by = "time"
+
+    def cpu_seconds(self, processes: dict[int, _Process] | None = None) -> float:
+        """What the worker and all that it started have used, of these that run and of those that ended."""
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        running = sum(process.cpu_seconds for process in (processes or {}).values())
+        return ended.ru_utime + ended.ru_stime + running
 
     def kill_all(self) -> None:
         """Kill whatever is left, daemons included, until nothing is."""
@@ -218,27 +231,37 @@ class _Watch:
         if os.getpid() == 1:
             return [-1]  # all that is in our process namespace, but us
         # The whole group at one blow, as a fork bomb is faster than a list; then what left the group.
-        return [-self.worker, *(_memory_of_descendants() if LINUX else ())]
+        return [-self.worker, *(_descendants() if LINUX else ())]
 
 
-def _memory_of_descendants() -> dict[int, int]:
-    """Resident bytes of each process that descends from this one."""
+class _Process:
+    """What /proc/PID/stat says."""
+
+    def __init__(self, stat: bytes) -> None:
+        fields = stat.rpartition(b")")[2].split()  # from the state on, which is the third of all fields
+        self.parent = int(fields[1])
+        self.cpu_seconds = sum(map(int, fields[11:15])) / TICKS_A_SECOND  # its own and of children it had
+        self.memory_bytes = int(fields[21]) * PAGE_BYTES
+
+
+def _descendants() -> dict[int, _Process]:
+    """Each process that descends from this one, by its number."""
+    processes: dict[int, _Process] = {}
     children: dict[int, list[int]] = {}
-    memory: dict[int, int] = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
         try:
             with open(f"/proc/{name}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()
+                process = _Process(file.read())
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended meanwhile
-        children.setdefault(int(fields[1]), []).append(int(name))
-        memory[int(name)] = int(fields[21]) * PAGE_BYTES
+        children.setdefault(process.parent, []).append(int(name))
+        processes[int(name)] = process
     found: list[int] = []
     queue = [os.getpid()]
     while queue:
         below = children.get(queue.pop(), [])
         found += below
         queue += below
-    return {process: memory[process] for process in found}
+    return {number: processes[number] for number in found}

@@ -12,7 +12,10 @@ from . import keeper
 
 
 def main() -> None:
-    """Run the job that `recursivemas.tools.sandbox` sends; a failure of the sandbox is reported too."""
+    """Run the job that `recursivemas.tools.sandbox` sends; a failure of the sandbox is reported too.
+
+    Ahead of the report goes `STARTED` once the code runs.
+    """
     job = marshal.loads(sys.stdin.buffer.read())
     try:
         if job["namespaces"] is not None:

@@ -1,8 +1,8 @@
 """A system call filter for the code under test: what the namespaces and limits do not cover.
 
-Refused are sockets other than Unix ones, memory that no limit counts, reaching into other processes, new
-namespaces and mounts, and kernel interfaces that no program under test needs. It is a second fence: the first
-one is the namespaces.
+Refused are sockets other than Unix ones, memory that no limit counts, reaching into other processes and
+changing what they may use, new namespaces and mounts, and kernel interfaces that no program under test needs.
+It is a second fence: the first one is the namespaces.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ REFUSED: dict[str, tuple[int, int]] = {
     "process_vm_writev": (311, 271),
     "kcmp": (312, 272),
     "pidfd_getfd": (438, 438),
+    "ioprio_set": (251, 30),
     # namespaces and mounts
     "unshare": (272, 97),
     "setns": (308, 268),
@@ -49,7 +50,16 @@ REFUSED: dict[str, tuple[int, int]] = {
     "request_key": (249, 218),
     "keyctl": (250, 219),
 }
+OF_OTHERS: dict[str, tuple[int, int]] = {
+    "prlimit64": (302, 261),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+}
+"""Refused for every process but the caller, which is process 0: all of the same user are within reach."""
 CLONE3 = (435, 435)
+SET_PRIORITY = (141, 140)
 CLONE, KILL, SOCKET = (56, 220), (62, 129), (41, 198)
 NEW_NAMESPACES = 0x7E020000
 AF_UNIX = 1
@@ -58,7 +68,7 @@ EVERYONE = 0xFFFFFFFF  # kill(-1, ...)
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 X32_BIT = 0x40000000
 
-NUMBER_AT, ARCHITECTURE_AT, FIRST_ARGUMENT_AT = 0, 4, 16
+NUMBER_AT, ARCHITECTURE_AT, FIRST_ARGUMENT_AT, SECOND_ARGUMENT_AT = 0, 4, 16, 24
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000
 
@@ -88,6 +98,10 @@ def build_filter(machine: str) -> bytes:
     ]
     program += _refuse_argument(CLONE[column], JUMP_ANY_BIT, NEW_NAMESPACES, refuse)
     program += _refuse_argument(KILL[column], JUMP_EQUAL, EVERYONE, refuse)
+    for numbers in OF_OTHERS.values():
+        program += _refuse_unless_zero(numbers[column], [FIRST_ARGUMENT_AT], refuse)
+    # Here the first argument says whether the second is a process, a group or a user.
+    program += _refuse_unless_zero(SET_PRIORITY[column], [FIRST_ARGUMENT_AT, SECOND_ARGUMENT_AT], refuse)
     program += [
         _instruction(JUMP_EQUAL, SOCKET[column], unequal=3),
         _instruction(LOAD, FIRST_ARGUMENT_AT),
@@ -104,6 +118,18 @@ def _refuse_argument(number: int, test: int, value: int, refuse: bytes) -> list[
         _instruction(LOAD, FIRST_ARGUMENT_AT),
         _instruction(test, value, unequal=1),
         refuse,
+        _instruction(RETURN, ALLOW),
+    ]
+
+
+def _refuse_unless_zero(number: int, places: list[int], refuse: bytes) -> list[bytes]:
+    """Refuse the system call unless the arguments at these places are all 0."""
+    tests = []
+    for place in places:
+        tests += [_instruction(LOAD, place), _instruction(JUMP_EQUAL, 0, equal=1), refuse]
+    return [
+        _instruction(JUMP_EQUAL, number, unequal=len(tests) + 1),
+        *tests,
         _instruction(RETURN, ALLOW),
     ]
 

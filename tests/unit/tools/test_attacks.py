@@ -3,17 +3,22 @@
 What only isolation stops is not tried where there is none: it would succeed.
 """
 
+import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from recursivemas.tools import LEVELS, Limits, run_python, why_not
+from recursivemas.tools.inside import landlock, seccomp
 
 LIMITS = Limits(time_s=5, memory_bytes=256 << 20, output_bytes=1 << 16, tmp_bytes=8 << 20, processes=16)
 ISOLATED = [level for level in LEVELS if level != "limits"]
@@ -334,7 +339,95 @@ def test_killing_the_parent_and_everybody(isolated):
     assert outcome.stdout.endswith("survived\n")
 
 
-def test_killing_the_keeper_where_nothing_stops_it():
+CHANGES_OF_OTHERS = [
+    "resource.prlimit(target, resource.RLIMIT_AS, (1 << 20, 1 << 20))",
+    "resource.prlimit(target, resource.RLIMIT_CPU, (0, 0))",
+    "os.sched_setaffinity(target, {0})",
+    "os.sched_setscheduler(target, os.SCHED_IDLE, os.sched_param(0))",
+    "os.setpriority(os.PRIO_PROCESS, target, 19)",
+    "os.setpriority(os.PRIO_USER, 0, 19)",
+]
+
+
+@pytest.mark.skipif(not seccomp.is_supported(), reason="there is no filter for this machine")
+def test_changing_what_others_may_use(level):
+    code = f"""
+        import os, resource, time
+        target = os.getppid()
+        for change in {CHANGES_OF_OTHERS!r}:
+            try:
+                print("reached", eval(change))
+            except PermissionError:
+                pass
+        resource.prlimit(0, resource.RLIMIT_CPU, (3, 3))
+        os.sched_setaffinity(0, os.sched_getaffinity(0))
+        os.nice(1)
+        for _ in range(20): time.sleep(0.01); print("x" * 100)
+    """
+    outcome = attack(code, level)
+    assert (outcome.ended_by, outcome.exit_code, outcome.stderr) == ("exit", 0, "")
+    assert "reached" not in outcome.stdout
+
+
+def test_a_keeper_without_memory_is_lost_and_no_error(level, monkeypatch):
+    """Where nothing refuses it: the same change from outside."""
+    real = subprocess.Popen.communicate
+
+    def starve(process, *arguments, **keywords):
+        timer = threading.Timer(0.5, lambda: [limit_memory(number) for number in family(process.pid)])
+        timer.start()
+        try:
+            return real(process, *arguments, **keywords)
+        finally:
+            timer.cancel()
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", starve)
+    code = "import time\nwhile True: time.sleep(0.001); print('x' * 10_000)"
+    outcome = run_python(code, limits=LIMITS, isolation=level)
+    assert outcome.ended_by in ("lost", "output")
+    assert outcome.exit_code is None
+
+
+def limit_memory(process):
+    resource.prlimit(process, resource.RLIMIT_AS, (1 << 20, 1 << 20))
+
+
+def family(process):
+    """The process and all that descend from it."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    found = [process]
+    for number in found:
+        found += [child for child, parent in parents.items() if parent == number]
+    return found
+
+
+@pytest.mark.skipif(not landlock.is_supported(), reason="this kernel has no domains that keep signals in")
+def test_our_own_processes_without_a_namespace():
+    """What nothing else stops at this level: the same user's processes, this one among them."""
+    need("limits")
+    code = f"""
+        import os
+        for process in (os.getppid(), {os.getpid()}):
+            for number in (0, 19, 9):
+                try:
+                    print("reached", os.kill(process, number))
+                except PermissionError:
+                    pass
+            for name in ("mem", "environ", "fd/0", "fd/1", "fd/2", "cwd", "root"):
+                try:
+                    print("reached", os.stat(f"/proc/{{process}}/{{name}}/.") if name in ("cwd", "root") else
+                          os.open(f"/proc/{{process}}/{{name}}", os.O_RDONLY))
+                except OSError:
+                    pass
+        print("survived")
+    """
+    assert attack(code, "limits").stdout == "survived\n"
+
+
+def test_killing_the_keeper_where_nothing_stops_it(monkeypatch):
     need("limits")
     code = """
         import os, time
@@ -342,10 +435,22 @@ def test_killing_the_keeper_where_nothing_stops_it():
         if os.fork() == 0:
             os.setsid()
             time.sleep(60)
-        os.kill(os.getppid(), 9)
         time.sleep(60)
     """
-    outcome = attack(code, "limits")
+    real = subprocess.Popen.communicate
+
+    def kill_when_there(process, *arguments, **keywords):
+        threading.Thread(target=kill_beside_an_orphan, args=(process.pid,)).start()
+        return real(process, *arguments, **keywords)
+
+    def kill_beside_an_orphan(keeper):
+        give_up = time.monotonic() + 20
+        while len(running("orphan")) < 2 and time.monotonic() < give_up:
+            time.sleep(0.01)
+        os.kill(keeper, signal.SIGKILL)
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", kill_when_there)
+    outcome = run_python(textwrap.dedent(code), limits=LIMITS, isolation="limits")
     assert (outcome.ended_by, outcome.exit_code, outcome.signal) == ("lost", None, None)
     assert running("orphan") == []
 

@@ -1,5 +1,6 @@
 """Running code: what comes back, what it may use, and choosing a level of isolation."""
 
+import marshal
 import platform
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ from recursivemas.tools import (
     site_packages,
     why_not,
 )
-from recursivemas.tools.inside import seccomp
+from recursivemas.tools.inside import STARTED, seccomp
 
 
 @pytest.fixture(params=LEVELS)
@@ -151,6 +152,52 @@ def test_subprocesses_and_threads_of_its_own_are_fine(level):
     assert outcome.stdout.split("\n") == ["1", "", "6", "[1, 2]", ""]
 
 
+def test_many_threads_fit_beside_the_memory_limit(level):
+    code = """
+        import threading
+        started = threading.Barrier(41)
+        def wait():
+            bytearray(1 << 16)
+            started.wait()
+        threads = [threading.Thread(target=wait) for _ in range(40)]
+        for thread in threads: thread.start()
+        started.wait()
+        print(len(threads))
+    """
+    outcome = run_python(textwrap.dedent(code), limits=Limits(memory_bytes=1 << 30), isolation=level)
+    assert (outcome.stdout, outcome.stderr) == ("40\n", "")
+
+
+def test_a_thread_may_ask_for_a_deep_stack(level):
+    code = """
+        import sys, threading
+        sys.setrecursionlimit(10**6)
+        threading.stack_size(256 << 20)
+        depth = lambda n: 0 if n == 0 else 1 + depth(n - 1)
+        thread = threading.Thread(target=lambda: print(depth(100_000)))
+        thread.start()
+        thread.join()
+    """
+    assert run_python(textwrap.dedent(code), isolation=level).stdout == "100000\n"
+
+
+def test_standard_input_by_its_name(level):
+    code = "print(open('/dev/stdin').read(), file=open('/dev/stdout', 'w'))"
+    assert run_python(code, stdin="by name", isolation=level).stdout == "by name\n"
+
+
+def test_the_processor_s_time_counts_and_the_wall_clock_guards(level):
+    limits = Limits(time_s=20, cpu_s=0.3)
+    busy = "import os\nif os.fork() == 0:\n while True: pass\nos.wait()"
+    outcome = run_python(busy, limits=limits, isolation=level)
+    assert outcome.timed_out
+    assert outcome.seconds < 15
+    outcome = run_python("import time\ntime.sleep(0.8)", limits=limits, isolation=level)
+    assert outcome.ended_by == "exit"
+    assert outcome.cpu_seconds < 0.3 < outcome.seconds
+    assert run_python("while True: pass", limits=Limits(time_s=0.5), isolation=level).timed_out
+
+
 def test_runs_at_the_same_time_do_not_meet(level):
     code = "import os, time\nopen('mine', 'x').write(input())\ntime.sleep(0.1)\nprint(open('mine').read())"
     results = {}
@@ -230,15 +277,25 @@ def test_the_best_level_that_works_is_taken(monkeypatch):
 
 def test_a_level_that_does_not_work_says_why(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(SandboxError, match="bwrap does not start"):
+    with pytest.raises(SandboxError, match="bwrap is not on the path"):
         run_python("print()", isolation="bubblewrap")
-    assert "bwrap does not start" in why_not.__wrapped__("bubblewrap")
+    assert "bwrap is not on the path" in why_not.__wrapped__("bubblewrap")
 
 
 def test_what_shares_our_namespaces_is_not_isolated(monkeypatch):
     real = sandbox.run_python
     monkeypatch.setattr(sandbox, "run_python", lambda code, limits, isolation: real(code, isolation="limits"))
     assert why_not.__wrapped__("namespaces") == "shares the mnt, net, pid, ipc namespace with this machine"
+
+
+@pytest.mark.parametrize("report", [b"", b"\x00", b"{cut", marshal.dumps({"error": "MemoryError"})])
+def test_a_report_that_is_lost_is_an_error_only_before_the_code_runs(report):
+    def read(answer):
+        return sandbox._read_report(sandbox._parse_report(answer), answer.startswith(STARTED), "")
+
+    with pytest.raises(SandboxError):
+        read(report)
+    assert read(STARTED + report).ended_by == "lost"
 
 
 def test_other_systems(monkeypatch):
@@ -254,6 +311,7 @@ def test_a_sandbox_that_cannot_be_set_up_is_an_error_of_its_own(level, monkeypat
 
 def test_bubblewrap_as_root_and_as_somebody_else(monkeypatch):
     view = isolation.View(["/usr", "/opt/python/3"], {"/lib": "usr/lib"}, ["/dev/null"])
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(isolation.os, "geteuid", lambda: 0)
     as_root = " ".join(isolation.bubblewrap_command(view, 1000))
     assert "--unshare-user" not in as_root
@@ -290,9 +348,9 @@ def test_the_view_holds_the_python_and_nothing_twice():
 # The filter
 
 
-def run_filter(program, machine, number, first=0):
+def run_filter(program, machine, number, first=0, second=0):
     """What the BPF program says: a small interpreter of the instructions that it uses."""
-    data = {0: number, 4: seccomp.ARCHITECTURES.get(machine, 0), 16: first}
+    data = {0: number, 4: seccomp.ARCHITECTURES.get(machine, 0), 16: first, 24: second}
     place, value = 0, 0
     while True:
         code, equal, unequal, constant = seccomp.struct.unpack_from("HBBI", program, 8 * place)
@@ -321,6 +379,12 @@ def test_the_filter_refuses_what_it_lists(machine, column):
     assert run_filter(program, machine, seccomp.KILL[column], 17) == seccomp.ALLOW
     assert run_filter(program, machine, seccomp.CLONE[column], 0x11) == seccomp.ALLOW
     assert run_filter(program, machine, seccomp.CLONE[column], 0x10000011) == refused
+    for numbers in seccomp.OF_OTHERS.values():
+        assert run_filter(program, machine, numbers[column], 0) == seccomp.ALLOW
+        assert run_filter(program, machine, numbers[column], 1) == refused
+    assert run_filter(program, machine, seccomp.SET_PRIORITY[column], 0, 0) == seccomp.ALLOW
+    assert run_filter(program, machine, seccomp.SET_PRIORITY[column], 0, 1) == refused
+    assert run_filter(program, machine, seccomp.SET_PRIORITY[column], 2, 0) == refused
     assert run_filter(program, machine, seccomp.SOCKET[column], 1) == seccomp.ALLOW
     for family in (0, 2, 10, 16, 40):
         assert run_filter(program, machine, seccomp.SOCKET[column], family) == seccomp.REFUSE | 13
