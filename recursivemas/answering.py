@@ -78,14 +78,14 @@ class Writer:
     ) -> list[Draft]:
         """One answer a question, written after its prompt; where none can be read, it is asked for again.
 
-        Rollout r of seed s uses the random numbers of seed s + r (protocol section 4, "pass@k"). `on_step` is
+        Rollout r uses the random numbers of seed sample_seed + r (release-exact section 4). `on_step` is
         told after each token how many answers go on.
         """
         answers = [
             Draft(
                 kind,
                 prompts.row(row),
-                random_stream(self._settings.seed + rollout, question.id),
+                random_stream(self._settings.sample_seed + rollout, question.id),
             )
             for row, (question, kind) in enumerate(zip(questions, kinds, strict=True))
         ]

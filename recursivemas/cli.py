@@ -30,6 +30,7 @@ from recursivemas.evaluate import (
 from recursivemas.loading import DTYPES
 from recursivemas.plan import describe_plan
 from recursivemas.prompts import check_output, load_choice_rule, read_published
+from recursivemas.recommended import TABLES
 from recursivemas.report import format_summary, result_line
 from recursivemas.settings import MODES, RunSettings, resolve_settings
 from recursivemas.sharding import current_rank
@@ -46,6 +47,7 @@ DISK_ADVICE = {
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": MODES,
+    "recommended": tuple(TABLES),
     "dtype": tuple(DTYPES),
     "outer_dtype": tuple(DTYPES),
 }

@@ -50,7 +50,7 @@ def read_questions(settings: RunSettings) -> list[Question]:
         split=settings.dataset_split,
         seed=settings.seed,
         num_samples=None if settings.num_samples == -1 else settings.num_samples,
-        sample_seed=settings.sample_seed,
+        question_seed=settings.question_seed,
     )
 
 
@@ -168,7 +168,7 @@ def _solve(
                 batches[index], settings.solve_settings(), watcher, toolbox
             ):
                 samples = [
-                    to_sample(solution, verdicts, settings.seed)
+                    to_sample(solution, verdicts, settings.solve_settings().sample_seed)
                     for solution, verdicts in zip(solutions, graders.grade(solutions), strict=True)
                 ]
                 folder.put(index, samples, _name_latents(solutions))
@@ -220,13 +220,13 @@ class _BarWatcher:
         self._bar.set_postfix_str(text, refresh=self._num_steps % BAR_STEPS == 0)
 
 
-def to_sample(solution: Solution, verdicts: Mapping[str, Grade], seed: int) -> dict[str, Any]:
+def to_sample(solution: Solution, verdicts: Mapping[str, Grade], sample_seed: int) -> dict[str, Any]:
     """A solution and its verdicts as a line in `samples.jsonl`."""
     question = solution.question
     return {
         "id": question.id,
         "rollout": solution.rollout,
-        "seed": seed + solution.rollout,
+        "seed": sample_seed + solution.rollout,
         "question": question.text,
         "gold": question.gold,
         "text": solution.text,

@@ -1,6 +1,6 @@
 """A run's settings: what can be set, what is recommended, and where each value came from.
 
-Order: built-in default < recommended row (protocol section 6) < explicit flag.
+Order: built-in default < recommended row (protocol section 6) < explicit flag < the release's own quirks.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.engine import SamplingSettings
 from recursivemas.errors import UserError
+from recursivemas.recommended import TABLES, recommended
 from recursivemas.styles import PUBLISHED_STYLES
 from recursivemas.tools import MAX_CALLS
 
-Origin = Literal["default", "recommended", "explicit"]
+Origin = Literal["default", "recommended", "explicit", "quirk"]
 Mode = Literal["latent", "text"]
 """What agents pass on."""
 
@@ -32,6 +33,7 @@ class SolveSettings:
     batch_size: int
     max_new_tokens: int
     seed: int
+    sample_seed: int
     num_rollouts: int
     mode: Mode
     enable_thinking: bool
@@ -60,11 +62,12 @@ class RunSettings:
         None, "split of the dataset on the hub, instead of the benchmark's own"
     )
     num_samples: int = _option(-1, "how many questions; -1: all", minimum=-1)
-    sample_seed: int | None = _option(None, "draw the num_samples questions at random with this seed")
+    question_seed: int | None = _option(None, "draw the num_samples questions at random with this seed")
     seed: int = _option(42, "seed of all sampling")
-    num_rollouts: int = _option(
-        1, "answers to each question, with seeds seed, seed+1, ...", minimum=1, recommended=True
+    sample_seed: int = _option(
+        -1, "seed of the answers: rollout i is written with sample_seed + i; -1: that of --seed", minimum=-1
     )
+    num_rollouts: int = _option(1, "answers to each question", minimum=1, recommended=True)
     num_recursive_rounds: int = _option(
         3, "rounds of the recursion; the answer is written in the last", minimum=1, recommended=True
     )
@@ -76,9 +79,10 @@ class RunSettings:
     min_p: float | None = _option(
         None, "least probability relative to the likeliest token (default: the model's)"
     )
-    repetition_penalty: float | None = _option(None, "above 1: repeat less (default: the model's)")
+    repetition_penalty: float = _option(1.0, "above 1: repeat less; the model's own setting is not read")
     greedy: bool = _option(False, "always take the likeliest token instead of sampling")
     max_new_tokens: int = _option(4000, "longest answer, in tokens", minimum=1, recommended=True)
+    recommended: str = _option("june", "the published table that settings come from: june or april (2026)")
     enable_thinking: bool = _option(False, "thinking on, where a chat template knows the switch")
     prompts: str | None = _option(None, "prompt pack to use instead of the built-in one (YAML)")
     release: str = _option("hub", "where models come from: hub, toy, or a release folder", neutral=True)
@@ -159,8 +163,10 @@ class RunSettings:
                     raise UserError(f"{name} is not read where search_folder is; give one of the two")
         if self.search_offline and self.search_cache is None:
             raise UserError("search_offline needs kept searches; give --search_cache FOLDER")
-        if self.sample_seed is not None and self.num_samples == -1:
-            raise UserError("sample_seed draws num_samples questions at random; give --num_samples N, too")
+        if self.recommended not in TABLES:
+            raise UserError(f"recommended is {self.recommended!r}; it has to be one of {', '.join(TABLES)}")
+        if self.question_seed is not None and self.num_samples == -1:
+            raise UserError("question_seed draws num_samples questions at random; give --num_samples N, too")
         if self.num_samples == 0:
             raise UserError("num_samples is 0; it has to be 1 or more, or -1 for all")
         self.solve_settings()
@@ -172,6 +178,7 @@ class RunSettings:
             batch_size=self.batch_size,
             max_new_tokens=self.max_new_tokens,
             seed=self.seed,
+            sample_seed=self.seed if self.sample_seed == -1 else self.sample_seed,
             num_rollouts=self.num_rollouts,
             mode="text" if self.mode == "text" else "latent",
             enable_thinking=self.enable_thinking,
@@ -214,101 +221,18 @@ def _typed(value: Any, kind: Any, name: str) -> Any:
     raise UserError(f"{name} is {value!r}; it has to be of the type {accepted}")
 
 
-# Protocol section 6, the table of June 2026: style -> dataset -> (latent_length, rounds).
-_RECOMMENDED: dict[str, dict[str, tuple[int, int]]] = {
-    "sequential_light": {
-        "math500": (32, 3),
-        "medqa": (32, 2),
-        "gpqa": (48, 3),
-        "mbppplus": (48, 3),
-        "aime25": (32, 3),
-        "aime26": (32, 2),
-    },
-    "sequential_scaled": {
-        "math500": (64, 2),
-        "medqa": (32, 3),
-        "gpqa": (32, 2),
-        "mbppplus": (32, 3),
-        "aime25": (48, 3),
-        "aime26": (64, 3),
-        "livecodebench": (48, 2),
-    },
-    "distillation": {
-        "math500": (64, 3),
-        "medqa": (64, 2),
-        "gpqa": (64, 3),
-        "mbppplus": (16, 2),
-        "aime25": (32, 3),
-        "aime26": (32, 3),
-        "livecodebench": (64, 2),
-    },
-    "deliberation": {
-        "math500": (16, 2),
-        "medqa": (16, 2),
-        "gpqa": (16, 3),
-        "mbppplus": (16, 3),
-        "aime25": (16, 3),
-        "aime26": (16, 2),
-        "livecodebench": (16, 3),
-        "bamboogle": (16, 3),
-        "hotpotqa": (32, 2),
-    },
-    "mixture": {
-        "math500": (64, 3),
-        "medqa": (48, 2),
-        "gpqa": (48, 3),
-        "mbppplus": (32, 3),
-        "aime25": (16, 3),
-        "aime26": (32, 2),
-        "livecodebench": (16, 2),
-    },
-}
-_RECOMMENDED_BATCH_SIZE = {"aime25": 15, "aime26": 15, "livecodebench": 12, "bamboogle": 8, "hotpotqa": 8}
-_RECOMMENDED_BATCH_SIZE_ELSE = 16
-_LIVECODEBENCH_TEMPERATURE = {"distillation": 0.6, "deliberation": 0.6}
-_CODE_TEMPERATURE = 0.2
-
-# Protocol section 3, "Decoding": style -> dataset -> longest answer, with the entry None for other styles.
-_MAX_NEW_TOKENS: dict[str, dict[str | None, int]] = {
-    "math500": {"sequential_light": 1000, None: 2000},
-    "aime25": {"sequential_light": 8192, None: 16000},
-    "aime26": {"sequential_light": 8192, None: 16000},
-    "livecodebench": {None: 4096},
-}
-_MAX_NEW_TOKENS_ELSE = 4000
-
-
-def recommended(style: str, dataset: str) -> dict[str, Any]:
-    """The published settings for a style and dataset, by field name; fewer where the table has no row.
-
-    Raises DatasetError for a dataset that is neither a benchmark nor a file.
-    """
-    benchmark = find_benchmark(dataset)
-    tokens = _MAX_NEW_TOKENS.get(dataset, {None: _MAX_NEW_TOKENS_ELSE})
-    values: dict[str, Any] = {
-        "max_new_tokens": tokens.get(style, tokens[None]),
-        "num_rollouts": benchmark.num_rollouts,
-    }
-    if benchmark.task == "code":
-        values["temperature"] = _CODE_TEMPERATURE
-    if row := _RECOMMENDED.get(style, {}).get(dataset):
-        values["latent_length"], values["num_recursive_rounds"] = row
-        values["batch_size"] = _RECOMMENDED_BATCH_SIZE.get(dataset, _RECOMMENDED_BATCH_SIZE_ELSE)
-        if dataset == "livecodebench":
-            values["temperature"] = _LIVECODEBENCH_TEMPERATURE.get(style, _CODE_TEMPERATURE)
-    return values
-
-
 def resolve_settings(explicit: Mapping[str, Any]) -> tuple[RunSettings, dict[str, Origin]]:
     """Settings from what was given explicitly, and each field's origin; raises what RunSettings raises."""
     base = RunSettings(**explicit)
-    values = {**recommended(base.style, base.dataset), **explicit}
-    origins: dict[str, Origin] = {
-        spec.name: "explicit"
-        if spec.name in explicit
-        else "recommended"
-        if spec.name in values
-        else "default"
-        for spec in fields(RunSettings)
+    quirks = find_benchmark(base.dataset).release_settings if base.release_quirks else {}
+    layers: dict[Origin, Mapping[str, Any]] = {
+        "recommended": recommended(base.style, base.dataset, base.recommended),
+        "explicit": explicit,
+        "quirk": quirks,
     }
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {spec.name: "default" for spec in fields(RunSettings)}
+    for origin, layer in layers.items():
+        values |= layer
+        origins |= dict.fromkeys(layer, origin)
     return RunSettings(**values), origins

@@ -39,8 +39,9 @@ class Benchmark:
     row has, else the row's number in the file, counted from 0. `to_question(row, question_id, seed)` raises
     ValueError for a row that it cannot use; the seed is for benchmarks that shuffle. `task` picks the link
     set. `graders` are names in `recursivemas.grading.GRADERS`; the first one gives the headline `metric`.
-    `num_rollouts` is how many answers to a question the metric looks at. `needs_tool` is a tool that
-    the answering agent has to have.
+    `num_rollouts` is how many answers to a question the metric looks at. `release_settings` are what
+    the release sets for it against its own flags (with release quirks only). `needs_tool` is a tool that the
+    answering agent has to have.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Benchmark:
     metric: str = "accuracy"
     graders: tuple[str, ...] = ("release", "strict")
     num_rollouts: int = 1
+    release_settings: Mapping[str, Any] = field(default_factory=dict)
     needs_tool: str | None = None
 
     def __post_init__(self) -> None:

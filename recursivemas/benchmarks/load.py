@@ -20,13 +20,13 @@ def load_questions(
     split: str | None = None,
     seed: int = 42,
     num_samples: int | None = None,
-    sample_seed: int | None = None,
+    question_seed: int | None = None,
 ) -> list[Question]:
     """The benchmark's questions in file order, all of them or `num_samples`.
 
     `path` is a local file in the benchmark's fields; without it the rows come from the hub, or from the
     benchmark's own local path. `split` overrides the hub split. `seed` shuffles options where the benchmark
-    does. `num_samples` takes the first N, or with `sample_seed` a random N, still in file order; more than
+    does. `num_samples` takes the first N, or with `question_seed` a random N, still in file order; more than
     there are gives all. Ids depend on neither.
 
     Raises DatasetError when the rows cannot be had, are none, lack a column, or share an id.
@@ -38,18 +38,18 @@ def load_questions(
         raise DatasetError(f"{where} holds no questions")
     questions = [
         _to_question(benchmark, rows[index], index, seed, where)
-        for index in _chosen(len(rows), num_samples, sample_seed)
+        for index in _chosen(len(rows), num_samples, question_seed)
     ]
     _check_ids(questions, where)
     return questions
 
 
-def _chosen(num_rows: int, num_samples: int | None, sample_seed: int | None) -> Sequence[int]:
+def _chosen(num_rows: int, num_samples: int | None, question_seed: int | None) -> Sequence[int]:
     if num_samples is None or num_samples >= num_rows:
         return range(num_rows)
-    if sample_seed is None:
+    if question_seed is None:
         return range(num_samples)
-    return sorted(random.Random(sample_seed).sample(range(num_rows), num_samples))
+    return sorted(random.Random(question_seed).sample(range(num_rows), num_samples))
 
 
 def _to_question(benchmark: Benchmark, row: Any, index: int, seed: int, where: str) -> Question:

@@ -82,4 +82,5 @@ MBPPPLUS = Benchmark(
     split="test",
     id_columns=("task_id",),
     task="code",
+    release_settings={"temperature": 0.2},  # Release: release-exact section 4
 )

@@ -39,7 +39,8 @@ MODEL_DEFAULT_TOP_K = 50
 class SamplingSettings:
     """How text is sampled. None leaves the model's own generation configuration in force.
 
-    Temperature and top_p default to the published values (protocol section 3, "Decoding"). `top_k` 0 switches
+    Temperature, top_p and repetition_penalty default to the published values, whatever the model says
+    (protocol section 3, "Decoding"; release-exact section 4). `top_k` 0 switches
     the filter off; -1 is the published spelling of None. Raises UserError for a value out of range.
     """
 
@@ -48,7 +49,7 @@ class SamplingSettings:
     top_p: float = 0.95
     top_k: int | None = None
     min_p: float | None = None
-    repetition_penalty: float | None = None
+    repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
         checks = {
@@ -59,10 +60,7 @@ class SamplingSettings:
                 "0 (off), -1 (the model's own) or a positive count",
             ),
             "min_p": (self.min_p is None or 0 <= self.min_p <= 1, "between 0 and 1"),
-            "repetition_penalty": (
-                self.repetition_penalty is None or 0 < self.repetition_penalty < math.inf,
-                "above 0 and finite",
-            ),
+            "repetition_penalty": (0 < self.repetition_penalty < math.inf, "above 0 and finite"),
         }
         for name, (holds, accepted) in checks.items():
             if not holds:
@@ -75,9 +73,6 @@ class SamplingSettings:
             self,
             top_k=_first(top_k, getattr(model_defaults, "top_k", None), MODEL_DEFAULT_TOP_K),
             min_p=_first(self.min_p, getattr(model_defaults, "min_p", None), 0.0),
-            repetition_penalty=_first(
-                self.repetition_penalty, getattr(model_defaults, "repetition_penalty", None), 1.0
-            ),
         )
 
 
@@ -135,7 +130,7 @@ class Sampler:
     def _penalise(self, logits: Tensor) -> Tensor:
         """Make what a row has already said less likely (Keskar et al. 2019, as in transformers)."""
         penalty = self._settings.repetition_penalty
-        if penalty is None or penalty == 1.0:
+        if penalty == 1.0:
             return logits
         if self._seen is None:
             self._seen = torch.zeros_like(logits, dtype=torch.bool)

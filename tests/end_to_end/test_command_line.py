@@ -171,7 +171,7 @@ def test_every_sampling_flag_reaches_the_sampler(run, monkeypatch):
     assert set(seen) == {expected}
 
 
-def test_questions_are_drawn_with_the_sample_seed(run):
+def test_questions_are_drawn_with_the_question_seed(run):
     def ids(*flags):
         status, _, _, folder = run("--style", "distillation", "--num_samples", "3", *flags)
         assert status == 0
@@ -180,9 +180,23 @@ def test_questions_are_drawn_with_the_sample_seed(run):
         return drawn
 
     assert ids() == ["sum/0", "sum/1", "sum/2"]
-    drawn = [ids("--sample_seed", str(seed)) for seed in (1, 2, 3, 1)]
+    drawn = [ids("--question_seed", str(seed)) for seed in (1, 2, 3, 1)]
     assert drawn[0] == drawn[3]
     assert len({tuple(one) for one in drawn}) > 1
+
+
+def test_rollouts_count_their_seeds_from_sample_seed(run):
+    def texts(*flags):
+        status, _, _, folder = run("--style", "distillation", "--num_samples", "2", *flags)
+        assert status == 0
+        samples = read(folder, "samples.jsonl")
+        shutil.rmtree(folder)
+        return {(sample["id"], sample["seed"]): sample["text"] for sample in samples}
+
+    both = texts("--num_rollouts", "2", "--sample_seed", "7")
+    assert sorted(both) == [("sum/0", 7), ("sum/0", 8), ("sum/1", 7), ("sum/1", 8)]
+    assert both == texts("--num_rollouts", "2", "--seed", "7"), "without sample_seed, seed is the base"
+    assert texts("--sample_seed", "8").items() <= both.items()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])

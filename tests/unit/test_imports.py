@@ -29,6 +29,7 @@ FLOORS = [
     ["calling"],
     ["toolkit"],
     ["settings"],
+    ["recommended"],
     ["agent", "loading"],
     ["hub"],
     ["repositories", "manifests", "hub_errors"],

@@ -6,7 +6,8 @@ import pytest
 
 from recursivemas.benchmarks import BENCHMARKS
 from recursivemas.errors import UserError
-from recursivemas.settings import RunSettings, recommended, resolve_settings
+from recursivemas.recommended import TABLES, recommended
+from recursivemas.settings import RunSettings, resolve_settings
 from recursivemas.styles import PUBLISHED_STYLES
 
 
@@ -45,10 +46,57 @@ def test_the_published_values(style, dataset, expected):
     assert {name: values[name] for name in expected} == expected
 
 
-def test_the_table_names_published_styles_and_datasets_only():
-    for style in PUBLISHED_STYLES:
-        for dataset in BENCHMARKS:
-            RunSettings(style=style, **recommended(style, dataset))
+@pytest.mark.parametrize(
+    ("style", "dataset", "row"),
+    [
+        ("sequential_light", "math500", (48, 3, 32)),
+        ("sequential_light", "medqa", (32, 3, 16)),
+        ("sequential_light", "mbppplus", (16, 3, 16)),
+        ("sequential_scaled", "math500", (32, 3, 16)),
+        ("sequential_scaled", "gpqa", (48, 3, 16)),
+    ],
+)
+def test_april_has_other_rows(style, dataset, row):
+    settings, origins = resolve_settings({"style": style, "dataset": dataset, "recommended": "april"})
+    assert (settings.latent_length, settings.num_recursive_rounds, settings.batch_size) == row
+    assert (origins["latent_length"], origins["recommended"]) == ("recommended", "explicit")
+    assert settings.max_new_tokens == recommended(style, dataset)["max_new_tokens"]
+
+
+def test_a_row_that_april_lacks_is_not_taken_from_elsewhere():
+    with pytest.raises(
+        UserError, match="april has no row for mixture on math500; it has sequential_light on"
+    ):
+        resolve_settings({"style": "mixture", "recommended": "april"})
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_tables_name_published_styles_and_datasets_only(table):
+    for style, dataset in TABLES[table]:
+        assert style in PUBLISHED_STYLES
+        RunSettings(style=style, **recommended(style, dataset, table))
+        assert dataset in BENCHMARKS
+
+
+@pytest.mark.parametrize("style", PUBLISHED_STYLES)
+def test_mbppplus_is_sampled_coolly_with_quirks_whatever_the_flag_says(style):
+    given = {"style": style, "dataset": "mbppplus", "temperature": 0.9}
+    settings, origins = resolve_settings(given)
+    assert (settings.temperature, origins["temperature"]) == (0.9, "explicit")
+    settings, origins = resolve_settings({**given, "release_quirks": True})
+    assert (settings.temperature, origins["temperature"]) == (0.2, "quirk")
+    settings, _ = resolve_settings({**given, "release_quirks": True, "dataset": "livecodebench"})
+    assert settings.temperature == 0.9
+
+
+@pytest.mark.parametrize(("given", "base"), [({}, 5), ({"sample_seed": -1}, 5), ({"sample_seed": 0}, 0)])
+def test_the_answers_seed_is_seed_unless_another_is_given(given, base):
+    assert RunSettings(seed=5, **given).solve_settings().sample_seed == base
+
+
+def test_repetition_is_not_penalised_unless_asked():
+    assert RunSettings().solve_settings().sampling.repetition_penalty == 1.0
+    assert RunSettings(repetition_penalty=1.2).solve_settings().sampling.repetition_penalty == 1.2
 
 
 @pytest.mark.parametrize(
@@ -60,6 +108,7 @@ def test_the_table_names_published_styles_and_datasets_only():
         ("max_new_tokens", 0, "1 or more"),
         ("num_samples", 0, "1 or more, or -1 for all"),
         ("num_samples", -2, "-1 or more"),
+        ("sample_seed", -2, "-1 or more"),
         ("temperature", 0.0, "above 0"),
         ("top_p", 1.5, "above 0 and at most 1"),
     ],
@@ -112,9 +161,10 @@ def test_whole_numbers_stand_for_floats():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"sample_seed": 1}, "give --num_samples N"),
+        ({"question_seed": 1}, "give --num_samples N"),
         ({"mode": "speech"}, "mode is 'speech'"),
         ({"role": "solver"}, "mode single only"),
+        ({"recommended": "may"}, "recommended is 'may'; it has to be one of june, april"),
         ({"judge_base_url": "http://127.0.0.1"}, "give --judge_model"),
         ({"resume": True}, "give --output_dir"),
     ],

@@ -191,7 +191,7 @@ def test_first_n_and_more_than_there_are(tmp_path):
 def test_a_random_n_stays_in_file_order_and_keeps_its_ids(tmp_path):
     path = write(tmp_path / "rows.json", ROWS)
     every = load_questions(MATH500, path=path)
-    draws = [load_questions(MATH500, path=path, num_samples=4, sample_seed=seed) for seed in (1, 1, 2, 3)]
+    draws = [load_questions(MATH500, path=path, num_samples=4, question_seed=seed) for seed in (1, 1, 2, 3)]
     assert draws[0] == draws[1]
     assert draws[0] != draws[2] or draws[0] != draws[3]
     for draw in draws:

@@ -120,8 +120,10 @@ def test_a_stream_depends_on_seed_and_question_alone():
 def test_what_is_not_given_comes_from_the_model_then_from_transformers():
     model = GenerationConfig(top_k=20, repetition_penalty=1.05, temperature=0.1)
     resolved = SamplingSettings(min_p=0.1).resolve(model)
-    assert (resolved.top_k, resolved.repetition_penalty, resolved.min_p) == (20, 1.05, 0.1)
-    assert resolved.temperature == 0.6, "the published temperature is passed explicitly"
+    assert (resolved.top_k, resolved.min_p) == (20, 0.1)
+    assert (resolved.temperature, resolved.repetition_penalty) == (0.6, 1.0), (
+        "passed explicitly, as published"
+    )
     assert SamplingSettings(top_k=-1).resolve(model).top_k == 20
     assert SamplingSettings(top_k=0).resolve(model).top_k == 0
     bare = SamplingSettings().resolve(GenerationConfig())
