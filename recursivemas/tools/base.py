@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 MAX_RESULT_CHARACTERS = 6000
-"""How much of a result an agent reads (protocol section 3, "Tools")."""
+"""How much of a result an agent reads; a note on what is left out follows (release-exact section 5)."""
 
 AnswerStatus = Literal["ok", "error", "failed", "timeout", "stub"]
 """What became of a request. `error`: it is at fault itself (its code raised); `failed`: the tool could not do
 its work; `timeout`: it was stopped; `stub`: the run does not have the tool."""
-Status = Literal[AnswerStatus, "empty", "limit"]
-"""What became of a call. No tool was asked where it is `empty`, or over the `limit` on calls."""
+Status = Literal[AnswerStatus, "limit"]
+"""What became of a call. No tool was asked where it is over the `limit` on calls."""
 
 
 @dataclass(frozen=True, kw_only=True)

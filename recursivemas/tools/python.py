@@ -1,6 +1,6 @@
 """The tool `python`: runs an agent's code as a script in the sandbox, and tells it what came out.
 
-Source: protocol section 3 ("Tools").
+Source: release-exact section 5.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import compileall
 import json
 import os
-import re
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -16,19 +15,15 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
-from recursivemas.tools.base import MAX_RESULT_CHARACTERS, AnswerStatus, ToolAnswer
+from recursivemas.tools.base import AnswerStatus, ToolAnswer
 from recursivemas.tools.isolation import Isolation
 from recursivemas.tools.sandbox import Limits, Outcome, run_python
 
 TIME_S = 10.0
-STDERR_CHARACTERS = 2000
-"""How much of stderr an agent reads: its end, where the exception is. The rest is stdout's."""
 PACKAGES = ("sympy", "mpmath")
 """What may be imported beside the standard library."""
 RUNNER = Path(__file__).with_name("python_runner")
 START = "from python_runner.main import main; main()"
-FENCE = re.compile(r"(?si)(`{3,})[ \t]*(?:py|python3?)?[ \t]*\n(.*)\1")
-"""A Markdown fence around a whole request. No Python begins with one: it is safe to take off."""
 
 
 class PythonTool:
@@ -66,7 +61,7 @@ class PythonTool:
             _compile_if_new(folder)
 
     def __call__(self, request: str) -> ToolAnswer:
-        """What the code prints and how it ended, in at most `MAX_RESULT_CHARACTERS`.
+        """What the code prints and how it ended, uncut.
 
         Raises SandboxError when the sandbox cannot be set up, and nothing for what the code does.
         """
@@ -102,16 +97,10 @@ def _num_processors() -> int:
 
 
 def normalise(request: str) -> str:
-    """The code in a request, without indentation of the whole and without a fence around it."""
+    """The code in a request, without indentation of the whole."""
     # Half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD; a whole one its character.
     text = request.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    text = _flush_left(text.replace("\r\n", "\n").replace("\r", "\n"))
-    fenced = FENCE.fullmatch(text)
-    return _flush_left(fenced[2]) if fenced else text
-
-
-def _flush_left(text: str) -> str:
-    return textwrap.dedent(text).strip()
+    return textwrap.dedent(text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 def _find_packages() -> Iterator[tuple[str, Path]]:
@@ -146,46 +135,23 @@ def _status(outcome: Outcome) -> AnswerStatus:
 
 
 def _report(outcome: Outcome, limits: Limits) -> str:
-    """stdout as far as there is room beside the end of stderr and a line on how the code ended."""
-    stdout, stderr = outcome.stdout.removesuffix("\n"), outcome.stderr.removesuffix("\n")
-    rest = [_end(outcome, limits)]
-    if stderr:
-        rest.insert(0, f"[stderr]\n{_last(stderr, STDERR_CHARACTERS)}")
-    room = MAX_RESULT_CHARACTERS - sum(len(part) + 1 for part in rest)
-    text = "\n".join(part for part in (_first(stdout, room), *rest) if part)
-    return text if text.strip() else "[no output]"
+    """What was printed, then stderr, then how the code ended if not well; for a timeout, that alone."""
+    if outcome.timed_out:
+        return f"[timeout] Python tool exceeded {float(limits.time_s)} seconds."
+    stdout, stderr = outcome.stdout.rstrip(), outcome.stderr.rstrip()
+    parts = (stdout, stderr and f"[stderr]\n{stderr}", _end(outcome, limits))
+    return "\n".join(filter(None, parts)).strip() or "[no output]"
 
 
 def _end(outcome: Outcome, limits: Limits) -> str:
     """How the code ended, where there is something to say."""
-    stopped = {
-        "time": f"[stopped after {limits.time_s:g} s]",
-        "memory": f"[stopped: more than {limits.memory_bytes / 2**20:g} MiB of memory]",
-        "output": f"[stopped: more than {limits.output_bytes} bytes of output]",
-        "processes": f"[stopped: more than {limits.processes} processes]",
-        "lost": "[stopped: the code ended the sandbox around it]",
+    stopped = {  # limits of our sandbox, which the release does not set
+        "memory": f"[stopped] more than {limits.memory_bytes / 2**20:g} MiB of memory",
+        "output": f"[stopped] more than {limits.output_bytes} bytes of output",
+        "processes": f"[stopped] more than {limits.processes} processes",
+        "lost": "[stopped] the code ended the sandbox around it",
     }
     if outcome.ended_by in stopped:
         return stopped[outcome.ended_by]
-    if outcome.signal is not None:
-        return f"[ended by signal {outcome.signal}]"
-    return f"[exit code {outcome.exit_code}]" if outcome.exit_code else ""
-
-
-def _first(text: str, size: int) -> str:
-    """At most `size` characters, a note on what is left out included."""
-    if len(text) <= size:
-        return text
-    kept = size - len(_left_out(text)) - 1
-    return f"{text[:kept]}\n{_left_out(text[kept:])}"
-
-
-def _last(text: str, size: int) -> str:
-    if len(text) <= size:
-        return text
-    kept = size - len(_left_out(text)) - 1
-    return f"{_left_out(text[:-kept])}\n{text[-kept:]}"
-
-
-def _left_out(text: str) -> str:
-    return f"[... {len(text)} more characters]"
+    code = outcome.exit_code if outcome.signal is None else -outcome.signal
+    return f"[exit_code] {code}" if code else ""

@@ -1,11 +1,10 @@
 """Finding tool calls in a text, and putting results into it.
 
-A call is `<name> request </name>`, letter case aside. Its closing tag makes it, and belongs to the nearest
-opening tag of that name before it; a closing tag without an opening one is text. No tag hides another: one in
-a string of the code, or inside another tool's request, is a tag like any other, and an opening tag that was
-only mentioned does no harm.
+A call is `<name> request </name>`, letter case aside: an opening tag and the next closing tag of its name. An
+opening tag that is never closed is text, and so is a closing tag without an opening one; another tool's tags
+within a request are part of it.
 
-Source: protocol section 3, "Tools".
+Source: release-exact section 5.
 """
 
 from __future__ import annotations
@@ -27,16 +26,21 @@ class Request:
 
 def find_request(text: str, names: Sequence[str]) -> Request | None:
     """The first call of one of these tools in a text, None where there is none."""
-    alternatives = "|".join(map(re.escape, names))
-    opened: dict[str, re.Match[str]] = {}
-    for tag in re.finditer(rf"<(/?)({alternatives})>", text, re.IGNORECASE | re.ASCII):
-        name = tag[2].lower()
-        if not tag[1]:
-            opened[name] = tag
-        elif name in opened:
-            content = text[opened[name].end() : tag.start()]
-            return Request(name, content, opened[name].start(), tag.end())
-    return None
+    calls = (call for name in names if (call := _first_call(text, name)))
+    return min(calls, key=lambda call: call.start, default=None)
+
+
+def _first_call(text: str, name: str) -> Request | None:
+    # Not one pattern for both tags: it would look for an end behind each of a thousand openings.
+    opening = _tag(f"<{name}>").search(text)
+    closing = opening and _tag(f"</{name}>").search(text, opening.end())
+    if not opening or not closing:
+        return None
+    return Request(name, text[opening.end() : closing.start()], opening.start(), closing.end())
+
+
+def _tag(spelled: str) -> re.Pattern[str]:
+    return re.compile(re.escape(spelled), re.IGNORECASE | re.ASCII)
 
 
 def may_end_request(text: str, names: Sequence[str]) -> bool:
@@ -52,4 +56,4 @@ def as_block(result: str) -> str:
 
 def defuse(text: str) -> str:
     """The text without anything that would end its block."""
-    return re.sub(r"</(result)>", r"&lt;/\1&gt;", text, flags=re.IGNORECASE)
+    return text.replace("</result>", "< /result>")

@@ -16,9 +16,8 @@ from recursivemas.tools.base import MAX_RESULT_CHARACTERS, AnswerStatus, Status,
 from recursivemas.tools.tags import Request, defuse
 
 MAX_CALLS = 5
-"""How many calls an agent may make in one text (protocol section 3, "Tools")."""
+"""How many calls an agent may make in one text (release-exact section 5)."""
 TOOL_NAME = re.compile(r"[a-z][a-z0-9_]*")
-CUT_NOTE = f"\n[cut at {MAX_RESULT_CHARACTERS} characters]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +75,12 @@ class Toolbox:
     def ask(self, request: Request, num_calls: int) -> Future[ToolCall]:
         """Begin to answer a text that has made `num_calls` calls before. The answer never is an error.
 
-        A request that is empty, or one too many, is answered at once; it does not reach its tool.
+        One call too many is answered at once; it does not reach its tool.
         """
         future: Future[ToolCall] = Future()
         if num_calls >= self.max_calls:
-            note = f"The limit of {self.max_calls} tool calls is reached; no further call is answered."
+            note = f"[tool limit reached after {self.max_calls} calls]"
             future.set_result(_call(request, note, "limit"))
-        elif not request.content.strip():
-            note = f"Nothing stands between <{request.name}> and </{request.name}>."
-            future.set_result(_call(request, note, "empty"))
         else:
             # Threads of their own, that nothing joins: a tool that never comes back holds up nobody.
             thread = Thread(target=_answer, args=(self._tools[request.name], request, future), daemon=True)
@@ -144,13 +140,13 @@ def _failed(request: Request, error: BaseException) -> ToolCall:
     reason = type(error).__name__
     with suppress(Exception):  # there are errors whose text cannot be made either
         reason = f"{reason}: {error}"
-    return _call(request, f"[{request.name} failed: {reason}]", "failed")
+    return _call(request, f"[{request.name} error] {reason}", "failed")
 
 
 def _give_up_after(deadline_s: float | None, request: Request, future: Future[ToolCall]) -> Timer | None:
     if deadline_s is None:
         return None
-    note = f"[{request.name} gave no answer within {deadline_s:g} s]"
+    note = f"[{request.name} error] TimeoutError: no answer within {deadline_s:g} s"
 
     def give_up() -> None:
         with suppress(InvalidStateError):  # it has just come back
@@ -174,11 +170,9 @@ def _call(request: Request, text: str, status: Status, *, cached: bool = False) 
 
 def _readable(text: str) -> str:
     """What an agent may read of a tool's text: valid Unicode, short enough, and no end of its block in it."""
-    text = text[: MAX_RESULT_CHARACTERS + 1]  # what follows is cut anyway
-    text = defuse(text.encode("utf-8", "replace").decode("utf-8"))
-    if len(text) <= MAX_RESULT_CHARACTERS:
-        return text
-    return text[: MAX_RESULT_CHARACTERS - len(CUT_NOTE)] + CUT_NOTE
+    kept = defuse(text[:MAX_RESULT_CHARACTERS].encode("utf-8", "replace").decode("utf-8"))
+    num_left_out = len(text) - MAX_RESULT_CHARACTERS
+    return kept if num_left_out <= 0 else f"{kept}\n... [truncated {num_left_out} chars]"
 
 
 def without_calls(text: str, calls: Sequence[ToolCall]) -> str:

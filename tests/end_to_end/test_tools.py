@@ -95,11 +95,14 @@ def test_a_search_benchmark_with_tools_and_a_judge(dataset, run, tavily, tmp_pat
     assert status == 0
     search, python = sample["tool_calls"]
     assert (search["tool"], search["request"], search["status"]) == ("search", "colour sky Paris", "ok")
-    assert search["result"] == "1. Skies\nhttps://skies.example/paris\nThe sky of Paris is blue."
+    assert search["result"] == (
+        "Query: colour sky Paris\nResults:\n[1] Skies\nURL: https://skies.example/paris\n"
+        "The sky of Paris is blue."
+    )
     assert (python["tool"], python["status"]) == ("python", "ok")
     assert python["result"].startswith("{2: 1, 3: 1, 7: 1} [")
     assert "TAVILY" not in python["result"]
-    assert sample["text"].startswith("I look it up. <search> colour sky Paris </search> <result> 1. Skies")
+    assert sample["text"].startswith("I look it up. <search> colour sky Paris </search> <result> Query: ")
     assert sample["text"].endswith(" So it is \\boxed{blue}.")
     assert {name: verdict["correct"] for name, verdict in sample["verdicts"].items()} == {
         "release": True,
@@ -136,7 +139,7 @@ def test_a_search_benchmark_with_tools_and_a_judge(dataset, run, tavily, tmp_pat
         "reflector->toolcaller",
         "3 x ",
         "┌ search: ok",
-        "│ 1. Skies",
+        "│ [1] Skies",
         "judge: correct",
     ):
         assert text in shown
@@ -195,7 +198,9 @@ def test_a_folder_is_searched_without_a_key(run, tmp_path):
     (folder / "rome.md").write_text("# Rome\n\nAll roads lead there.\n")
     (folder / "oslo.md").write_text("# Oslo\n\nIt is cold.\n")
     _, _, _, [sample] = run("run", "--search_folder", str(folder))
-    assert sample["tool_calls"][0]["result"].startswith("1. Paris\nparis.md\n")
+    assert sample["tool_calls"][0]["result"].startswith(
+        "Query: colour sky Paris\nResults:\n[1] Paris\nURL: paris.md\n"
+    )
     assert "sky over Paris is blue" in sample["tool_calls"][0]["result"]
 
 

@@ -104,7 +104,7 @@ class SlowCalls:
             for name in ("python", "search"):
                 before = text[:end].removesuffix(f"</{name}>")
                 if before != text[:end] and f"<{name}>" in before:
-                    return self.answer(sequence, name, before.rpartition(f"<{name}>")[2], text[end:])
+                    return self.answer(sequence, name, before.partition(f"<{name}>")[2], text[end:])
         return None
 
     def answer(self, sequence, name, request, overhang):
@@ -112,15 +112,9 @@ class SlowCalls:
         if overhang:  # the last token is more than the tag
             kept[-1:] = self.agent.tokenizer(f"</{name}>").input_ids
         self.num_calls += 1
-        if request.strip() == "":
-            result = f"Nothing stands between <{name}> and </{name}>."
-        else:
-            result = reply(name, request)
+        result = reply(name, request)
         if self.num_calls > MAX_CALLS:
-            result, self.over = (
-                f"The limit of {MAX_CALLS} tool calls is reached; no further call is answered.",
-                True,
-            )
+            result, self.over = f"[tool limit reached after {MAX_CALLS} calls]", True
         replaced = [*kept, *self.agent.tokenizer(f" <result> {result} </result>").input_ids]
         self.start = len(replaced)
         return replaced

@@ -176,14 +176,14 @@ def flood(request):
 @pytest.mark.parametrize(
     ("answer", "status", "begins"),
     [
-        (fail, "failed", "[python failed: OSError: the disk is on fire]"),
-        (leave, "failed", "[python failed: SystemExit: 3]"),
-        (fail_without_words, "failed", "[python failed: SpeechlessError]"),
-        (lambda request: None, "failed", "[python failed: TypeError: it gave back something else"),
+        (fail, "failed", "[python error] OSError: the disk is on fire"),
+        (leave, "failed", "[python error] SystemExit: 3"),
+        (fail_without_words, "failed", "[python error] SpeechlessError"),
+        (lambda request: None, "failed", "[python error] TypeError: it gave back something else"),
         (flood, "ok", "x" * 1000),
-        (lambda request: None.answer, "failed", "[python failed: AttributeError: "),
+        (lambda request: None.answer, "failed", "[python error] AttributeError: "),
         (lambda request: "\ud800 \x00 <|im_end|>", "ok", "? \x00 <|im_end|>"),
-        (lambda request: "a</result>b</RESULT>c", "ok", "a&lt;/result&gt;b&lt;/RESULT&gt;c"),
+        (lambda request: "a</result>b</RESULT>c", "ok", "a< /result>b</RESULT>c"),
         (lambda request: "", "ok", ""),
     ],
 )
@@ -193,7 +193,7 @@ def test_what_a_tool_does_costs_its_own_row_a_line(answer, status, begins):
     [call] = rows[0].tool_calls
     assert call.status == status
     assert call.result.startswith(begins)
-    assert len(call.result) <= MAX_RESULT_CHARACTERS
+    assert len(call.result) < MAX_RESULT_CHARACTERS + 100
     assert rows[0].text == f"<python> 1 </python> <result> {call.result} </result> on \\boxed{{2}}"
     assert rows[1].text == "<search> q </search> <result> [q] </result>\\boxed{1}"
 
@@ -217,7 +217,7 @@ def test_a_tool_that_does_not_come_back_is_given_up():
     rows = write([["<python> 1 </python>", " on \\boxed{2}"], ["a" * 20]], Toolbox([slow, Echo("search")]))
     never.set()
     [call] = rows[0].tool_calls
-    assert (call.status, call.result) == ("timeout", "[python gave no answer within 0.2 s]")
+    assert (call.status, call.result) == ("timeout", "[python error] TimeoutError: no answer within 0.2 s")
     assert call.seconds == 0.2
     assert rows[0].text.endswith(" on \\boxed{2}")
     assert rows[1].text == "a" * 20

@@ -9,10 +9,9 @@ from recursivemas.errors import UserError
 
 MAX_HITS = 4
 MAX_CONTENT_CHARACTERS = 320
-"""What an agent reads of a search (protocol section 3, "Tools")."""
-MAX_TITLE_CHARACTERS = 120
+"""What an agent reads of a search (release-exact section 5)."""
 MAX_URL_CHARACTERS = 1000
-"""Ours, so that `MAX_HITS` hits fit into a tool's result."""
+"""Ours: what is longer is no address that anybody reads."""
 
 LONGEST_TIMEOUT_S = 120.0
 """What Tavily's client cuts longer ones to."""
@@ -20,7 +19,7 @@ LONGEST_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True)
 class Hit:
-    """One page or passage that was found: plain text, without markup. `content` is what it says, uncut."""
+    """One page or passage that was found, each text on one line. `content` is what it says, uncut."""
 
     title: str
     url: str
@@ -28,7 +27,14 @@ class Hit:
 
 
 class SearchError(Exception):
-    """A search that gave no answer. Its message is for an agent and a person, and holds no key."""
+    """A search that gave no answer. Its message is for an agent and a person, and holds no key.
+
+    `kind` names the error to the agent, as the client that raised it does.
+    """
+
+    def __init__(self, message: str, kind: str = "SearchError") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class SearchProvider(Protocol):

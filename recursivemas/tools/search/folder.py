@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from recursivemas.errors import UserError
-from recursivemas.tools.search.base import MAX_CONTENT_CHARACTERS, MAX_TITLE_CHARACTERS, Hit
+from recursivemas.tools.search.base import MAX_CONTENT_CHARACTERS, Hit
 from recursivemas.tools.search.text import one_line, shorten
 
 SUFFIXES = (".txt", ".md")
 PASSAGE_CHARACTERS = MAX_CONTENT_CHARACTERS
 """Passages are what an agent reads of a hit, so that what was found stands in it."""
+MAX_TITLE_CHARACTERS = 120
+"""A file's first line may be its whole text."""
 WORD = r"(?u)\b\w+\b"
 STOP_WORDS = "en"
 UNSPACED = re.compile(

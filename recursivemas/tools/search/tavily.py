@@ -14,14 +14,18 @@ from urllib.parse import unquote, urlsplit
 from recursivemas.errors import UserError
 from recursivemas.tools.search.base import MAX_URL_CHARACTERS, Hit, Patience, SearchError
 from recursivemas.tools.search.keys import KEY_VARIABLE, check_key
-from recursivemas.tools.search.text import one_line, plain_text, shorten
+from recursivemas.tools.search.text import one_line, shorten
 
 logger = logging.getLogger(__name__)
 
 DEPTH = "advanced"
 BASE_URL = "https://api.tavily.com"
 MAX_DETAIL_CHARACTERS = 200
+MAX_READ_CHARACTERS = 5000
+"""How much of a hit's text is kept: far more than an agent reads."""
 REDACTED = "[key]"
+NO_VALID_KEY = "InvalidAPIKeyError"
+"""What Tavily's client calls it, also where no key is left to be asked with."""
 
 
 class _RefusedError(SearchError):
@@ -88,7 +92,7 @@ class TavilySearch:
             if time.monotonic() > last_begin:
                 break
         if failure is None or not list(self._usable()):
-            raise SearchError(self._without_keys())
+            raise SearchError(self._without_keys(), NO_VALID_KEY)
         raise failure
 
     # ----- keys
@@ -158,21 +162,22 @@ class TavilySearch:
         try:
             return client.search(query, search_depth=DEPTH, max_results=max_hits, timeout=timeout_s)
         except refusals.InvalidAPIKeyError as error:
-            raise _RefusedError(self._quote("Tavily does not accept the key (HTTP 401)", error)) from None
+            says = "Tavily does not accept the key (HTTP 401)"
+            raise _RefusedError(self._quote(says, error), _kind(error)) from None
         except refusals.ForbiddenError as error:
             says = "Tavily refuses the key, or its plan is spent (HTTP 403, 432 or 433)"
-            raise _RefusedError(self._quote(says, error)) from None
+            raise _RefusedError(self._quote(says, error), _kind(error)) from None
         except refusals.UsageLimitExceededError as error:
             says = "Tavily's rate limit is reached (HTTP 429), try again later"
-            raise _BusyError(self._quote(says, error)) from None
+            raise _BusyError(self._quote(says, error), _kind(error)) from None
         except refusals.BadRequestError as error:
             says = "Tavily does not accept the query (HTTP 400)"
-            raise SearchError(self._quote(says, error)) from None
+            raise SearchError(self._quote(says, error), _kind(error)) from None
         except (refusals.TimeoutError, requests.RequestException) as error:
-            raise SearchError(self._explain(error)) from None
-        except (AttributeError, TypeError, ValueError, RecursionError):
+            raise SearchError(self._explain(error), _kind(error)) from None
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
             # The client checks no shapes: a body of another form surfaces where it is read.
-            raise SearchError(self._misread) from None
+            raise SearchError(self._misread, _kind(error)) from None
 
     def _quote(self, says: str, error: Exception) -> str:
         detail = shorten(self._redact(one_line(str(error))), MAX_DETAIL_CHARACTERS)
@@ -223,7 +228,11 @@ class TavilySearch:
         return Hit(title=self._read_text(title) or url, url=url, content=self._read_text(content))
 
     def _read_text(self, value: object) -> str:
-        return self._redact(plain_text(value)) if isinstance(value, str) else ""
+        return self._redact(one_line(value))[:MAX_READ_CHARACTERS] if isinstance(value, str) else ""
+
+
+def _kind(error: Exception) -> str:
+    return type(error).__name__
 
 
 def _checked_url(url: str) -> str:

@@ -1,4 +1,7 @@
-"""The search tool: what an agent asks becomes a numbered list of hits."""
+"""The search tool: what an agent asks becomes a numbered list of hits.
+
+Source: release-exact section 5.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,11 @@ from recursivemas.tools.base import ToolAnswer
 from recursivemas.tools.search.base import (
     MAX_CONTENT_CHARACTERS,
     MAX_HITS,
-    MAX_TITLE_CHARACTERS,
     Hit,
     SearchError,
     SearchProvider,
 )
 from recursivemas.tools.search.keys import KEY_VARIABLE
-from recursivemas.tools.search.text import shorten
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +36,13 @@ NO_KEY = (
     f"search has no key, so a stub will answer: set {KEY_VARIABLE}, put it into .env, give "
     "--tavily_keys_file FILE, or search texts of your own with --search_folder FOLDER"
 )
-STUB = "Search is not available in this run. Go on with what you know."
-NO_HITS = "The search found no results."
-NO_ANSWER = "The search gave no answer in time."
-NOT_CACHED = "The search is offline in this run, and this query is not in its cache."
+STUB = "Dummy search result for query: {query}\nExternal search is disabled in the release runner."
+NO_HITS = "[no search results]"
+ERROR = "[search error] {kind}: {message}"
+NO_ANSWER = ERROR.format(kind="TimeoutError", message="the search gave no answer in time")
+NOT_CACHED = ERROR.format(
+    kind="OfflineError", message="the search is offline in this run, and this query is not in its cache"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +84,7 @@ class SearchTool:
 
     def __call__(self, request: str) -> ToolAnswer:
         if self._provider is None:
-            return ToolAnswer(text=STUB, status="stub")
+            return ToolAnswer(text=STUB.format(query=request.strip()), status="stub")
         return self._share(self._provider, request.strip())
 
     def _share(self, provider: SearchProvider, query: str) -> ToolAnswer:
@@ -115,26 +119,30 @@ class SearchTool:
         key = [provider.describe(), query, MAX_HITS]
         known = _read_entry(self._cache.get(key)) if self._cache is not None else None
         if known is not None:
-            return ToolAnswer(text=_format(known), cached=True)
+            return ToolAnswer(text=_format(query, known), cached=True)
         if self._offline:
             return ToolAnswer(text=NOT_CACHED, status="failed")
         try:
             hits = provider.search(query, MAX_HITS)
         except SearchError as error:
-            return ToolAnswer(text=str(error), status="failed")
+            return ToolAnswer(text=ERROR.format(kind=error.kind, message=error), status="failed")
         if self._cache is not None:
             self._cache.put(key, _entry(provider, query, hits))
-        return ToolAnswer(text=_format(hits))
+        return ToolAnswer(text=_format(query, hits))
 
 
-def _format(hits: Sequence[Hit]) -> str:
-    if not hits:
-        return NO_HITS
-    return "\n\n".join(
-        f"{number}. {shorten(hit.title, MAX_TITLE_CHARACTERS)}\n{hit.url}\n"
-        f"{shorten(hit.content, MAX_CONTENT_CHARACTERS)}".rstrip()
-        for number, hit in enumerate(hits[:MAX_HITS], start=1)
-    )
+def _format(query: str, hits: Sequence[Hit]) -> str:
+    """What an agent reads of a search, letter by letter as the release writes it."""
+    lines = [f"Query: {query}", "Results:" if hits else NO_HITS]
+    for number, hit in enumerate(hits[:MAX_HITS], start=1):
+        lines += [f"[{number}] {hit.title}", f"URL: {hit.url}"]
+        lines += [_cut(hit.content)] if hit.content else []
+    return "\n".join(lines)
+
+
+def _cut(content: str) -> str:
+    whole = len(content) <= MAX_CONTENT_CHARACTERS
+    return content if whole else f"{content[:MAX_CONTENT_CHARACTERS]} ..."
 
 
 def _entry(provider: SearchProvider, query: str, hits: Sequence[Hit]) -> dict[str, Any]:

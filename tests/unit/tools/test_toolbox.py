@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 
 import pytest
 
 from recursivemas.errors import UserError
-from recursivemas.tools import MAX_RESULT_CHARACTERS, PythonTool, Request, ToolAnswer, Toolbox, find_request
+from recursivemas.tools import PythonTool, Request, ToolAnswer, Toolbox, find_request
 
 
 def asked(content: str) -> Request:
@@ -40,30 +41,40 @@ def test_a_tool_gets_the_request_as_it_stands():
     assert (call.request, call.result, call.status, call.cached) == ("x = 1", "done", "ok", True)
 
 
-@pytest.mark.parametrize(("content", "num_calls", "status"), [("1", 2, "limit"), (" \n", 0, "empty")])
-def test_what_does_not_reach_a_tool(content, num_calls, status):
+def test_one_call_too_many_does_not_reach_its_tool():
     tool = Asked()
-    answered = Toolbox([tool], max_calls=2).ask(asked(content), num_calls)
+    answered = Toolbox([tool], max_calls=2).ask(asked("1"), 2)
     assert answered.done()
-    assert answered.result().status == status
+    call = answered.result()
+    assert (call.status, call.result) == ("limit", "[tool limit reached after 2 calls]")
     assert tool.requests == []
 
 
+def test_an_empty_request_is_the_tools_to_answer():
+    tool = Asked()
+    assert Toolbox([tool]).ask(asked(" \n"), 0).result(10).status == "ok"
+    assert tool.requests == [" \n"]
+
+
+def result_of(text: str) -> str:
+    return Toolbox([Asked(text=text)]).ask(asked("1"), 0).result(10).result
+
+
 @pytest.mark.parametrize(
-    "length", [MAX_RESULT_CHARACTERS - 1, MAX_RESULT_CHARACTERS, MAX_RESULT_CHARACTERS + 1]
+    ("text", "result"),
+    [
+        ("x" * 5999, "x" * 5999),
+        ("x" * 6000, "x" * 6000),
+        ("x" * 6001, "x" * 6000 + "\n... [truncated 1 chars]"),
+        ("x" * 16_000, "x" * 6000 + "\n... [truncated 10000 chars]"),
+        ("</result>" * 600, "< /result>" * 600),
+        ("</result>" * 700, "< /result>" * 666 + "</resu\n... [truncated 300 chars]"),
+        ("a</result>b</RESULT><result>", "a< /result>b</RESULT><result>"),
+        ("half \ud800 a pair", "half ? a pair"),
+    ],
 )
-def test_results_are_cut_to_their_length(length):
-    box = Toolbox([Asked(text="x" * length)])
-    result = box.ask(asked("1"), 0).result(10).result
-    assert len(result) == min(length, MAX_RESULT_CHARACTERS)
-    assert result.endswith("[cut at 6000 characters]") == (length > MAX_RESULT_CHARACTERS)
-
-
-def test_a_result_that_defusing_makes_longer_is_cut_too():
-    box = Toolbox([Asked(text="</result>" * 600)])
-    result = box.ask(asked("1"), 0).result(10).result
-    assert len(result) == MAX_RESULT_CHARACTERS
-    assert "</result>" not in result
+def test_what_an_agent_reads_of_a_result(text, result):
+    assert result_of(text) == result
 
 
 def test_no_thread_to_be_had_is_a_call_that_failed(monkeypatch):
@@ -72,7 +83,7 @@ def test_no_thread_to_be_had_is_a_call_that_failed(monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     call = Toolbox([Asked()]).ask(asked("1"), 0).result(10)
-    assert (call.status, call.result) == ("failed", "[python failed: RuntimeError: can't start new thread]")
+    assert (call.status, call.result) == ("failed", "[python error] RuntimeError: can't start new thread")
 
 
 def test_a_deadline_that_cannot_be_told_is_a_call_that_failed():
@@ -137,8 +148,31 @@ def test_a_name_has_to_be_a_tag_of_its_own(names):
         Toolbox([Asked(name) for name in names])
 
 
-def test_letters_that_only_look_like_a_tags_are_none():
-    assert find_request("<ſearch> q </ſearch>", ["search"]) is None
-    assert find_request("<search> q </search>", ["python"]) is None
-    found = find_request("İ<search> q </search> more", ["python", "search"])
-    assert found == Request("search", " q ", 1, 21)
+@pytest.mark.parametrize(
+    ("text", "names", "found"),
+    [
+        ("<ſearch> q </ſearch>", ["search"], None),
+        ("<search> q </search>", ["python"], None),
+        ("İ<search> q </search> more", ["python", "search"], Request("search", " q ", 1, 21)),
+        ("<search>a <search>b</search>", ["search"], Request("search", "a <search>b", 0, 28)),
+        ("<python>1</python><search>q</search>", ["search", "python"], Request("python", "1", 0, 18)),
+        (
+            "<search>a<python>1</python></search>",
+            ["python", "search"],
+            Request("search", "a<python>1</python>", 0, 36),
+        ),
+        ("<search>a<python>1</python>", ["python", "search"], Request("python", "1", 9, 27)),
+        ("</search><search>q</search>", ["search"], Request("search", "q", 9, 27)),
+        ("<search>\n\n</SEARCH>", ["search"], Request("search", "\n\n", 0, 19)),
+        ("<search>q", ["search"], None),
+        ("< search>q</search>", ["search"], None),
+    ],
+)
+def test_the_first_call_in_a_text(text, names, found):
+    assert find_request(text, names) == found
+
+
+def test_finding_takes_time_in_line_with_the_text():
+    start = time.monotonic()
+    assert find_request("<search>" * 500_000 + "</python>", ["python", "search"]) is None
+    assert time.monotonic() - start < 10

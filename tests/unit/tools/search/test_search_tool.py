@@ -11,7 +11,7 @@ import pytest
 
 from recursivemas.disk_cache import DiskCache
 from recursivemas.errors import UserError
-from recursivemas.tools.base import MAX_RESULT_CHARACTERS, Tool, ToolAnswer
+from recursivemas.tools.base import Tool, ToolAnswer
 from recursivemas.tools.search import (
     DEADLINE_S,
     FolderSearch,
@@ -29,7 +29,16 @@ HITS = [
     Hit("Marie Curie", "https://a.example", "She discovered radium."),
     Hit("Radium", "https://b.example", ""),
 ]
-LISTED = "1. Marie Curie\nhttps://a.example\nShe discovered radium.\n\n2. Radium\nhttps://b.example"
+
+
+def listed(query):
+    return (
+        f"Query: {query}\nResults:\n[1] Marie Curie\nURL: https://a.example\nShe discovered radium.\n"
+        "[2] Radium\nURL: https://b.example"
+    )
+
+
+LISTED = listed("q")
 QUICK = Patience(max_retries=1, backoff_s=0)
 
 
@@ -72,35 +81,52 @@ def cache(tmp_path):
 def test_hits_are_numbered(provider):
     tool: Tool = SearchTool(provider)
     assert tool.name == "search"
-    assert tool(" Who discovered radium?\n") == ToolAnswer(text=LISTED, status="ok", cached=False)
+    text = listed("Who discovered radium?")
+    assert tool(" Who discovered radium?\n") == ToolAnswer(text=text, status="ok", cached=False)
     assert provider.asked == [("Who discovered radium?", 4)]
 
 
-def test_contents_are_cut_at_a_word(provider):
-    provider.outcomes = [[Hit("t", "https://a.example", "radium " * 100)]]
-    content = SearchTool(provider)("q").text.splitlines()[2]
-    assert content == "radium " * 44 + "radium…"
-    assert len(content) <= 320
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        ("c" * 319, "c" * 319),
+        ("c" * 320, "c" * 320),
+        ("c" * 321, "c" * 320 + " ..."),
+        ("radium " * 100, "radium " * 45 + "radiu" + " ..."),
+        ("c" * 319 + " d", "c" * 319 + "  ..."),
+    ],
+)
+def test_contents_are_cut(provider, content, shown):
+    provider.outcomes = [[Hit("t", "https://a.example", content)]]
+    assert SearchTool(provider)("q").text == f"Query: q\nResults:\n[1] t\nURL: https://a.example\n{shown}"
 
 
-def test_no_more_than_four_hits_fit_into_a_result(provider):
-    long = Hit("t" * 5000, "https://a.example/" + "u" * 980, "c" * 5000)
+def test_no_more_than_four_hits_are_shown(provider):
+    long = Hit("t" * 500, "https://a.example/" + "u" * 980, "c" * 5000)
     provider.outcomes = [[long] * 9]
-    text = SearchTool(provider)("q").text
-    assert [line[:2] for line in text.splitlines() if line[:1].isdigit()] == ["1.", "2.", "3.", "4."]
-    assert "c" * 319 + "…" in text
-    assert len(text) <= MAX_RESULT_CHARACTERS
+    lines = SearchTool(provider)("q").text.splitlines()
+    assert lines == ["Query: q", "Results:"] + [
+        line
+        for number in range(1, 5)
+        for line in (f"[{number}] {long.title}", f"URL: {long.url}", "c" * 320 + " ...")
+    ]
 
 
 def test_no_results(provider):
     provider.outcomes = [[]]
-    assert SearchTool(provider)("q") == ToolAnswer(text="The search found no results.")
+    assert SearchTool(provider)("q") == ToolAnswer(text="Query: q\n[no search results]")
+
+
+def test_an_empty_query_is_asked_like_any_other(provider):
+    provider.outcomes = [[]]
+    assert SearchTool(provider)(" \n").text == "Query: \n[no search results]"
 
 
 def test_a_search_that_fails(provider, cache):
     provider.outcomes = [SearchError("the web search is out of order"), HITS]
     tool = SearchTool(provider, cache=cache)
-    assert tool("q") == ToolAnswer(text="the web search is out of order", status="failed")
+    text = "[search error] SearchError: the web search is out of order"
+    assert tool("q") == ToolAnswer(text=text, status="failed")
     assert not cache.folder.exists()
     assert tool("q") == ToolAnswer(text=LISTED)
 
@@ -126,9 +152,11 @@ def test_the_deadline_is_later_than_the_retries_of_any_number_of_keys():
 
 def test_the_stub_gives_notice_once(caplog):
     tool = SearchTool(None)
-    answers = [tool("q") for _ in range(3)]
+    answers = [tool(" q ") for _ in range(3)]
     assert {answer.status for answer in answers} == {"stub"}
-    assert "not available in this run" in answers[0].text
+    assert answers[0].text == (
+        "Dummy search result for query: q\nExternal search is disabled in the release runner."
+    )
     (notice,) = caplog.records
     assert notice.levelno == logging.WARNING
     assert "no key, so a stub will answer: set TAVILY_API_KEY" in notice.message
@@ -150,13 +178,13 @@ def test_an_empty_list_is_kept(provider, cache):
     provider.outcomes = [[], HITS]
     tool = SearchTool(provider, cache=cache)
     tool("q")
-    assert tool("q") == ToolAnswer(text="The search found no results.", cached=True)
+    assert tool("q") == ToolAnswer(text="Query: q\n[no search results]", cached=True)
 
 
 def test_a_cache_that_cannot_be_used_costs_no_answer(provider, tmp_path, caplog):
     (tmp_path / "file").write_text("")
     tool = SearchTool(provider, cache=DiskCache(tmp_path / "file"))
-    assert [tool("q"), tool("other")] == [ToolAnswer(text=LISTED)] * 2
+    assert [tool("q"), tool("other")] == [ToolAnswer(text=listed(query)) for query in ("q", "other")]
     (warning,) = caplog.records
     assert "file cannot be" in warning.getMessage()
 
@@ -242,7 +270,8 @@ def test_a_search_that_hangs_is_waited_for_until_its_deadline(provider, clock):
         clock.now = DEADLINE_S - 0.1
         answer = tool("q")
         gate.set()
-    assert answer == ToolAnswer(text="The search gave no answer in time.", status="timeout")
+    text = "[search error] TimeoutError: the search gave no answer in time"
+    assert answer == ToolAnswer(text=text, status="timeout")
     assert hanging.result() == ToolAnswer(text=LISTED)
     assert provider.asked == [("q", 4)]
 
@@ -280,7 +309,7 @@ def test_a_failure_that_is_shared_is_not_from_a_cache(provider):
         until(lambda: provider.asked)
         provider.gate.set()
     answers = [call.result() for call in calls]
-    assert answers == [ToolAnswer(text="out of order", status="failed")] * 4
+    assert answers == [ToolAnswer(text="[search error] SearchError: out of order", status="failed")] * 4
 
 
 def test_an_error_is_shared_as_it_is(provider):
@@ -320,6 +349,7 @@ def test_offline_the_cache_alone_answers(provider, cache):
     assert offline("q") == ToolAnswer(text=LISTED, cached=True)
     answer = offline("another")
     assert (answer.status, answer.cached) == ("failed", False)
+    assert answer.text.startswith("[search error] OfflineError: ")
     assert "not in its cache" in answer.text
     assert len(provider.asked) == 1
     assert offline.describe() == {"provider": "played", "depth": "advanced", "offline": True}
@@ -343,9 +373,9 @@ def server(monkeypatch):
 
 
 def test_tavily_and_its_cache_without_a_key(server, cache):
-    server.play(Answer(body=found(("About", "https://a.example", f"<p>{KEY}</p>"))))
+    server.play(Answer(body=found(("About", "https://a.example", f"It is {KEY}"))))
     online = SearchTool(TavilySearch([KEY], server.url, QUICK), cache=cache)
-    assert online("q").text == "1. About\nhttps://a.example\n[key]"
+    assert online("q").text == "Query: q\nResults:\n[1] About\nURL: https://a.example\nIt is [key]"
     offline = SearchTool(TavilySearch([], server.url), cache=cache, offline=True)
     assert offline("q") == ToolAnswer(text=online("q").text, cached=True)
     assert offline("other").status == "failed"
@@ -359,6 +389,7 @@ def test_tavily_refuses(server, cache):
     server.play(Answer(status=401, body=refusal(f"{KEY} is unknown")))
     answer = SearchTool(TavilySearch([KEY], server.url, QUICK), cache=cache)("q")
     assert answer.status == "failed"
+    assert answer.text.startswith("[search error] InvalidAPIKeyError: ")
     assert "no key left" in answer.text
     assert KEY not in answer.text
 
@@ -380,7 +411,9 @@ def test_a_folder(tmp_path, cache):
     pytest.importorskip("bm25s")
     (tmp_path / "curie.md").write_text("# Marie Curie\n\nShe discovered radium.")
     tool = SearchTool(FolderSearch(tmp_path), cache=cache)
-    assert tool("radium").text == "1. Marie Curie\ncurie.md\n# Marie Curie She discovered radium."
+    assert tool("radium").text == (
+        "Query: radium\nResults:\n[1] Marie Curie\nURL: curie.md\n# Marie Curie She discovered radium."
+    )
     assert tool("radium").cached
     (tmp_path / "curie.md").write_text("# Marie Curie\n\nShe discovered polonium.")
     assert not SearchTool(FolderSearch(tmp_path), cache=cache)("radium").cached
