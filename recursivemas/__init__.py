@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from recursivemas.styles import Style, load_style
     from recursivemas.system import MASSystem, load_mas_system
 
-__all__ = ["MASSystem", "Question", "Solution", "Style", "load_mas_system", "load_style"]
+__version__ = "0.1.0"
+
+__all__ = ["MASSystem", "Question", "Solution", "Style", "__version__", "load_mas_system", "load_style"]
 
 _HOMES = {
     "MASSystem": "recursivemas.system",

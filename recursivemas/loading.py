@@ -44,7 +44,7 @@ def resolve_device(device: str | torch.device) -> Placement:
     """
     if device == SPLIT:
         if find_spec("accelerate") is None:
-            raise LoadError("device 'split' needs accelerate: pip install 'recursivemas[distributed]'")
+            raise LoadError("device 'split' needs accelerate: pip install accelerate")
         return SPLIT
     if str(device) == "auto":
         if torch.cuda.is_available():

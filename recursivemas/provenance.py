@@ -17,15 +17,16 @@ from typing import Any
 
 import torch
 
+from recursivemas import __version__
 from recursivemas.engine import SamplingSettings
 from recursivemas.errors import UserError
 from recursivemas.question import Question
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.system import MASSystem
 
-VERSIONED = ("recursivemas", "torch", "transformers", "tokenizers", "huggingface_hub", "datasets")
+VERSIONED = ("torch", "transformers", "tokenizers", "huggingface_hub", "datasets")
 OPTIONAL = ("bm25s", "tavily-python", "sympy", "mpmath", "math-verify")
-"""Packages of tools and graders that an installation may lack."""
+"""Packages of tools and graders; one that an installation lacks is not needed for what it runs."""
 
 
 def describe_run(
@@ -71,6 +72,7 @@ def describe_run(
         "questions": {"number": len(questions), "sha256": _hash_of(questions)},
         "versions": {
             "python": platform.python_version(),
+            "recursivemas": __version__,
             **{name: metadata.version(name) for name in VERSIONED},
             **dict(_versions_of_optional()),
         },

@@ -68,9 +68,7 @@ def _accelerate_state() -> Any:
     try:
         import accelerate
     except ImportError as error:
-        raise UserError(
-            "several processes need accelerate: pip install 'recursivemas[distributed]'"
-        ) from error
+        raise UserError("several processes need accelerate: pip install accelerate") from error
     return accelerate.PartialState(cpu=not torch.cuda.is_available())
 
 

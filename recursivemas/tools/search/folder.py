@@ -104,8 +104,7 @@ def _words(texts: list[str]) -> list[list[str]]:
         import bm25s
     except ImportError as error:
         raise UserError(
-            "search in a folder needs the bm25s package, which is not installed: "
-            "pip install 'recursivemas[tools]'"
+            "search in a folder needs the bm25s package, which is not installed: pip install bm25s"
         ) from error
     composed = [UNSPACED.sub(_pairs, unicodedata.normalize("NFKC", text)) for text in texts]
     words: list[list[str]] = bm25s.tokenize(

@@ -81,6 +81,6 @@ def _key_of_env_file(path: Path) -> str:
     except ImportError as error:
         raise UserError(
             f"{path} mentions {KEY_VARIABLE}, and reading it needs the python-dotenv package: "
-            f"pip install 'recursivemas[tools]', or set {KEY_VARIABLE} in the environment"
+            f"pip install python-dotenv, or set {KEY_VARIABLE} in the environment"
         ) from error
     return (dotenv_values(path).get(KEY_VARIABLE) or "").strip()

@@ -58,10 +58,7 @@ class TavilySearch:
         for position, key in enumerate(self._keys, start=1):
             check_key(key, f"search key {position} of {len(self._keys)}")
         if self._keys and find_spec("tavily") is None:
-            raise UserError(
-                "the search needs the tavily-python package, which is not installed: "
-                "pip install 'recursivemas[tools]'"
-            )
+            raise UserError("the search needs a package that is not installed: pip install tavily-python")
         self._patience = patience or Patience()
         longest_first = sorted(self._keys, key=len, reverse=True)
         self._key_pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.IGNORECASE)
