@@ -16,7 +16,7 @@ from recursivemas.agent import Agent
 from recursivemas.calling import ToolCalling
 from recursivemas.engine import NOT_FINITE, Generated, PromptBatch, SamplingSettings, decode, random_stream
 from recursivemas.grading import has_answer
-from recursivemas.prompts import PromptPack
+from recursivemas.prompts import PromptSource
 from recursivemas.question import CODE_KINDS, Question, TaskKind
 from recursivemas.settings import SolveSettings
 from recursivemas.tools import Request, Toolbox, ToolCall, as_block, without_calls
@@ -59,10 +59,10 @@ class Writer:
     """Writes text with one agent under one set of settings, and with tools where it is given some."""
 
     def __init__(
-        self, agent: Agent, pack: PromptPack, settings: SolveSettings, toolbox: Toolbox | None
+        self, agent: Agent, source: PromptSource, settings: SolveSettings, toolbox: Toolbox | None
     ) -> None:
         self._agent = agent
-        self._pack = pack
+        self._source = source
         self._settings = settings
         self._toolbox = toolbox
         self._sampling: SamplingSettings = settings.sampling.resolve(agent.model.generation_config)
@@ -106,7 +106,7 @@ class Writer:
         agent, embed = self._agent, self._agent.backbone.embed
         rows, histories = [], []
         for answer in answers:
-            cue = self._pack.retry_cue(answer.kind)
+            cue = self._source.retry_cue(answer.kind)
             cue_ids = agent.token_ids(cue)
             answer.text += cue
             answer.retried = True

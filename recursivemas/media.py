@@ -14,8 +14,9 @@ from torch import Tensor
 from recursivemas.agent import Agent
 from recursivemas.answering import Draft, Writer
 from recursivemas.engine import PromptBatch, random_stream, roll_out, rows_not_finite
+from recursivemas.errors import UserError
 from recursivemas.links import OuterLink
-from recursivemas.prompting import Prepared, PromptWriter
+from recursivemas.prompting import Prepared, PromptWriter, Turn
 from recursivemas.prompts import ChatPrompt
 from recursivemas.question import Question
 from recursivemas.styles import LinkSpec, Style
@@ -185,8 +186,8 @@ def _sizes(message: Tensor) -> list[MessageSize]:
 class TextMedium:
     """Messages are texts: an agent writes where it would have thought, and its reader's prompt quotes it.
 
-    `errors` says, by row, why a question could not go on: a prompt had outgrown its agent's context, or a
-    model gave no numbers. Nothing more is written on such a row.
+    `errors` says, by row, why a question could not go on: a prompt had outgrown its agent's context or could
+    not be written, or a model gave no numbers. Nothing more is written on such a row.
     """
 
     def __init__(
@@ -215,16 +216,29 @@ class TextMedium:
 
     def read(self, round_number: int, role: str, received: Mapping[str, list[Passage]]) -> PromptBatch:
         agent, turn = self._agents[role], (role, self._style.reads_feedback(role, round_number))
-        chats = []
-        for row, prepared in enumerate(self._batch):
-            texts = {slot: _quote(passages[row], agent) for slot, passages in received.items()}
-            chat = self._prompts.write(prepared.question, turn, texts)
-            if error := self._prompts.explain_misfit(prepared.question, role, chat, latent_length=0):
-                self.errors.setdefault(row, error)
-                chat = self._prompts.write(prepared.question, turn, dict.fromkeys(texts, ""))
-            chats.append(chat)
+        texts = [
+            {slot: _quote(passages[row], agent) for slot, passages in received.items()}
+            for row in range(len(self._batch))
+        ]
+        asked = [
+            (prepared.question, turn, quoted) for prepared, quoted in zip(self._batch, texts, strict=True)
+        ]
+        written = self._prompts.write(asked)
+        chats = [self._fitting(row, turn, chat) for row, chat in enumerate(written)]
         self.log.read(round_number, role, chats, latent_length=0)
         return agent.read(chats, {})
+
+    def _fitting(self, row: int, turn: Turn, chat: ChatPrompt | UserError) -> ChatPrompt:
+        """A prompt with which the row can go on: its own, or, with its error noted, the one without texts."""
+        question, (role, _) = self._batch[row].question, turn
+        if isinstance(chat, UserError):
+            error = f"question {question.id!r} cannot go on: {chat}"
+        elif misfit := self._prompts.explain_misfit(question, role, chat, latent_length=0):
+            error = misfit
+        else:
+            return chat
+        self.errors.setdefault(row, error)
+        return self._batch[row].chats[turn]
 
     def think(
         self, round_number: int, role: str, prompts: PromptBatch, links: Sequence[LinkSpec]

@@ -12,7 +12,7 @@ from recursivemas.benchmarks import find_benchmark
 from recursivemas.evaluate import choose_style, read_questions
 from recursivemas.hub import ReleaseFiles, resolve_release
 from recursivemas.loading import reading
-from recursivemas.prompts import check_slots, load_pack
+from recursivemas.prompts import load_pack
 from recursivemas.report import format_table
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.styles import Style
@@ -34,8 +34,8 @@ def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
     graders = RunGraders(benchmark, settings).describe()
     toolbox = build_toolbox(style, settings)
     questions = read_questions(settings)
-    pack = load_pack(settings.prompts).with_prompts(style.prompts)
-    check_slots(pack, style)
+    prompts = load_pack(settings.prompts).with_prompts(style.prompts)
+    prompts.check(style, task=benchmark.task, mode=settings.solve_settings().mode)
     devices = resolve_devices(settings.device, style)
     paths = resolve_release(
         style,
@@ -67,7 +67,7 @@ def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
             format_table(["file of", "place"], _places(style, paths)),
             *_describe_tools(toolbox, style, settings.mode),
             _describe_sampling(settings, style, paths),
-            f"release {paths.source}; prompt pack {pack.name} (sha256 {pack.sha256[:12]}); "
+            f"release {paths.source}; {_describe_prompts(prompts.describe())}; "
             f"{len(questions)} questions of {benchmark.name}, graded by {', '.join(graders['names'])}"
             f"{_isolation(graders)}. No weights were loaded.",
         ]
@@ -108,6 +108,10 @@ def _describe_tools(toolbox: Toolbox | None, style: Style, mode: str) -> Iterato
     ]
     table = format_table(["tool", "agents", "settings"], rows)
     yield f"{table}\nup to {max_calls} call{'s' * (max_calls != 1)} in a text"
+
+
+def _describe_prompts(described: Mapping[str, Any]) -> str:
+    return f"prompts: {described['origin']} {described['name']} (sha256 {described['sha256'][:12]})"
 
 
 def _place(path: object) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recursivemas.agent import Agent
-from recursivemas.prompts import ChatPrompt, ChatRenderer, PromptPack, Slot
+from recursivemas.errors import UserError
+from recursivemas.prompts import ChatPrompt, ChatRenderer, Pieces, PromptRequest, PromptSource
 from recursivemas.question import CODE_KINDS, Question, TaskKind
 from recursivemas.settings import SolveSettings
 from recursivemas.styles import Style
@@ -17,7 +18,7 @@ Turn = tuple[str, bool]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A question, the kind of answer it asks for, and the prompt of each turn with its slots open."""
+    """A question, the kind of answer it asks for, and the prompt of each turn, its slots open or empty."""
 
     question: Question
     kind: TaskKind
@@ -31,40 +32,80 @@ class PromptWriter:
         self,
         style: Style,
         agents: Mapping[str, Agent],
-        pack: PromptPack,
+        source: PromptSource,
         settings: SolveSettings,
         tools: Mapping[str, Sequence[str]],
     ) -> None:
         self._style = style
         self._tools = tools
         self._agents = agents
-        self._pack = pack
+        self._source = source
         self._settings = settings
         self._renderers = {
             role: ChatRenderer(agent.tokenizer, enable_thinking=settings.enable_thinking)
             for role, agent in agents.items()
         }
 
-    def prepare(self, question: Question) -> Prepared:
-        """All prompts that the rounds need."""
-        turns = {
-            (role, self._style.reads_feedback(role, number))
-            for number, roles in enumerate(self._style.schedule(self._settings.num_recursive_rounds), start=1)
-            for role in roles
-        }
-        chats = {turn: self.write(question, turn) for turn in sorted(turns)}
-        return Prepared(question, self._kind(question, self._style.answering_role), chats)
+    def prepare(self, questions: Sequence[Question]) -> list[Prepared | UserError]:
+        """All prompts that the rounds need, of each question; the first error of one that lacks a prompt.
 
-    def write(self, question: Question, turn: Turn, texts: Mapping[str, str] | None = None) -> ChatPrompt:
-        """One turn's prompt: slots open, or filled with `texts` as part of the prompt's own text."""
+        Where agents pass on text, the prompts stand with empty texts in their slots.
+        """
+        turns = sorted(
+            {
+                (role, self._style.reads_feedback(role, number))
+                for number, roles in enumerate(
+                    self._style.schedule(self._settings.num_recursive_rounds), start=1
+                )
+                for role in roles
+            }
+        )
+        asked = [(question, turn, self._empty_texts(turn)) for question in questions for turn in turns]
+        written = iter(self.write(asked))
+        return [self._prepared(question, {turn: next(written) for turn in turns}) for question in questions]
+
+    def _prepared(
+        self, question: Question, written: Mapping[Turn, ChatPrompt | UserError]
+    ) -> Prepared | UserError:
+        chats: dict[Turn, ChatPrompt] = {}
+        for turn, chat in written.items():
+            if isinstance(chat, UserError):
+                return chat
+            chats[turn] = chat
+        prompt = self._style.agent(self._style.answering_role).prompt
+        return Prepared(question, self._source.answer_kind(question, prompt), chats)
+
+    def _empty_texts(self, turn: Turn) -> dict[str, str] | None:
+        if self._settings.mode != "text":
+            return None
         role, with_feedback = turn
-        spec, kind = self._style.agent(role), self._kind(question, role)
-        if self._settings.release_quirks and with_feedback and kind in CODE_KINDS:
-            kind = spec.release_feedback_kind or kind
-        pieces = self._pack.template(spec.prompt, kind, feedback=with_feedback).render(question)
-        if texts is not None:
-            pieces = ["".join(texts[piece.name] if isinstance(piece, Slot) else piece for piece in pieces)]
-        return self._renderers[role].render(self._pack.system(spec.prompt, self._tools[role]), pieces)
+        return {link.slot: "" for link in self._style.inbound(role, with_feedback=with_feedback)}
+
+    def write(
+        self, asked: Sequence[tuple[Question, Turn, Mapping[str, str] | None]]
+    ) -> list[ChatPrompt | UserError]:
+        """The prompt of each question's turn: slots open, or with texts in them as part of its own."""
+        requests = [self._request(*one) for one in asked]
+        roles = [role for _, (role, _), _ in asked]
+        return [
+            self._render(role, request.prompt, pieces)
+            for role, request, pieces in zip(roles, requests, self._source.write(requests), strict=True)
+        ]
+
+    def _render(self, role: str, prompt: str, pieces: Pieces | UserError) -> ChatPrompt | UserError:
+        if isinstance(pieces, UserError):
+            return pieces
+        try:
+            return self._renderers[role].render(self._source.system(prompt, self._tools[role]), pieces)
+        except UserError as error:
+            return error
+
+    def _request(self, question: Question, turn: Turn, texts: Mapping[str, str] | None) -> PromptRequest:
+        role, with_feedback = turn
+        spec = self._style.agent(role)
+        if self._settings.release_quirks and with_feedback and question.kind in CODE_KINDS:
+            question = replace(question, kind=spec.release_feedback_kind or question.kind)
+        return PromptRequest(prompt=spec.prompt, question=question, feedback=with_feedback, texts=texts)
 
     def explain_misfit(
         self, question: Question, role: str, chat: ChatPrompt, latent_length: int
@@ -92,6 +133,3 @@ class PromptWriter:
             f"{length - chat.num_text_tokens} latents), the model's context has {limit}. "
             "Shorten the question or lower latent_length; the other questions are not affected."
         )
-
-    def _kind(self, question: Question, role: str) -> TaskKind:
-        return self._pack.kind_of(question, self._style.agent(role).prompt)

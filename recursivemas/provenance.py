@@ -68,7 +68,7 @@ def describe_run(
         },
         "sampling": asdict(_sampling(system, settings)),
         "release": system.paths.source,
-        "prompt_pack": {"name": system.pack.name, "sha256": system.pack.sha256},
+        "prompts": system.prompts.describe(),
         "questions": {"number": len(questions), "sha256": _hash_of(questions)},
         "versions": {
             "python": platform.python_version(),
@@ -156,7 +156,7 @@ def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
     """What decides a run's results, flat by name."""
     neutral = {spec.name for spec in fields(RunSettings) if spec.metadata.get("neutral")}
     values = {name: row["value"] for name, row in config["settings"].items() if name not in neutral}
-    for part in ("style", "outer_links", "sampling", "prompt_pack", "questions", "graders", "tools"):
+    for part in ("style", "outer_links", "sampling", "prompts", "questions", "graders", "tools"):
         values |= flatten(part, config.get(part))
     for role, agent in config["agents"].items():
         for name, value in agent.items():

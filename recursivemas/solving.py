@@ -27,7 +27,7 @@ from recursivemas.media import (
     explain_not_finite,
 )
 from recursivemas.prompting import Prepared, PromptWriter
-from recursivemas.prompts import PromptPack
+from recursivemas.prompts import PromptSource
 from recursivemas.question import Question
 from recursivemas.recursion import recurse
 from recursivemas.settings import SolveSettings
@@ -86,7 +86,7 @@ class Solver:
         style: Style,
         agents: Mapping[str, Agent],
         outer_links: Mapping[tuple[str, str], OuterLink],
-        pack: PromptPack,
+        source: PromptSource,
         settings: SolveSettings,
         toolbox: Toolbox | None = None,
     ) -> None:
@@ -96,15 +96,19 @@ class Solver:
         self._settings = settings
         boxes = {spec.role: toolbox.only(spec.tools) if toolbox else None for spec in style.agents}
         tools = {role: box.names if box else () for role, box in boxes.items()}
-        self._prompts = PromptWriter(style, agents, pack, settings, tools)
-        self._writers = {role: Writer(agent, pack, settings, boxes[role]) for role, agent in agents.items()}
+        self._prompts = PromptWriter(style, agents, source, settings, tools)
+        self._writers = {role: Writer(agent, source, settings, boxes[role]) for role, agent in agents.items()}
 
-    def prepare(self, question: Question) -> Prepared | Solution:
-        """Every prompt of a question; a solution with its error if one does not fit its agent's context."""
-        try:
-            prepared = self._prompts.prepare(question)
-        except UserError as error:
-            return Solution(question=question, error=f"question {question.id!r} cannot run: {error}")
+    def prepare(self, questions: Sequence[Question]) -> list[Prepared | Solution]:
+        """Every prompt of each question; a solution with its error where one is not to be had or too long."""
+        return [
+            self._refuse(question, prepared)
+            for question, prepared in zip(questions, self._prompts.prepare(questions), strict=True)
+        ]
+
+    def _refuse(self, question: Question, prepared: Prepared | UserError) -> Prepared | Solution:
+        if isinstance(prepared, UserError):
+            return Solution(question=question, error=f"question {question.id!r} cannot run: {prepared}")
         latent_length = self._settings.latent_length if self._settings.mode == "latent" else 0
         for (role, _), chat in prepared.chats.items():
             if misfit := self._prompts.explain_misfit(question, role, chat, latent_length):

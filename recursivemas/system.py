@@ -29,7 +29,7 @@ from recursivemas.loading import (
     resolve_device,
     resolve_dtype,
 )
-from recursivemas.prompts import PromptPack, check_slots, load_pack
+from recursivemas.prompts import PromptSource, load_pack
 from recursivemas.question import Question, as_questions
 from recursivemas.settings import SolveSettings, resolve_settings
 from recursivemas.solving import Prepared, Solution, Solver
@@ -46,8 +46,8 @@ LinkT = TypeVar("LinkT", InnerLink, OuterLink)
 class MASSystem:
     """Agents and the links between them, loaded once and used for any number of questions.
 
-    `agents` by role, `outer_links` by (source, target), `paths` says which files they came from. A context
-    manager; `close` gives the memory back.
+    `agents` by role, `outer_links` by (source, target), `paths` says which files they came from, `prompts`
+    writes what they are shown. A context manager; `close` gives the memory back.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class MASSystem:
         dataset: str,
         agents: Mapping[str, Agent],
         outer_links: Mapping[tuple[str, str], OuterLink],
-        pack: PromptPack,
+        prompts: PromptSource,
         paths: ReleaseFiles,
     ) -> None:
         self.style = style
         self.dataset = dataset
         self.agents = dict(agents)
         self.outer_links = dict(outer_links)
-        self.pack = pack
+        self.prompts = prompts
         self.paths = paths
 
     @property
@@ -134,7 +134,7 @@ class MASSystem:
             dataset=self.dataset,
             agents={one: self.agents[one] for one in style.roles if one in self.agents},
             outer_links={},
-            pack=self.pack,
+            prompts=self.prompts,
             paths=self.paths,
         )
 
@@ -172,9 +172,9 @@ class MASSystem:
         affected.
         """
         self._check_whole()
-        solver = Solver(self.style, self.agents, self.outer_links, self.pack, settings, toolbox)
+        solver = Solver(self.style, self.agents, self.outer_links, self.prompts, settings, toolbox)
         for start in range(0, len(questions), settings.batch_size):
-            batch = [solver.prepare(question) for question in questions[start : start + settings.batch_size]]
+            batch = solver.prepare(questions[start : start + settings.batch_size])
             runnable = [item for item in batch if isinstance(item, Prepared)]
             solved = iter(solver.solve(runnable, watcher) if runnable else ())
             solutions: list[Solution] = []
@@ -212,14 +212,15 @@ def load_mas_system(
     arguments, ReleaseError for files that cannot be had, LinkError and LoadError for what does not fit.
     """
     graph = load_style(style)
-    pack = load_pack(prompts).with_prompts(graph.prompts)
-    check_slots(pack, graph)
+    task = find_benchmark(dataset).task
+    source = load_pack(prompts).with_prompts(graph.prompts)
+    source.check(graph, task=task, mode="latent")
     devices = resolve_devices(device, graph)
     model_dtype = resolve_dtype(dtype)
     link_dtype = resolve_dtype(outer_dtype) or model_dtype
     paths = resolve_release(
         graph,
-        find_benchmark(dataset).task,
+        task,
         release=release,
         overrides=overrides,
         revision=revision,
@@ -231,7 +232,7 @@ def load_mas_system(
         (link.source, link.target): _load_outer_link(link, paths, agents, link_dtype) for link in graph.links
     }
     return MASSystem(
-        style=graph, dataset=dataset, agents=agents, outer_links=outer_links, pack=pack, paths=paths
+        style=graph, dataset=dataset, agents=agents, outer_links=outer_links, prompts=source, paths=paths
     )
 
 

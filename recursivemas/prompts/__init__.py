@@ -6,6 +6,7 @@ from recursivemas.prompts.fit import check_slots
 from recursivemas.prompts.importer import ImportedPrompts, check_output, import_prompts, read_published
 from recursivemas.prompts.pack import PromptPack, load_pack
 from recursivemas.prompts.published import PromptImportError
+from recursivemas.prompts.source import Pieces, PromptRequest, PromptSource
 from recursivemas.prompts.template import Slot, Template
 
 __all__ = [
@@ -13,8 +14,11 @@ __all__ = [
     "ChatRenderer",
     "ChoiceRule",
     "ImportedPrompts",
+    "Pieces",
     "PromptImportError",
     "PromptPack",
+    "PromptRequest",
+    "PromptSource",
     "Slot",
     "Template",
     "check_output",

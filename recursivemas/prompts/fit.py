@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from recursivemas.errors import UserError
-from recursivemas.prompts.pack import PromptPack
 from recursivemas.styles import AgentSpec, Style
+
+if TYPE_CHECKING:  # which holds itself against a style by what stands here
+    from recursivemas.prompts.pack import PromptPack
 
 
 def check_slots(pack: PromptPack, style: Style) -> None:

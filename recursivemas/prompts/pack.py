@@ -17,15 +17,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 
 from recursivemas.errors import UserError
 from recursivemas.prompts.choice import ChoiceRule, read_choice_rule
-from recursivemas.prompts.template import SLOT_NAME, Template
+from recursivemas.prompts.fit import check_slots
+from recursivemas.prompts.source import Pieces, PromptRequest
+from recursivemas.prompts.template import SLOT_NAME, Slot, Template
 from recursivemas.question import CODE_KINDS, Question, TaskKind
-from recursivemas.styles import TOOLS
+from recursivemas.styles import TOOLS, Style
 
 FORMAT = 1
 REQUIRED = ("format", "name", "system", "retry_cues", "choice_lines", "prompts")
@@ -42,9 +44,10 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, kw_only=True)
 class PromptPack:
-    """All prompts of a run. Build one with `load_pack`.
+    """All prompts of a run, a `PromptSource`. Build one with `load_pack`.
 
-    `prompts` maps `family/role` to its kinds; `source` says where the pack was read, for error messages.
+    `prompts` maps `family/role` to its kinds; `source` says where the pack was read, for error messages, and
+    `origin` whether it is the built-in one.
     `choice_lines` holds None where only questions that a benchmark declares count as choice questions.
     """
 
@@ -55,6 +58,25 @@ class PromptPack:
     retry_cues: Mapping[str, str]
     choice_lines: Mapping[str, ChoiceRule | None]
     prompts: Mapping[str, Kinds]
+    origin: Literal["default", "pack"] = field(default="pack", compare=False)
+
+    def describe(self) -> dict[str, Any]:
+        return {"origin": self.origin, "name": self.name, "sha256": self.sha256}
+
+    def check(self, style: Style, *, task: str, mode: str) -> None:
+        check_slots(self, style)
+
+    def write(self, requests: Sequence[PromptRequest]) -> list[Pieces | UserError]:
+        return [self._write(request) for request in requests]
+
+    def _write(self, request: PromptRequest) -> Pieces | UserError:
+        kind = self.kind_of(request.question, request.prompt)
+        try:
+            template = self.template(request.prompt, kind, feedback=request.feedback)
+            pieces = template.render(request.question)
+        except UserError as error:
+            return error
+        return pieces if request.texts is None else _fill(pieces, request.texts)
 
     def template(self, prompt: str, kind: TaskKind, *, feedback: bool = False) -> Template:
         """The prompt of `family/role` for a task kind.
@@ -80,6 +102,9 @@ class PromptPack:
     def retry_cue(self, kind: TaskKind) -> str:
         """What is appended to a text in which no answer of this kind can be found."""
         return self._by_kind(self.retry_cues, kind, "retry cue for")
+
+    def answer_kind(self, question: Question, prompt: str) -> TaskKind:
+        return self.kind_of(question, prompt)
 
     def kind_of(self, question: Question, prompt: str = "") -> TaskKind:
         """The task kind whose prompt this question gets from `family/role`.
@@ -158,7 +183,7 @@ def load_pack(path: str | Path | None = None) -> PromptPack:
     """
     if path is None:
         text = resources.files("recursivemas.prompts").joinpath("default.yaml").read_text(encoding="utf-8")
-        return _read_pack(text, "the default prompt pack")
+        return replace(_read_pack(text, "the default prompt pack"), origin="default")
     path = Path(path)
     if not path.is_file():
         raise UserError(f"prompt pack {str(path)!r} is no file; give a YAML file, or none for the default")
@@ -171,6 +196,11 @@ def load_pack(path: str | Path | None = None) -> PromptPack:
 
 # ---------------------------------------------------------------------------------------------------------
 # Looking up
+
+
+def _fill(pieces: Pieces, texts: Mapping[str, str]) -> Pieces:
+    """The prompt with texts in its slots; nothing in them is read as a marker."""
+    return ["".join(texts[piece.name] if isinstance(piece, Slot) else piece for piece in pieces)]
 
 
 def _variants_to_data(variants: Mapping[str, Template]) -> dict[str, str] | str:

@@ -326,4 +326,4 @@ def test_a_prompts_file_is_imported_and_used(run, tmp_path, capsys):
     capsys.readouterr()
     status, _, _, folder = run("--style", "mixture", "--num_samples", "1", "--prompts", str(pack))
     assert status == 0
-    assert read(folder, "config.json")["prompt_pack"]["name"] != "default"
+    assert read(folder, "config.json")["prompts"]["name"] != "default"

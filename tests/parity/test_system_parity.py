@@ -77,7 +77,7 @@ class SlowSystem:
 
     def prompt(self, role: str, messages: dict[str, Tensor], *, feedback: bool) -> Tensor:
         """The role's prompt as embeddings [T, D], messages in its slots."""
-        agent, pack = self.system.agents[role], self.system.pack
+        agent, pack = self.system.agents[role], self.system.prompts
         name = self.system.style.agent(role).prompt
         template = pack.template(name, pack.kind_of(self.question, name), feedback=feedback)
         text = pack.system(name, self.system.style.agent(role).tools)
@@ -277,8 +277,8 @@ def test_quirks_give_the_planner_the_math_feedback_prompt_on_code(toy_release):
         )
         planner = system.agents["planner"]
         chat = ChatRenderer(planner.tokenizer).render(
-            system.pack.system("sequential/planner"),
-            system.pack.template("sequential/planner", "math", feedback=True).render(CODE_QUESTION),
+            system.prompts.system("sequential/planner"),
+            system.prompts.template("sequential/planner", "math", feedback=True).render(CODE_QUESTION),
         )
     assert quirky["planner"] == chat.num_text_tokens != plain["planner"]
     assert {role: quirky[role] for role in ("critic", "solver")} == {
@@ -294,7 +294,7 @@ class SlowTextSystem(SlowSystem):
     """The same turns with text for thoughts: an agent's words are quoted in its reader's prompt."""
 
     def prompt(self, role: str, messages: dict[str, str], *, feedback: bool) -> Tensor:
-        agent, pack = self.system.agents[role], self.system.pack
+        agent, pack = self.system.agents[role], self.system.prompts
         name = self.system.style.agent(role).prompt
         template = pack.template(name, pack.kind_of(self.question, name), feedback=feedback)
         text = template.render_text(self.question, markers=messages)
@@ -360,7 +360,7 @@ def test_a_prompt_that_outgrows_its_context_fails_alone(toy_release):
         settings = {**FAST, "num_rounds": 1, "mode": "text", "batch_size": 2}
         plain = system.solve(QUESTIONS[:2], **settings)
         learner = system.agents["learner"]
-        pack, name = system.pack, "distillation/learner"
+        pack, name = system.prompts, "distillation/learner"
         fits = [
             ChatRenderer(learner.tokenizer)
             .render(

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recursivemas.prompts import PromptPack, check_slots, load_pack
+from recursivemas.prompts import PromptPack, PromptRequest, Slot, check_slots, load_pack
 from recursivemas.question import Question, TaskKind
 from recursivemas.styles import PUBLISHED_STYLES
 
@@ -326,3 +326,24 @@ def test_saving_is_exact(load: Any, tmp_path: Path, text: str) -> None:
     pack = load(data(system={"default": text})).with_prompts(own)
     pack.save(tmp_path / "copy.yaml")
     assert load_pack(tmp_path / "copy.yaml") == pack
+
+
+def test_a_pack_writes_prompts_as_a_source(default: PromptPack) -> None:
+    question = Question(id="1", text="What is [[slot:plan]]?")
+    asked = [
+        PromptRequest(prompt="sequential/critic", question=question),
+        PromptRequest(prompt="sequential/nobody", question=question),
+        PromptRequest(prompt="sequential/critic", question=question, texts={"plan": "Do [[slot:plan]]."}),
+        PromptRequest(prompt="sequential/planner", question=question, feedback=True),
+        PromptRequest(
+            prompt="sequential/planner", question=Question(id="2", text="?", kind="function", meta={})
+        ),
+    ]
+    opened, unknown, filled, feedback, nameless = default.write(asked)
+    template = default.template("sequential/critic", "math")
+    assert opened == template.render(question)
+    assert "has no prompts for 'sequential/nobody'" in str(unknown)
+    assert filled == [template.render_text(question, {"plan": "Do [[slot:plan]]."})]
+    assert Slot("feedback") in feedback
+    assert "names no function" in str(nameless)
+    assert default.describe() == {"origin": "default", "name": "default", "sha256": default.sha256}
