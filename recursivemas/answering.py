@@ -93,7 +93,7 @@ class Writer:
         unread = [
             answer
             for answer, question in zip(answers, questions, strict=True)
-            if not (answer.failed or has_answer(answer.own_text, answer.kind, len(question.options)))
+            if not (answer.failed or has_answer(answer.own_text, question))
         ]
         self._retry([answer for answer in unread if answer.kind in CODE_KINDS], CODE_RETRY_TOKENS)
         self._retry([answer for answer in unread if answer.kind not in CODE_KINDS], RETRY_TOKENS)

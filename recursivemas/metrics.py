@@ -67,6 +67,7 @@ def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
 def score(samples: Sequence[Sample], grader: str, metric: str) -> dict[str, Any]:
     """One grader's figures. `value` is the named metric: pass@k counts questions, accuracy counts samples.
 
+    `undecided` counts the samples on which the grader came to no verdict; they are among those not correct.
     With several rollouts, `pass_at` holds the unbiased estimate for each k and `any_of` the plain count of
     questions that any rollout got right. `unparsed` tells of the answers that this grader could not read.
     Intervals are over questions (see `statistics.share_interval`).
@@ -84,6 +85,7 @@ def score(samples: Sequence[Sample], grader: str, metric: str) -> dict[str, Any]
         "correct": hits,
         "total": total,
         "unparsed": _unparsed(samples, grader),
+        "undecided": sum(bool(sample["verdicts"][grader].get("error")) for sample in samples),
     }
     if num_rollouts > 1:
         estimates = {

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from recursivemas.grading.base import Grade, Grader
-from recursivemas.grading.extract import has_answer
 from recursivemas.grading.judge import Judge, JudgeSettings
 from recursivemas.grading.release import grade_release
-from recursivemas.grading.strict import grade_strict
+from recursivemas.grading.strict import grade_strict, has_answer
 from recursivemas.question import Question
 
 GRADERS: dict[str, Grader] = {"release": grade_release, "strict": grade_strict}

@@ -14,8 +14,8 @@ class Grade:
 
     `extracted` is what the answer was read as, None where none was found. A grader that goes on without one
     may take something else for it, such as the whole text: `extracted` is a `stand_in` then. `how` says in
-    words what decided. `score` is a finer measure from 0 to 1 where a grader has one. `error` says why there
-    is no verdict; the answer counts as wrong then.
+    words what decided. `score` is a finer measure from 0 to 1 where a grader has one. `error` says why the
+    grader came to no verdict: the answer is not counted as correct then, and counted apart as undecided.
     """
 
     correct: bool

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from recursivemas.question import CODE_KINDS, TaskKind
-
 USUAL_OPTIONS = 4
 
 _BRACE = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\.|[{}]", re.DOTALL)
+_BARE_BOX = re.compile(
+    r"\\boxed\s*((?:[-+]?[0-9]|\\(?:d|t)?frac\s*[{0-9])[^\s$]*[^\s$.,;:)\]*]|[0-9]|[A-Z](?![A-Za-z]))"
+)
 _FENCE = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n]*\n(.*?)(^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
 _PYTHON_TAGS = ("python", "python3", "py")
 _TEXT_COMMAND = re.compile(r"\\(?:text|math)[a-z]*\s*(?=\{)|\\(?:display|text)style\b")
@@ -34,6 +35,11 @@ def boxes(text: str) -> list[Span]:
     A box that is never closed (the token budget ended) runs to the end of its line. Escaped braces count as
     text.
     """
+    return [span for _, span in _boxes(text)]
+
+
+def _boxes(text: str) -> list[tuple[int, Span]]:
+    """The boxes with the places where their contents start."""
     found: list[tuple[int, Span]] = []
     open_braces: list[int | None] = []  # where a box's contents start; None for other braces
     for brace in _BRACE.finditer(text):
@@ -45,7 +51,7 @@ def boxes(text: str) -> list[Span]:
             found.append((start, Span(text[start : brace.start()].strip(), closed=True)))
     for start in filter(None, open_braces):
         found.append((start, Span(_line_from(text, start).strip(), closed=False)))
-    return [span for _, span in sorted(found, key=lambda item: item[0])]
+    return sorted(found, key=lambda item: item[0])
 
 
 def _line_from(text: str, start: int) -> str:
@@ -59,8 +65,12 @@ def last_boxed(text: str) -> str | None:
 
 
 def marked_answer(text: str) -> str | None:
-    """The contents of the last box that is not blank; None where there is none, or it is never closed."""
-    filled = [span for span in boxes(text) if span.text]
+    r"""The contents of the last box that is not blank; None where there is none, or it is never closed.
+
+    Here a box may do without braces, as in `\boxed 5`.
+    """
+    bare = [(match.start(), Span(match[1], closed=True)) for match in _BARE_BOX.finditer(text)]
+    filled = [span for _, span in sorted(_boxes(text) + bare, key=lambda item: item[0]) if span.text]
     return filled[-1].text if filled and filled[-1].closed else None
 
 
@@ -143,30 +153,32 @@ def lone_letter(text: str, num_options: int) -> str | None:
 
 
 def stated_letter(text: str, num_options: int) -> str | None:
-    """The letter of the last sentence that says outright what the answer is: `the correct option is (B)`."""
-    letters = ascii_uppercase[:num_options]
-    found = re.findall(
-        r"(?i:\b(?:answer|choice|option)\b)[*_ \t]*+(?:(?i:is|would be|must be|should be)\b[*_ \t]*+:?|[:：])"
-        r"[*_ \t]*+(?:(?i:the\s+)?(?i:option|letter|choice)\b)?[*_\"'$(\[{ \t]*+"
-        rf"([{letters}])(?![-/]?[A-Za-z0-9])(?![*_)\s]*+(?:,|/|(?i:or|and))[*_(\s]*+[{letters}]\b)",
-        _TEXT_COMMAND.sub("", text),
-    )
-    return str(found[-1]) if found else None
+    """The letter of the last sentence that says outright what the answer is: `the correct option is (B)`.
 
-
-def has_answer(text: str, kind: TaskKind, num_options: int = 0) -> bool:
-    """Whether an answer of that kind can be read: a closed box, an option's letter, a closed fenced block.
-
-    A box or a block that the text's end cut off is no answer: it deserves the retry. `num_options` matters
-    where a choice question has more than the usual ones.
+    It may stand on the next line with text, if it stands there alone or with its option's text behind it.
     """
-    if kind in CODE_KINDS:
-        return any(block.closed and block.text for block in code_blocks(text))
-    if kind == "math":
-        return any(box.closed and box.text for box in boxes(text))
-    num_options = max(USUAL_OPTIONS, num_options)
-    marked = (last_boxed(text), final_line(text, "choice", "answer"))
-    if any(find_letter(source, num_options) for source in marked if source):
-        return True
-    # In plain text a leading letter may be a word: "A patient comes".
-    return bool(stated_letter(text, num_options) or lone_letter(text, num_options))
+    letters = ascii_uppercase[:num_options]
+    letter = rf"([{letters}])(?![-/]?[A-Za-z0-9])(?![*_)\s]*+(?:,|/|(?i:or|and))[*_(\s]*+[{letters}]\b)"
+    keyword = r"(?i:\b(?:answer|choice|option)\b)[*_ \t]*+"
+    says = (
+        r"(?:(?i:is|would be|must be|should be)\b(?:[ \t]++(?i:therefore|thus|hence|clearly)\b,?)?"
+        r"[*_ \t]*+:?|[:：])"
+    )
+    opening = r"[*_\"'`$(\[{ \t]*+"
+    same_line = rf"{keyword}{says}[*_ \t]*+(?:(?i:the\s+)?(?i:option|letter|choice)\b)?{opening}{letter}"
+    next_line = (
+        rf"{keyword}(?:{says}[*_ \t]*+)?\r?\n\s*+{opening}(?:(?i:option)\b[ \t]*+)?{letter}"
+        r"(?=[*_\"'`$\]} \t]*+(?:[.):]|$))"
+    )
+    plain = _TEXT_COMMAND.sub("", text)
+    found = [
+        (match.end(1), match[1])
+        for pattern in (same_line, next_line)
+        for match in re.finditer(pattern, plain, re.MULTILINE)
+    ]
+    return max(found)[1] if found else None
+
+
+def has_code(text: str) -> bool:
+    """Whether a fenced block is there that the text's end did not cut off, and that is not blank."""
+    return any(block.closed and block.text for block in code_blocks(text))

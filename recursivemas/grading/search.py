@@ -7,21 +7,32 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections import Counter
+
+from recursivemas.grading.maths.dress import undress
 
 CLOSED_ANSWERS = frozenset(("yes", "no", "noanswer"))
 """Answers that are right or wrong as a whole: sharing a word with one is worth nothing."""
 
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_TEXT_COMMAND = re.compile(r"\\(?:text|math|mbox)[a-z]*\s*(?=\{)|\\(?:left|right)(?![A-Za-z])|\\[,;:! ]|~")
+_TEX = re.compile(r"\\text\s*(?=\{)|\\[,;:! ]|~")
 
 
 def normalise_phrase(text: str) -> str:
-    """The text as it is compared. What LaTeX a box adds (`\\text{...}`, `\\ `) is dropped."""
-    plain = _TEXT_COMMAND.sub(" ", text).lower().translate(_PUNCTUATION)
+    r"""The text as it is compared. What LaTeX a box adds (`\text{...}`, `\emph{...}`, `\ `) is dropped."""
+    plain = _without_punctuation(_TEX.sub(" ", undress(unicodedata.normalize("NFC", text))).lower())
     words = " ".join(re.sub(r"\b(a|an|the)\b", " ", plain).split())
     # A band called "The The" is not every other name without a word in it.
     return words or " ".join(text.lower().split())
+
+
+def _without_punctuation(text: str) -> str:
+    """Python's ASCII punctuation, as in the scripts of both, and all other, curly quotes too."""
+    return "".join(
+        char
+        for char in text
+        if char not in string.punctuation and not unicodedata.category(char).startswith("P")
+    )
 
 
 def exact_match(answer: str, gold: str) -> bool:

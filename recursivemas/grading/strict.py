@@ -6,15 +6,16 @@ docs/benchmarks.md lists what it takes for equal and what it does not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from string import ascii_uppercase
 
 from recursivemas.grading.base import Grade, Grader, answer_form
-from recursivemas.grading.extract import final_line, lone_letter, marked_answer, stated_letter
+from recursivemas.grading.extract import final_line, has_code, lone_letter, marked_answer, stated_letter
 from recursivemas.grading.maths.pool import shared_pool
 from recursivemas.grading.maths.reading import read_integer
 from recursivemas.grading.search import exact_match, f1, normalise_phrase
-from recursivemas.question import Question
+from recursivemas.question import CODE_KINDS, Question
 
 NOT_FOUND = "no answer found"
 
@@ -22,36 +23,57 @@ NOT_FOUND = "no answer found"
 def grade_strict(text: str, question: Question) -> Grade:
     """The strict verdict on an answer; ValueError for a kind of question that it does not read."""
     form = answer_form(question)
-    grader = _BY_FORM.get(form)
-    if grader is None:
+    if form not in _BY_FORM:
         raise ValueError(
             f"question {question.id} asks for an answer of the form {form}, which the strict grader does not "
             f"read; it reads {', '.join(_BY_FORM)}"
         )
-    return grader(text, question)
+    find, compare = _BY_FORM[form]
+    answer = find(text, question)
+    if answer is None:
+        return Grade(correct=False, extracted=None, how=NOT_FOUND, score=0.0 if form == "phrase" else None)
+    return compare(answer, question)
+
+
+def has_answer(text: str, question: Question) -> bool:
+    """Whether a text has an answer, by the rule that it is graded by; else it is asked for again.
+
+    Of code, a closed fenced block: one that the text's end cut off deserves another try.
+    """
+    if question.kind in CODE_KINDS:
+        return has_code(text)
+    find, _ = _BY_FORM[answer_form(question)]
+    return find(text, question) is not None
 
 
 # ---------------------------------------------------------------------------------------------------------
 # Math
 
 
-def grade_math(text: str, question: Question) -> Grade:
-    """Whether the last box says what the gold says."""
-    answer = marked_answer(text)
-    if answer is None:
-        return Grade(correct=False, extracted=None, how=NOT_FOUND)
-    comparison = shared_pool().compare(question.gold, answer)
-    how = "equal to" if comparison.equal else "not equal to"
+def find_box(text: str, question: Question) -> str | None:
+    """The last box; one that is never closed takes the answer back."""
+    return marked_answer(text)
+
+
+def grade_math(answer: str, question: Question) -> Grade:
+    """Whether the answer says what the gold says."""
+    in_percent = _ASKS_PERCENT.search(question.text) is not None
+    comparison = shared_pool().compare(question.gold, answer, in_percent=in_percent)
+    how = "equal to" if comparison.equal else "not compared with" if comparison.error else "not equal to"
     return Grade(
         correct=comparison.equal, extracted=answer, how=f"{how} {question.gold}", error=comparison.error
     )
 
 
-def grade_integer(text: str, question: Question) -> Grade:
-    """Whether the last box gives the gold's integer outright: `70 + 3` is no 73."""
-    answer = marked_answer(text)
-    if answer is None:
-        return Grade(correct=False, extracted=None, how=NOT_FOUND)
+_ASKS_PERCENT = re.compile(
+    r"(?i)\b(?:what|which|how many|by|as an?|in|(?:the|its) (?:nearest|equivalent)|find|compute|determine"
+    r"|express)\s+(?:(?:is|was|the|whole|nearest|tenth|of|a|integer|approximate|total|\w+\s+as\s+a)\s+){0,4}"
+    r"percent(?:age)?s?\b"
+)
+
+
+def grade_integer(answer: str, question: Question) -> Grade:
+    """Whether the answer gives the gold's integer outright: `70 + 3` is no 73."""
     value, gold = read_integer(answer), read_integer(question.gold)
     if gold is None:
         raise ValueError(f"question {question.id} has the gold {question.gold!r}, which is no integer")
@@ -63,12 +85,9 @@ def grade_integer(text: str, question: Question) -> Grade:
 # Choice
 
 
-def grade_choice(text: str, question: Question) -> Grade:
+def grade_choice(letter: str, question: Question) -> Grade:
     """Whether the chosen option is the one that holds the answer; a text that chooses none is wrong."""
     golds = gold_letters(question)
-    letter = chosen_letter(text, question.options)
-    if letter is None:
-        return Grade(correct=False, extracted=None, how=NOT_FOUND)
     return Grade(correct=letter in golds, extracted=letter, how=f"found {letter}; gold {' or '.join(golds)}")
 
 
@@ -90,20 +109,22 @@ def gold_letters(question: Question) -> str:
     )
 
 
-def chosen_letter(text: str, options: tuple[str, ...]) -> str | None:
+def find_letter(text: str, question: Question) -> str | None:
     """The letter of the last box, else of the last `Final Choice:` or `Final Answer:` line, else of the text.
 
     A box or a line counts by its letter or by an option's whole text; of the text only a sentence that says
-    what the answer is counts.
+    what the answer is counts, or a letter that is all there is, perhaps with its option.
     """
+    options = question.options
     for source in (marked_answer(text), final_line(text, "choice", "answer")):
         if source and (letter := _letter_of(source, options)):
             return letter
-    return stated_letter(text, len(options))
+    return stated_letter(text, len(options)) or _letter_alone(text, options)
 
 
 def _letter_of(source: str, options: tuple[str, ...]) -> str | None:
-    if letter := lone_letter(source, len(options)) or stated_letter(source, len(options)):
+    count = len(options)
+    if letter := _letter_alone(source, options) or lone_letter(source, count) or stated_letter(source, count):
         return letter
     wanted = normalise_phrase(source)
     named = [
@@ -114,15 +135,30 @@ def _letter_of(source: str, options: tuple[str, ...]) -> str | None:
     return named[0] if len(named) == 1 else None
 
 
+def _letter_alone(text: str, options: tuple[str, ...]) -> str | None:
+    """The letter of a text that holds nothing else but that letter's option: `D`, `D. Tin`, `Tin (D)`."""
+    found = normalise_phrase(text)
+    for letter, option in zip(ascii_uppercase, options, strict=False):
+        said = normalise_phrase(option)
+        name = re.match(rf"\W*(?:\\text\w*\{{)?\W*{letter}(?![A-Za-z0-9])", text)
+        if name and found.removeprefix(letter.lower()).strip() in ("", said):
+            return letter
+        if re.search(rf"\({letter}\)\W*$", text) and found == f"{said} {letter.lower()}":
+            return letter
+    return None
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Search
 
 
-def grade_phrase(text: str, question: Question) -> Grade:
-    """Exact match, with F1 as the score, of the last box or else the `Final Answer:` line."""
-    answer = marked_answer(text) or final_line(text, "answer")
-    if answer is None:
-        return Grade(correct=False, extracted=None, how=NOT_FOUND, score=0.0)
+def find_phrase(text: str, question: Question) -> str | None:
+    """The last box, or else the `Final Answer:` line."""
+    return marked_answer(text) or final_line(text, "answer")
+
+
+def grade_phrase(answer: str, question: Question) -> Grade:
+    """Exact match, with F1 as the score."""
     score = f1(answer, question.gold)
     return Grade(
         correct=exact_match(answer, question.gold),
@@ -132,10 +168,12 @@ def grade_phrase(text: str, question: Question) -> Grade:
     )
 
 
-_BY_FORM: Mapping[str, Grader] = {
-    "math": grade_math,
-    "integer": grade_integer,
-    "choice": grade_choice,
-    "gpqa": grade_choice,
-    "phrase": grade_phrase,
+Finder = Callable[[str, Question], str | None]
+_BY_FORM: Mapping[str, tuple[Finder, Grader]] = {
+    "math": (find_box, grade_math),
+    "integer": (find_box, grade_integer),
+    "choice": (find_letter, grade_choice),
+    "gpqa": (find_letter, grade_choice),
+    "phrase": (find_phrase, grade_phrase),
 }
+"""By form: how the answer is found in the text, and how it is compared."""

@@ -39,7 +39,7 @@ def format_summary(summary: Mapping[str, Any]) -> str:
         for stage in summary["stages"]
     ]
     verdicts = ", ".join(
-        f"{score['correct']} of {score['total']} by the {name} grader"
+        f"{score['correct']} of {score['total']} by the {name} grader{_undecided(score)}"
         for name, score in summary["metrics"].items()
     )
     counts = (
@@ -51,6 +51,11 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     )
     tools = [_describe_calls(name, tool) for name, tool in summary["tools"].items()]
     return "\n".join([format_table(list(columns.values()), rows), counts, *tools])
+
+
+def _undecided(score: Mapping[str, Any]) -> str:
+    """How many answers a grader came to no verdict on, where there are any."""
+    return f" ({score['undecided']} undecided)" if score.get("undecided") else ""
 
 
 def _describe_calls(name: str, tool: Mapping[str, Any]) -> str:

@@ -70,12 +70,21 @@ def test_accuracy_counts_samples_and_errors_are_wrong():
         "correct": 1,
         "total": 4,
         "unparsed": {"count": 1, "value": 0.25, "interval_95": pytest.approx([0.0456, 0.6994], abs=1e-4)},
+        "undecided": 0,
     }
     assert (summary["num_errors"], summary["num_unparsed"], summary["num_retried"]) == (1, 1, 1)
     assert summary["unparsed_rate"]["value"] == 0.25
     assert summary["unparsed_rate"]["interval_95"] == pytest.approx([0.0456, 0.6994], abs=1e-4)
     assert result_line(summary) == "[result] accuracy=25.00%"
-    assert "1 of 4 by the release grader" in format_summary(summary)
+    assert "1 of 4 by the release grader\n" in format_summary(summary)
+
+
+def test_answers_without_a_verdict_are_counted_apart():
+    undecided = {"release": {"correct": False, "extracted": "x", "error": "not compared"}}
+    samples = [sample("a", True), sample("b", False, verdicts=undecided), sample("c", False)]
+    summary = summarise(samples, MATH500, 3.0)
+    assert (summary["headline"]["correct"], summary["headline"]["undecided"]) == (1, 1)
+    assert "1 of 3 by the release grader (1 undecided)\n" in format_summary(summary)
 
 
 def test_each_grader_has_its_own_answers_that_it_could_not_read():

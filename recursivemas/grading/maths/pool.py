@@ -10,6 +10,7 @@ import atexit
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +26,9 @@ from recursivemas.grading.maths.text import plain_number
 MAX_LENGTH = 2000
 """Longest answer, in characters, that is taken apart; a longer one is compared as text."""
 LIMIT_S = 10.0
+"""How much processor time a comparison may take: no more of it on a busy machine than elsewhere."""
+CLOCK_FACTOR = 30
+"""How many times as long it may take by the clock, so that one that sleeps or starves ends as well."""
 START_LIMIT_S = 120.0
 NUM_WORKERS = min(4, os.cpu_count() or 1)
 KEPT_VARIABLES = ("PATH", "HOME", "SYSTEMROOT", "LD_LIBRARY_PATH", "TMPDIR")
@@ -32,7 +36,7 @@ KEPT_VARIABLES = ("PATH", "HOME", "SYSTEMROOT", "LD_LIBRARY_PATH", "TMPDIR")
 
 @dataclass(frozen=True)
 class Comparison:
-    """`error` says why it came to no end; `equal` is false then."""
+    """`error` says why it came to no end, and nothing is decided; `equal` is false then."""
 
     equal: bool
     error: str | None = None
@@ -64,8 +68,11 @@ class MathPool:
             while self._idle:
                 self._idle.pop().kill()
 
-    def compare(self, gold: str, answer: str) -> Comparison:
-        """Whether an answer says what the gold says; UserError when the processes cannot be started."""
+    def compare(self, gold: str, answer: str, *, in_percent: bool = False) -> Comparison:
+        """Whether an answer says what the gold says; UserError when the processes cannot be started.
+
+        `in_percent` says that the question asks for percent, see `equality.equal`.
+        """
         gold, answer = gold.strip(), answer.strip()
         if not gold or not answer:
             return Comparison(equal=False)
@@ -77,17 +84,24 @@ class MathPool:
         if max(len(gold), len(answer)) > MAX_LENGTH:
             return Comparison(equal=False, error=f"longer than {MAX_LENGTH} characters, so compared as text")
         with self._free:
-            return self._compare(gold, answer)
+            return self._compare({"gold": gold, "answer": answer, "in_percent": in_percent})
 
-    def _compare(self, gold: str, answer: str) -> Comparison:
+    def _compare(self, request: dict[str, Any]) -> Comparison:
         worker = self._take()
-        reply = worker.ask({"gold": gold, "answer": answer, "limit_s": self.limit_s}, self.limit_s)
+        clock_s = CLOCK_FACTOR * self.limit_s
+        reply = worker.ask({**request, "cpu_s": self.limit_s, "clock_s": clock_s}, clock_s)
         if reply is None:
-            ended = worker.kill()
-            return Comparison(equal=False, error=f"not compared within {self.limit_s:g} s ({ended})")
+            return Comparison(equal=False, error=f"not compared: {self._describe_end(worker.kill())}")
         with self._lock:
             self._idle.append(worker)
         return Comparison(equal=bool(reply.get("equal")), error=reply.get("error"))
+
+    def _describe_end(self, exit_code: int | None) -> str:
+        if exit_code is None:
+            return f"no answer within {CLOCK_FACTOR * self.limit_s:g} s by the clock"
+        if exit_code == -signal.SIGPROF:
+            return f"it would take more than {self.limit_s:g} s of processor time"
+        return f"the process died with exit code {exit_code}"
 
     def _take(self) -> _Worker:
         with self._lock:
@@ -133,15 +147,15 @@ class _Worker:
             return None
         return self._receive(limit_s)
 
-    def kill(self) -> str:
-        """End the process; returns how it ended."""
+    def kill(self) -> int | None:
+        """End the process; returns the exit code that it ended with by itself, None where it had not."""
         died = self._process.poll()
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             pipe.close()
-        return "killed" if died is None else f"the process died with exit code {died}"
+        return died
 
     def _receive(self, limit_s: float) -> dict[str, Any] | None:
         assert self._process.stdout is not None

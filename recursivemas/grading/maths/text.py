@@ -1,6 +1,6 @@
-r"""Mathematical answers as text: one spelling for what LaTeX spells in many ways, numbers, and units.
+r"""Mathematical answers as text: their tokens, the pieces between separators and brackets, plain numbers.
 
-Nothing here computes; `reading` builds on it, and `equality` compares.
+Nothing here computes, and nothing knows a spelling: `spelling` makes one of many.
 """
 
 from __future__ import annotations
@@ -16,133 +16,9 @@ def words(text: str) -> list[str]:
     return text.split()
 
 
-def _each(spellings: str, one: str) -> dict[str, str]:
-    return dict.fromkeys(words(spellings), one)
-
-
-_DROPPED = frozenset(
-    words(
-        r"\left \right \middle \bigl \bigr \Bigl \Bigr \biggl \biggr \big \Big \bigg \Bigg \displaystyle "
-        r"\textstyle \limits \! \( \) \[ \] \rm \bf \mathbf \mathit \boldsymbol \bm \strut \mathstrut"
-    )
-)
-_SPACES = frozenset((*words(r"\, \; \: ~ \quad \qquad \enspace \thinspace \medspace"), "\\ "))
-_SPELLINGS = {
-    **_each(r"\dfrac \tfrac \cfrac", r"\frac "),
-    **_each(r"\dbinom \tbinom", r"\binom "),
-    **_each(r"\mbox \hbox \mathrm \textrm \textbf \textit \textsf \texttt \textnormal", r"\text"),
-    **_each(r"≤ \leq \leqslant \leqq", r"\le "),
-    **_each(r"≥ \geq \geqslant \geqq", r"\ge "),
-    **_each(r"≠ \neq", r"\ne "),
-    **_each(r"\lt", "<"),
-    **_each(r"\gt", ">"),
-    **_each(r"∅ \varnothing \emptyset", r"\emptyset "),
-    **_each(r"\lvert \rvert \vert \mid", "|"),
-    **_each(r"\lbrace", r"\{"),
-    **_each(r"\rbrace", r"\}"),
-    **_each(r"\lbrack", "["),
-    **_each(r"\rbrack", "]"),
-    **_each(r"（ \lparen", "("),
-    **_each(r"） \rparen", ")"),
-    **_each(r"° º \degree", r"^\circ "),
-    **_each(r"％ \%", "%"),
-    **_each(r"＄ \$ \textdollar", r"\dollar "),
-    **_each(r"€ \texteuro", r"\euro "),
-    **_each(r"£ \textsterling", r"\pounds "),
-    **_each(r"ℝ \R \Reals", r"\mathbb{R}"),
-    **_each(r"∪ \bigcup", r"\cup "),
-    **_each(r"∩ \bigcap", r"\cap "),
-    **_each(r"− – — ﹣ －", "-"),
-    **_each(r"× ✕", r"\times "),
-    **_each(r"* · ⋅ ∙", r"\cdot "),
-    **_each(r"÷", r"\div "),
-    **_each(r"“ ” „", ""),
-    **_each(r"… ⋯ \ldots \dots \cdots \dotsc", r"\ldots "),
-    **_each(r"∈", r"\in "),
-    **_each(r"±", r"\pm "),
-    **_each(r"∓", r"\mp "),
-    **_each(r"√", r"\sqrt "),
-    **_each(r"∞ \infin", r"\infty "),
-    **_each(r"π", r"\pi "),
-    **_each(r"θ", r"\theta "),
-    **_each(r"′ ’", "'"),
-    **_each(r"²", "^{2}"),
-    **_each(r"³", "^{3}"),
-    **_each(r"½", r"\frac{1}{2}"),
-    **_each(r"¼", r"\frac{1}{4}"),
-    **_each(r"¾", r"\frac{3}{4}"),
-    **_each(r"，", ","),
-    **_each(r"；", ";"),
-    **_each(r"\colon ：", ":"),
-    **_each(r"\backslash", r"\setminus "),
-    **_each(r"\lor", r"\text{ or }"),
-    **_each(r"\land", r"\text{ and }"),
-    '"': "",
-}
-
-# Before tokens are looked at one by one, because these span several.
-_FIRST = (
-    (re.compile(r"\\(?:left|right)\s*\."), ""),
-    (re.compile(r"(?<=\d)\s*(?:\{\s*,\s*\}|,\s*\\!)\s*(?=\d{3}(?!\d))"), ""),  # thousands, spelt so in TeX
-    (re.compile(r"\{\s*,\s*\}"), ","),
-    (re.compile(r"\*\*"), "^"),
-    (re.compile(r"<="), r"\\le "),
-    (re.compile(r">="), r"\\ge "),
-    (re.compile(r"!=|\\not\s*="), r"\\ne "),
-    (
-        re.compile(r"\\(?:text|mathrm|operatorname)\s*\{\s*(sin|cos|tan|cot|sec|csc|ln|log|exp)\s*\}"),
-        r"\\\1 ",
-    ),
-)
-# Once every token has its spelling.
-_LAST = (
-    (re.compile(r"\^\s*\{\s*\\circ\s*\}"), r"^\\circ "),
-    (re.compile(r"\\text\s+\{"), r"\\text{"),
-    (re.compile(r"(?<![\\A-Za-z])sqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
-    (re.compile(r"(?<![\\A-Za-z])sqrt\s*(\d+)"), r"\\sqrt{\1}"),
-    (re.compile(r"(?<![\\A-Za-z])pi(?![A-Za-z])"), r"\\pi "),
-    (re.compile(r"(?<![\\A-Za-z])(?:infinity|inf|oo)(?![A-Za-z])"), r"\\infty "),
-    (re.compile(r"\+\s*\\infty"), r"\\infty"),
-    (re.compile(r"\^\s*\(([^()]*)\)"), r"^{\1}"),
-    (re.compile(r"(?<![\d}\\A-Za-z])\.(?=\d)"), "0."),
-)
-
-
 def tokens(text: str) -> list[str]:
     r"""LaTeX commands, escaped characters, runs of white space, and single characters."""
     return _TOKEN.findall(text)
-
-
-def normalise(text: str) -> str:
-    r"""One spelling of an answer: without `$`, `\left` and thin spaces, `\frac` for `\dfrac`, and so on.
-
-    A `$` that marks money, `\$` or one without a partner, becomes `\dollar`.
-    """
-    text = _drop_math_shifts(text.strip())
-    for pattern, replacement in _FIRST:
-        text = pattern.sub(replacement, text)
-    parts = []
-    for token in tokens(text):
-        if token in _SPACES or token.isspace():
-            parts.append(" ")
-        elif token not in _DROPPED:
-            parts.append(_SPELLINGS.get(token, token))
-    text = "".join(parts)
-    for pattern, replacement in _LAST:
-        text = pattern.sub(replacement, text)
-    return brace_arguments(_trim(text))
-
-
-def _drop_math_shifts(text: str) -> str:
-    places = [match.start() for match in re.finditer(r"(?<!\\)\$", text)]
-    if len(places) % 2 and re.match(r"\$\s*\d", text[places[0] :]):
-        text = text[: places[0]] + "\\" + text[places[0] :]
-    return re.sub(r"(?<!\\)\$", "", text)
-
-
-def _trim(text: str) -> str:
-    """Without outer white space and the full stop, comma or colon that ends a sentence."""
-    return re.sub(r"[\s.,;:。]+$", "", text).strip()
 
 
 def tidy(text: str) -> str:
@@ -152,57 +28,8 @@ def tidy(text: str) -> str:
     return re.sub(rf" (?!{words})|(?<!{words}) ", "", text)
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Arguments
-
-
-def brace_arguments(text: str) -> str:
-    r"""`\frac12`, `\sqrt2` and `\binom52` with their braces. What cannot be understood stays as it is."""
-    out, rest = [], tokens(text)
-    while rest:
-        command = rest.pop(0)
-        out.append(command)
-        if command == r"\sqrt":
-            out.append(_take_option(rest))
-        if command == "_" and (digits := _take_digits(rest)):
-            out.append(digits)
-            continue
-        for _ in range(_ARGUMENTS.get(command, 0)):
-            out.append(_take_argument(rest))
-    return "".join(out)
-
-
-_ARGUMENTS = {r"\frac": 2, r"\sqrt": 1, r"\binom": 2, "_": 1}
-
-
-def _take_argument(rest: list[str]) -> str:
-    while rest and rest[0].isspace():
-        rest.pop(0)
-    if not rest or rest[0] in "}])^_&,":
-        return ""
-    if rest[0] == "{":
-        group = _take_group(rest, "{", "}")
-        return "{" + brace_arguments(group[1:-1]) + "}" if group.endswith("}") else group
-    if rest[0] in _ARGUMENTS:
-        return ""
-    return "{" + rest.pop(0) + "}"
-
-
-def _take_digits(rest: list[str]) -> str:
-    """All digits of a subscript, as plain text means `_12`."""
-    digits = ""
-    while rest and rest[0].isdigit():
-        digits += rest.pop(0)
-    return f"{{{digits}}}" if digits else ""
-
-
-def _take_option(rest: list[str]) -> str:
-    while rest and rest[0].isspace():
-        rest.pop(0)
-    return _take_group(rest, "[", "]") if rest and rest[0] == "[" else ""
-
-
-def _take_group(rest: list[str], opening: str, closing: str) -> str:
+def take_group(rest: list[str], opening: str, closing: str) -> str:
+    """The group that the first token opens, brackets and all, taken off; to the end if unclosed."""
     depth, group = 0, []
     while rest:
         token = rest.pop(0)

@@ -12,13 +12,19 @@ from typing import Any, TextIO
 
 MEMORY_BYTES = 2 << 30
 GRACE_S = 5
-"""How much longer than its time limit the process lives when nobody is left to kill it."""
+"""How much longer than its guard by the clock the process lives when nobody is left to kill it."""
 
 
 def main() -> None:
-    """Answer `{"gold": ..., "answer": ..., "limit_s": ...}` with `{"equal": ...}` or `{"error": ...}`."""
+    """Answer requests with `{"equal": ...}` or `{"error": ...}`.
+
+    A request has `gold`, `answer`, `in_percent` (see `equality.equal`), `cpu_s`, the processor time that it
+    may take, and `clock_s`, after which it ends by the clock too. The first limit ends it by SIGPROF.
+    """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a library prints is no answer
+    for ends in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(ends, signal.SIG_DFL)
     try:
         _limit_memory()
         sys.set_int_max_str_digits(0)  # the time limit is enough
@@ -30,13 +36,16 @@ def main() -> None:
     _say(answers, {"ready": True})
     for line in sys.stdin:
         request = json.loads(line)
-        # The default action of SIGALRM ends the process even where Python code gets no turn.
-        signal.setitimer(signal.ITIMER_REAL, request["limit_s"] + GRACE_S)
+        # The signals' default action ends the process even where Python code gets no turn.
+        signal.setitimer(signal.ITIMER_PROF, request["cpu_s"])
+        signal.setitimer(signal.ITIMER_REAL, request["clock_s"] + GRACE_S)
         try:
-            _say(answers, {"equal": equal(request["gold"], request["answer"])})
+            verdict = equal(request["gold"], request["answer"], in_percent=request["in_percent"])
+            _say(answers, {"equal": verdict})
         except Exception as error:
             # Computer algebra on arbitrary text fails in arbitrary ways; none of them says "equal".
             _say(answers, {"error": f"{type(error).__name__} while they were compared"})
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recursivemas.grading import extract, has_answer
+from recursivemas.grading import extract
 
 CASES = json.loads((Path(__file__).parents[2] / "cases" / "extract.json").read_text(encoding="utf-8"))[
     "cases"
@@ -16,14 +16,11 @@ CASES = json.loads((Path(__file__).parents[2] / "cases" / "extract.json").read_t
 
 
 def read(function: str, text: str) -> object:
-    name, _, kind = function.partition(":")
-    if name == "has_answer":
-        return has_answer(text, kind)
-    if name == "final_line":
+    if function == "final_line":
         return extract.final_line(text, "answer")
-    if name in ("lone_letter", "stated_letter"):
-        return getattr(extract, name)(text, extract.USUAL_OPTIONS)
-    return getattr(extract, name)(text)
+    if function in ("lone_letter", "stated_letter"):
+        return getattr(extract, function)(text, extract.USUAL_OPTIONS)
+    return getattr(extract, function)(text)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['function']}: {case['why']}")
@@ -58,8 +55,7 @@ def test_every_letter_in_every_usual_form(template, letter):
 def test_degenerate_text_is_read_in_linear_time(text):
     started = time.perf_counter()
     extract.choice_letter(text)
-    has_answer(text, "math")
-    has_answer(text, "function")
+    extract.has_code(text)
     extract.marked_answer(text)
     extract.lone_letter(text, 4)
     extract.stated_letter(text, 4)

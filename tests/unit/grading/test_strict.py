@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recursivemas.grading import GRADERS, grade
+from recursivemas.grading import GRADERS, grade, has_answer
 from recursivemas.grading.maths.pool import Comparison
 from recursivemas.grading.strict import gold_letters, grade_strict
 from recursivemas.question import Question
@@ -86,15 +86,79 @@ def test_more_graders_come_behind():
     ]
 
 
-def test_a_comparison_without_an_end_is_wrong_and_says_so(monkeypatch):
+def test_a_comparison_without_an_end_is_undecided_and_says_so(monkeypatch):
     class Stuck:
-        def compare(self, gold, answer):
-            return Comparison(equal=False, error="not compared within 10 s (killed)")
+        def compare(self, gold, answer, in_percent):
+            return Comparison(equal=False, error="not compared: it would take more than 10 s")
 
     monkeypatch.setattr("recursivemas.grading.strict.shared_pool", Stuck)
     verdict = grade_strict("\\boxed{x}", Question(id="q", text="?", gold="y"))
     assert not verdict.correct
-    assert verdict.error == "not compared within 10 s (killed)"
+    assert verdict.how == "not compared with y"
+    assert verdict.error == "not compared: it would take more than 10 s"
+
+
+@pytest.mark.parametrize("name", ["strict_math", "strict_integer", "strict_choice"])
+def test_who_has_no_answer_to_the_grader_is_asked_again(name):
+    """One rule for both: what is graded as an answer is not asked for again, and the other way round."""
+    for case in cases(name):
+        question = Question(
+            id="q",
+            text="?",
+            gold=case["gold"],
+            kind=case.get("kind", "math"),
+            options=tuple(case.get("options", ())),
+        )
+        assert has_answer(case["text"], question) is (case["extracted"] is not None), case["why"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "expected"),
+    [
+        ("```python\nf = 1\n```", "function", True),
+        ("```python\nf = 1", "program", False),
+        ("\\boxed{5}", "function", False),
+    ],
+)
+def test_code_is_asked_for_again_where_no_block_is_closed(text, kind, expected):
+    assert has_answer(text, Question(id="q", text="?", kind=kind)) is expected
+
+
+def test_a_phrase_may_stand_in_a_closing_line():
+    question = Question(id="q", text="?", gold="Paris", meta={"answer_form": "phrase"})
+    assert has_answer("Final Answer: Paris", question)
+    assert not has_answer("It is Paris.", question)
+
+
+PERCENT_QUESTIONS = [
+    "What percent of the students are girls?",
+    "By what percent does the area increase?",
+    "Express the probability as a percent.",
+    "Find the percentage of even numbers.",
+    "What is the percent increase?",
+    "Round to the nearest whole percent, and give your answer in percent.",
+]
+
+
+@pytest.mark.parametrize("text", PERCENT_QUESTIONS)
+def test_where_percent_is_asked_for_it_may_be_left_out(text):
+    def correct(answer, gold):
+        return grade_strict(f"\\boxed{{{answer}}}", Question(id="q", text=text, gold=gold)).correct
+
+    assert correct("30", "30\\%")
+    assert correct("30\\%", "30")
+    assert correct("x = 30", "30\\%")
+    assert not correct("31", "30\\%")
+    assert not correct("0.3", "30")
+    assert not correct("30\\%", "31\\%")
+
+
+@pytest.mark.parametrize(
+    "text", ["What is the price after a 20 percent discount?", "Mix 30\\% acid with water. How many liters?"]
+)
+def test_elsewhere_a_percentage_is_another_number(text):
+    question = Question(id="q", text=text, gold="30")
+    assert not grade_strict("\\boxed{30\\%}", question).correct
 
 
 def test_gold_letters():
