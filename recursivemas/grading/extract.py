@@ -1,6 +1,6 @@
 r"""Reading an answer out of a text: boxes, closing lines, option letters, fenced code.
 
-Source: protocol sections 3 (answer retry) and 4 (the release's grader).
+The release has readings of its own, in `release_reading`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
-
-USUAL_OPTIONS = 4
 
 _BRACE = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\.|[{}]", re.DOTALL)
 _BARE_BOX = re.compile(
@@ -29,17 +27,12 @@ class Span:
     closed: bool
 
 
-def boxes(text: str) -> list[Span]:
-    r"""The contents of every `\boxed{...}` and `\fbox{...}` in order, braces balanced, white space trimmed.
-
-    A box that is never closed (the token budget ended) runs to the end of its line. Escaped braces count as
-    text.
-    """
-    return [span for _, span in _boxes(text)]
-
-
 def _boxes(text: str) -> list[tuple[int, Span]]:
-    """The boxes with the places where their contents start."""
+    r"""The contents of every `\boxed{...}` and `\fbox{...}` with the place where they start, in order.
+
+    Braces are balanced, white space is trimmed. A box that is never closed (the token budget ended) runs to
+    the end of its line. Escaped braces count as text.
+    """
     found: list[tuple[int, Span]] = []
     open_braces: list[int | None] = []  # where a box's contents start; None for other braces
     for brace in _BRACE.finditer(text):
@@ -57,11 +50,6 @@ def _boxes(text: str) -> list[tuple[int, Span]]:
 def _line_from(text: str, start: int) -> str:
     end = text.find("\n", start)
     return text[start:] if end < 0 else text[start:end]
-
-
-def last_boxed(text: str) -> str | None:
-    """The contents of the last closed box that is not blank, else of the last unclosed one, else None."""
-    return _last(boxes(text))
 
 
 def marked_answer(text: str) -> str | None:
@@ -103,38 +91,6 @@ def code_blocks(text: str) -> list[Span]:
 def last_code_block(text: str) -> str | None:
     """The last closed block that is not blank, else the last unclosed one, else None; see `code_blocks`."""
     return _last(code_blocks(text))
-
-
-def choice_letter(text: str, num_options: int = USUAL_OPTIONS) -> str | None:
-    """The option's letter that a text settles on, in upper case; None where none is found.
-
-    Looked for in the last box, then in the last `Final Choice:` or `Final Answer:` line, then in the whole
-    text; see `find_letter`. `num_options` says which letters count.
-    """
-    sources = (last_boxed(text), final_line(text, "choice", "answer"), text)
-    letters = (find_letter(source, num_options) for source in sources if source)
-    return next((letter for letter in letters if letter), None)
-
-
-def find_letter(text: str, num_options: int = USUAL_OPTIONS) -> str | None:
-    """The letter after the last keyword (answer, choice, option, choose, select), else a bare leading letter.
-
-    A letter stands alone: `B`, `(B)`, `B.`, `**B**`, but not the first of `B-cell` or of `A/B/C/D`. A
-    lower-case letter counts only where it is all there is.
-    """
-    letters = ascii_uppercase[:num_options]
-    letter = rf"([{letters}])(?![-/]?[A-Za-z0-9])"
-    plain = _TEXT_COMMAND.sub("", text)
-    after_keyword = re.findall(
-        r"(?i:\b(?:answer|choice|option|choose|select)\b)"
-        r"(?:[ \t]+(?i:is|be|would|should|must|the|letter)\b)*"
-        r"[ \t*_\"'$)]*+(?:[:=：]\s*+)?[ \t*_\"'`$(\[{]*+" + letter,
-        plain,
-    )
-    if after_keyword:
-        return str(after_keyword[-1])
-    leading = re.match(rf"[\W_]*{letter}|[\W_]*([{letters.lower()}])[\W_]*$", plain)
-    return (leading.group(1) or leading.group(2)).upper() if leading else None
 
 
 def lone_letter(text: str, num_options: int) -> str | None:

@@ -67,7 +67,7 @@ def test_the_release_compares_phrases_as_phrases():
     assert GRADERS["release"]("\\boxed{4 July, 1934}", question).correct
     assert not GRADERS["release"]("\\boxed{4 May 1900}", question).correct  # one integer part, as numbers go
     assert GRADERS["release"]("4 July 1934", question).correct
-    assert GRADERS["release"]("4 July 1934", question).extracted is None
+    assert GRADERS["release"]("4 July 1934", question).stand_in
 
 
 def test_both_graders_stand_side_by_side():
