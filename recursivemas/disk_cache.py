@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 logger = logging.getLogger(__name__)
+
+CACHE_VARIABLE = "RECURSIVEMAS_CACHE"
+
+
+def user_cache() -> Path:
+    """The folder for what may be made or asked for again; `RECURSIVEMAS_CACHE` moves it."""
+    override = os.environ.get(CACHE_VARIABLE)
+    return Path(override).expanduser() if override else platformdirs.user_cache_path("recursivemas")
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ Source: protocol sections 1 and 2.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from recursivemas.hub_errors import ReleaseError
@@ -36,6 +36,7 @@ from recursivemas.repositories import (
     open_all,
     open_folder,
     open_release,
+    verify,
 )
 from recursivemas.styles import DEFAULT_INNER_VARIANT, AgentSpec, LinkSpec, Style
 
@@ -57,8 +58,10 @@ HEAVY_SUFFIXES = (".safetensors", ".bin", ".pt")
 class AgentFiles:
     """Where one agent's files are.
 
-    `repo_id` and `revision` (a commit hash; None for a folder) say where the model comes from. `inner_link`
-    is None for a link that starts untrained.
+    `repo_id` and `revision` (a commit hash; None for a folder) say where the model comes from,
+    `inner_repo_id` where its inner link does; `inner_link` is None for one that starts untrained.
+    `model_files` are the files in `model_dir` that decide what the model reads and writes. What is `verified`
+    has the SHA-256 that the hub says.
     """
 
     role: str
@@ -67,13 +70,18 @@ class AgentFiles:
     model_dir: Path
     inner_link: Path | None
     inner_variant: str
+    inner_repo_id: str | None = None
+    model_files: tuple[str, ...] = ()
+    verified: frozenset[str] = field(default=frozenset(), compare=False)
+    inner_verified: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkFile:
     """Where one outer link's file is: `path` None for a link that starts untrained.
 
-    `variant`, `in_dim` and `out_dim` are what a manifest says, None where none says it.
+    `variant`, `in_dim` and `out_dim` are what a manifest says, None where none says it. A `verified` file has
+    the SHA-256 that the hub says.
     """
 
     path: Path | None
@@ -82,6 +90,7 @@ class LinkFile:
     out_dim: int | None = None
     repo_id: str | None = None
     revision: str | None = None
+    verified: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,15 +132,17 @@ def resolve_release(
     for agent in style.agents:
         model = _choose_model(agent, own.get(agent.role), repos.get(agent.repo))
         inner = _choose_inner_link(agent, link_set, own.get(agent.role), repos.get(agent.repo))
-        agents[agent.role] = _agent_files(agent.role, model, inner)
-        wanted += [(model, name) for name in companion_files(model, with_code=trust_remote_code)]
-        wanted += [(model, name) for name in weight_files(model)]
+        files = [*companion_files(model, with_code=trust_remote_code), *weight_files(model)]
+        agents[agent.role] = _agent_files(agent.role, model, files, inner)
+        wanted += [(model, name) for name in files]
         wanted += [inner] if inner else []
     for link in style.links:
         outer = _choose_outer_link(link, link_set, own.get(OUTER), repos.get(_repository_of(link, style)))
         links[link.source, link.target] = _link_file(outer)
         wanted += [(outer[0], outer[1].filename)] if outer else []
-    fetch((repo, name) for repo, name in wanted if download_weights or not name.endswith(HEAVY_SUFFIXES))
+    wanted = [(repo, name) for repo, name in wanted if download_weights or not name.endswith(HEAVY_SUFFIXES)]
+    fetch(wanted)
+    verify(wanted)
     return ReleaseFiles(agents=agents, links=links, source=str(source))
 
 
@@ -259,7 +270,9 @@ def _choose_outer_link(
     )
 
 
-def _agent_files(role: str, model: Repository, inner: tuple[Repository, str] | None) -> AgentFiles:
+def _agent_files(
+    role: str, model: Repository, files: Sequence[str], inner: tuple[Repository, str] | None
+) -> AgentFiles:
     return AgentFiles(
         role=role,
         repo_id=model.repo_id,
@@ -267,6 +280,10 @@ def _agent_files(role: str, model: Repository, inner: tuple[Repository, str] | N
         model_dir=model.folder,
         inner_link=inner[0].path(inner[1]) if inner else None,
         inner_variant=inner_variant(inner[0]) if inner else DEFAULT_INNER_VARIANT,
+        inner_repo_id=inner[0].repo_id if inner else None,
+        model_files=tuple(sorted(files)),
+        verified=frozenset(model.sha256) & frozenset(files),
+        inner_verified=inner is not None and inner[1] in inner[0].sha256,
     )
 
 
@@ -281,6 +298,7 @@ def _link_file(outer: tuple[Repository, OuterEntry] | None) -> LinkFile:
         out_dim=entry.out_dim,
         repo_id=repo.repo_id,
         revision=repo.revision,
+        verified=entry.filename in repo.sha256,
     )
 
 

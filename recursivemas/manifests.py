@@ -9,11 +9,12 @@ Source: protocol section 2.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from recursivemas.errors import unreadable
 from recursivemas.hub_errors import ReleaseError
 from recursivemas.repositories import Repository
 from recursivemas.styles import DEFAULT_INNER_VARIANT, LinkSpec
@@ -30,6 +31,10 @@ COMPANION_SUFFIXES = frozenset({".json", ".jinja", ".txt", ".model", ".tiktoken"
 """Configuration, tokenizer, generation defaults and chat templates."""
 
 CHAT_TEMPLATES = "additional_chat_templates"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+GENERATION_CONFIG = "generation_config.json"
+VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+"""Files one of which holds a tokenizer's vocabulary, besides `.tiktoken` files."""
 OUTER_FORMAT_VERSION = 1
 
 
@@ -78,7 +83,10 @@ def weight_files(repo: Repository) -> list[str]:
 
 
 def companion_files(repo: Repository, *, with_code: bool) -> list[str]:
-    """What a model needs beside its weights; Python files only `with_code` (trust_remote_code)."""
+    """What a model needs beside its weights; Python files only `with_code` (trust_remote_code).
+
+    Raises ReleaseError when some of it is missing.
+    """
 
     def is_companion(path: PurePosixPath) -> bool:
         if path.suffix == ".py":
@@ -86,7 +94,37 @@ def companion_files(repo: Repository, *, with_code: bool) -> list[str]:
         at_home = len(path.parts) == 1 or path.parts[0] == CHAT_TEMPLATES
         return at_home and path.suffix in COMPANION_SUFFIXES and not path.name.endswith(".index.json")
 
-    return [name for name in sorted(repo.sizes) if is_companion(PurePosixPath(name))]
+    found = [name for name in sorted(repo.sizes) if is_companion(PurePosixPath(name))]
+    _check_companions(repo, found, {name for name in repo.lacking if is_companion(PurePosixPath(name))})
+    return found
+
+
+def _check_companions(repo: Repository, found: Collection[str], lacking: Collection[str]) -> None:
+    """Raise ReleaseError for a model that would load without a file, and then read or write other texts.
+
+    transformers makes do without any of these: a tokenizer of two tokens, another token that ends a text,
+    other defaults for sampling.
+    """
+    if lacking:
+        raise ReleaseError(
+            f"{repo.where} lacks {', '.join(sorted(lacking))}, which its publisher lists. "
+            f"{repo.missing_advice}"
+        )
+    if TOKENIZER_CONFIG not in found:
+        raise ReleaseError(
+            f"{repo.where} holds no {TOKENIZER_CONFIG}, which says what ends a text. {repo.missing_advice}"
+        )
+    if not any(name in VOCABULARIES or name.endswith(".tiktoken") for name in found):
+        raise ReleaseError(
+            f"{repo.where} holds no tokenizer (one of {', '.join(VOCABULARIES)}), so no text could be read. "
+            f"{repo.missing_advice}"
+        )
+    whole_listing = repo.revision is not None and not repo.cache_only
+    if GENERATION_CONFIG not in found and not whole_listing:
+        raise ReleaseError(
+            f"{repo.where} holds no {GENERATION_CONFIG}, from which sampling takes what is not set. "
+            f"{repo.missing_advice} If the model has none, write {{}} into {repo.path(GENERATION_CONFIG)}."
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -218,10 +256,12 @@ def _read(repo: Repository, manifest: str) -> dict[str, Any]:
     path = repo.path(manifest)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise _damaged(repo, manifest, "it is nested too deeply to be read") from error
     except ValueError as error:
         raise _damaged(repo, manifest, f"it is not valid JSON, perhaps cut short ({error})") from error
     except OSError as error:
-        raise ReleaseError(f"{path} cannot be read ({error}). {repo.missing_advice}") from error
+        raise ReleaseError(unreadable(path, error)) from error
     if not isinstance(data, dict):
         raise _damaged(repo, manifest, f"it holds a {type(data).__name__} instead of a mapping")
     return data

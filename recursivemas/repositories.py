@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import tqdm as hub_tqdm
 
+from recursivemas.digests import digests
+from recursivemas.disk_cache import DiskCache, user_cache
+from recursivemas.hub_answers import Listing, guard_client
 from recursivemas.hub_errors import CLIENT_ERRORS, ReleaseError, explain, http_status, in_words
 from recursivemas.styles import HUB_ORGANISATION
 
@@ -44,9 +47,10 @@ class Repository:
 
     `name` is `owner/name`, or the path of a folder. `repo_id` is what it is known as: `owner/name` also for a
     folder in a release, the path for a folder of one's own. `folder` is where its files are, or will be once
-    fetched. `sizes` maps its files (relative to `folder`, with forward slashes) to their bytes. `revision` is
-    the commit hash on the hub, None for a folder. `cache_only` means that the hub was not asked: then `sizes`
-    holds what the cache holds, which may be less than the repository does.
+    fetched. `sizes` maps its files (relative to `folder`, with forward slashes) to their bytes; `sha256` has
+    what the hub says of the content of those that it stores as large files. `revision` is the commit hash on
+    the hub, None for a folder. `cache_only` means that the hub was not asked: then `sizes` has what the cache
+    holds, which may be less than the repository does, and `lacking` what is known to be missing.
     """
 
     name: str
@@ -55,6 +59,8 @@ class Repository:
     sizes: Mapping[str, int]
     revision: str | None = None
     cache_only: bool = False
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    lacking: frozenset[str] = frozenset()
 
     def __contains__(self, filename: str) -> bool:
         return filename in self.sizes
@@ -195,26 +201,62 @@ def open_on_hub(repo_id: str, revision: str | None = None) -> Repository:
     is used, with a warning (without one when HF_HUB_OFFLINE asks for it). Raises ReleaseError.
     """
     try:
+        guard_client()
         # The snapshot also notes which commit the revision stands for, which offline runs rely on.
         snapshot = snapshot_download(
             repo_id, revision=revision, allow_patterns=list(MANIFESTS), tqdm_class=_SilentBar
         )
         folder = Path(snapshot)
-        sizes = _list_on_hub(repo_id, commit=folder.name)
+        listing = _list_on_hub(repo_id, commit=folder.name)
+    except ReleaseError:
+        raise
     except CLIENT_ERRORS as error:
         raise explain(error, repo_id, revision) from error
+    except Exception as error:  # an answer of another shape makes the client fail in any way there is
+        raise ReleaseError(
+            f"{constants.ENDPOINT} answered with something that is no listing of {repo_id} "
+            f"({in_words(error)}). Is that a hub? Check HF_ENDPOINT, or use a release folder."
+        ) from error
+    held = _list_folder(folder)
+    if listing is None:
+        listing = _kept_listing(repo_id, folder.name)
+        return Repository(
+            name=repo_id,
+            repo_id=repo_id,
+            folder=folder,
+            sizes=held,
+            revision=folder.name,
+            cache_only=True,
+            sha256=listing.sha256,
+            lacking=frozenset(listing.sizes) - frozenset(held),
+        )
+    _listings().put([repo_id, folder.name], asdict(listing))
     return Repository(
         name=repo_id,
         repo_id=repo_id,
         folder=folder,
-        sizes=_list_folder(folder) if sizes is None else sizes,
+        sizes=listing.sizes,
         revision=folder.name,
-        cache_only=sizes is None,
+        sha256=listing.sha256,
     )
 
 
-def _list_on_hub(repo_id: str, commit: str) -> dict[str, int] | None:
-    """The files of a commit and their bytes; None when the hub cannot be asked."""
+def _listings() -> DiskCache:
+    """What hubs said, for when they cannot be asked: a commit's files never change."""
+    return DiskCache(user_cache() / "listings")
+
+
+def _kept_listing(repo_id: str, commit: str) -> Listing:
+    """What the hub said of a commit when it was last asked; empty where it never was."""
+    kept = _listings().get([repo_id, commit]) or {}
+    sizes, sha256 = kept.get("sizes"), kept.get("sha256")
+    if not isinstance(sizes, dict) or not isinstance(sha256, dict):
+        return Listing({})
+    return Listing(sizes, sha256)
+
+
+def _list_on_hub(repo_id: str, commit: str) -> Listing | None:
+    """The files of a commit; None when the hub cannot be asked."""
     try:
         info = HfApi().model_info(repo_id, revision=commit, files_metadata=True)
     except OfflineModeIsEnabled:
@@ -227,7 +269,7 @@ def _list_on_hub(repo_id: str, commit: str) -> dict[str, int] | None:
             *(constants.ENDPOINT, in_words(error), repo_id, constants.HF_HUB_CACHE, commit),
         )
         return None
-    return {file.rfilename: file.size or 0 for file in info.siblings or ()}
+    return Listing.of(info.siblings)
 
 
 def _list_folder(folder: Path) -> dict[str, int]:
@@ -269,9 +311,28 @@ def fetch(wanted: Iterable[tuple[Repository, str]]) -> None:
             raise
 
 
+def verify(wanted: Iterable[tuple[Repository, str]]) -> None:
+    """Hold fetched files against what the hub says of them. Raises ReleaseError for one that is another."""
+    said = {
+        repo.path(name): (repo, name)
+        for repo, name in wanted
+        if name in repo.sha256 and repo.path(name).is_file()
+    }
+    for path, sha256 in digests(said).items():
+        repo, name = said[path]
+        if sha256 != repo.sha256[name]:
+            raise ReleaseError(
+                f"{path} is not the file that the hub has: its SHA-256 is {sha256}, and {constants.ENDPOINT} "
+                f"says {repo.sha256[name]} of {name} in {repo.where}. {repo.damage_advice(name)}"
+            )
+
+
 def _fetch_one(repo: Repository, filename: str, bar: type[hub_tqdm]) -> None:
     try:
+        guard_client()
         hf_hub_download(repo.name, filename, revision=repo.revision, tqdm_class=bar)
+    except ReleaseError:
+        raise
     except CLIENT_ERRORS as error:
         raise explain(error, repo.name, repo.revision, filename) from error
 

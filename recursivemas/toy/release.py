@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
 from tqdm import tqdm
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
+from recursivemas.disk_cache import CACHE_VARIABLE, user_cache
 from recursivemas.links import save_link
 from recursivemas.styles import DEFAULT_INNER_VARIANT, HUB_ORGANISATION, PUBLISHED_STYLES, Style
 from recursivemas.toy import layout, weights
@@ -27,7 +26,6 @@ from recursivemas.toy.tokenization import count_tokens, train_tokenizer
 
 FORMAT_VERSION = 1
 MARKER = "toy_release.json"
-CACHE_VARIABLE = "RECURSIVEMAS_CACHE"
 LIBRARIES = ("safetensors", "tokenizers", "torch", "transformers")
 
 
@@ -55,7 +53,7 @@ def ensure() -> Path:
     moves the cache. Two processes that build at once do no harm: the first one's folder stays.
     Raises FileExistsError when something else has that name, and OSError when the cache cannot be written.
     """
-    release = _cache_root() / f"toy-{_fingerprint()}"
+    release = user_cache() / f"toy-{_fingerprint()}"
     if (release / MARKER).is_file():
         return release
     _check_may_replace(release)
@@ -92,11 +90,6 @@ def _check_may_replace(directory: Path) -> None:
             f"{directory} is neither an empty folder nor a toy release (it has no {MARKER}); nothing in it "
             "was touched, name a new folder for the toy release"
         )
-
-
-def _cache_root() -> Path:
-    override = os.environ.get(CACHE_VARIABLE)
-    return Path(override).expanduser() if override else platformdirs.user_cache_path("recursivemas")
 
 
 def _fingerprint() -> str:

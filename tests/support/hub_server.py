@@ -44,7 +44,8 @@ class Fault:
     """What goes wrong for targets that match `pattern`.
 
     A target is `owner/name` for metadata and `owner/name/file` for files. `status` and `error_code` answer
-    instead of the content. `cut_after` closes the connection after that many bytes of the file. `truncate_to`
+    instead of the content, `body` instead of metadata, `headers` besides the file's own. `flip` changes a bit
+    of what is sent. `cut_after` closes the connection after that many bytes of the file. `truncate_to`
     serves only that many bytes, as if they were all. `pause_s` waits between pieces of `SLOW_CHUNK_BYTES`.
     `times` is how often it happens.
     """
@@ -55,6 +56,9 @@ class Fault:
     cut_after: int | None = None
     truncate_to: int | None = None
     pause_s: float = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    flip: bool = False
     times: float = float("inf")
 
 
@@ -67,6 +71,8 @@ class HubServer(LoopbackServer):
     faults: list[Fault] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
     revisions: dict[tuple[str, str], Path] = field(default_factory=dict)
+    large: tuple[str, ...] = ()
+    """Patterns of files that are told of as stored with Git LFS, with their SHA-256."""
 
     @property
     def file_requests(self) -> list[Request]:
@@ -103,6 +109,17 @@ class HubServer(LoopbackServer):
 
     def slow_down(self, pattern: str, pause_s: float) -> None:
         self.faults.append(Fault(pattern, pause_s=pause_s))
+
+    def send_headers(self, pattern: str, **headers: str) -> None:
+        """Send these headers (`_` for `-`) instead of the file's own."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.faults.append(Fault(pattern, headers=named))
+
+    def send_metadata(self, repo_id: str, body: bytes) -> None:
+        self.faults.append(Fault(repo_id, body=body))
+
+    def flip(self, pattern: str) -> None:
+        self.faults.append(Fault(pattern, flip=True))
 
     def heal(self) -> None:
         self.faults.clear()
@@ -196,11 +213,19 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.played.fault(repo_id, content=False)
         if fault.status:
             return self._refuse(fault.status, fault.error_code)
+        if fault.body is not None:
+            return self._send(200, fault.body, {"Content-Type": "application/json"})
         files = self.played.files(folder)
         data: object
         if tree:
             data = [
-                {"type": "file", "path": name, "size": len(content), "oid": _etag(content)[:40]}
+                {
+                    "type": "file",
+                    "path": name,
+                    "size": len(content),
+                    "oid": _etag(content)[:40],
+                    **self._large(name, content, "oid"),
+                }
                 for name, content in files.items()
             ]
         else:
@@ -208,11 +233,21 @@ class _Handler(BaseHTTPRequestHandler):
                 "id": repo_id,
                 "sha": self.played.commit(folder),
                 "siblings": [
-                    {"rfilename": name, "size": len(content), "blobId": _etag(content)[:40]}
+                    {
+                        "rfilename": name,
+                        "size": len(content),
+                        "blobId": _etag(content)[:40],
+                        **self._large(name, content, "sha256"),
+                    }
                     for name, content in files.items()
                 ],
             }
         self._send(200, json.dumps(data).encode(), {"Content-Type": "application/json"})
+
+    def _large(self, name: str, content: bytes, key: str) -> dict[str, object]:
+        if not any(fnmatch(name, pattern) for pattern in self.played.large):
+            return {}
+        return {"lfs": {key: _etag(content), "size": len(content), "pointerSize": 134}}
 
     def _serve_file(self, repo_id: str, folder: Path, filename: str) -> None:
         fault = self.played.fault(f"{repo_id}/{filename}", content=self.command == "GET")
@@ -223,6 +258,9 @@ class _Handler(BaseHTTPRequestHandler):
         if content is None:
             return self._refuse(404, "EntryNotFound", {"X-Repo-Commit": commit})
         headers = {"ETag": f'"{_etag(content)}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
+        headers |= fault.headers
+        if fault.flip:
+            content = bytes([content[0] ^ 1]) + content[1:]
         asked = self.headers.get("Range")
         if asked is None:
             return self._send(200, content, headers, fault)

@@ -32,7 +32,9 @@ FLOORS = [
     ["recommended"],
     ["agent", "loading"],
     ["hub"],
-    ["repositories", "manifests", "hub_errors"],
+    ["manifests"],
+    ["repositories"],
+    ["hub_answers", "hub_errors"],
     ["engine"],
     ["toy"],
     ["links"],
@@ -42,7 +44,7 @@ FLOORS = [
     ["tools"],
     ["styles"],
     ["question"],
-    ["archives", "disk_cache", "errors", "statistics", "tables"],
+    ["archives", "digests", "disk_cache", "errors", "statistics", "tables"],
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 

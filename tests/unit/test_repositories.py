@@ -496,3 +496,195 @@ def load_links(style: Style, files: ReleaseFiles) -> None:
         assert link.out_dim is not None
         source, target = (spec.source, link.in_dim), (spec.target, link.out_dim)
         load_outer_link(link.path, variant=link.variant, source=source, target=target)
+
+
+# ----- what the hub says of a file, and what it must not say
+
+
+def test_large_files_are_held_against_what_the_hub_says(
+    server: HubServer, resolve: Callable[..., ReleaseFiles]
+) -> None:
+    server.large = ("*.safetensors", "*.pt")
+    files = resolve()
+    assert files.agents["planner"].verified == {"model.safetensors"}
+    assert files.agents["planner"].inner_verified
+    assert all(link.verified for link in files.links.values())
+
+
+@pytest.mark.parametrize(
+    "name", ["Small-Outerlinks/Planner-Solver-Outerlink(math).pt", "*/model.safetensors"]
+)
+def test_a_flipped_bit_is_noticed(
+    server: HubServer, resolve: Callable[..., ReleaseFiles], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    server.large = ("*.safetensors", "*.pt")
+    server.flip(f"RecursiveMAS/{name}")
+    with pytest.raises(ReleaseError, match="is not the file that the hub has: its SHA-256 is"):
+        resolve()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ReleaseError, match="is not the file that the hub has"):
+        resolve()  # what the hub said is remembered
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    server.heal()
+    for _ in server.downloads(f"RecursiveMAS/{name}"):  # the advice helps, file by file
+        with pytest.raises(ReleaseError) as caught:
+            resolve()
+        Path(str(caught.value).partition("Delete ")[2].partition(" and run again")[0]).unlink()
+    resolve()
+
+
+def test_a_file_that_changes_in_the_cache_is_noticed(
+    server: HubServer, resolve: Callable[..., ReleaseFiles]
+) -> None:
+    (server.folder / "RecursiveMAS/Small-Solver/model.safetensors").write_bytes(bytes(3 << 20))
+    server.large = ("*.safetensors",)
+    weights = resolve().agents["solver"].model_dir / "model.safetensors"
+    times = weights.stat()
+    resolve()
+    weights.write_bytes(bytes((3 << 20) - 1) + b"1")
+    os.utime(weights, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(ReleaseError, match=r"model\.safetensors is not the file that the hub has"):
+        resolve()
+
+
+OUTSIDE = "../../../../outside"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"ETag": f'"{OUTSIDE}"'},
+        {"ETag": f'W/"{OUTSIDE}"'},
+        {"X_Linked_Etag": f'"{OUTSIDE}"'},
+        {"ETag": '".."'},
+        {"ETag": '"a\\b"'},
+        {"ETag": f'"{"a" * 300}"'},
+        {"X_Repo_Commit": OUTSIDE},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_hub_that_would_write_outside_of_the_cache_is_refused(
+    server: HubServer,
+    resolve: Callable[..., ReleaseFiles],
+    tmp_path: Path,
+    headers: dict[str, str],
+    name: str,
+) -> None:
+    server.send_headers(f"RecursiveMAS/Small-Planner/{name}", **headers)
+    before = {path for path in tmp_path.rglob("*") if "cache" not in path.parts}
+    with pytest.raises(ReleaseError, match=r"outside of its cache; nothing was written.*HF_ENDPOINT"):
+        resolve()
+    assert {path for path in tmp_path.rglob("*") if "cache" not in path.parts} == before
+    server.heal()
+    resolve()
+
+
+LISTINGS: dict[str, tuple[Any, str]] = {
+    "a list": ([1, 2], "no listing"),
+    "a number": (5, "no listing"),
+    "null": (None, "no listing"),
+    "a text": ("hello", "no listing"),
+    "nothing": ({}, "no listing"),
+    "a commit elsewhere": ({"id": "a/b", "sha": OUTSIDE, "siblings": []}, "outside of its cache"),
+    "a commit that is a number": ({"id": "a/b", "sha": 5, "siblings": []}, "no listing"),
+    "files that are none": ({"id": "a/b", "sha": "a" * 40, "siblings": [5]}, "no listing"),
+    "files without names": ({"id": "a/b", "sha": "a" * 40, "siblings": [{"size": 1}]}, "no listing"),
+    "no files": ({"id": "a/b", "sha": "a" * 40, "siblings": 7}, "no listing"),
+}
+
+
+@pytest.mark.parametrize("case", LISTINGS)
+def test_a_listing_of_another_shape_is_an_error_in_words(
+    server: HubServer, resolve: Callable[..., ReleaseFiles], case: str
+) -> None:
+    body, says = LISTINGS[case]
+    server.send_metadata("RecursiveMAS/Small-Planner", json.dumps(body).encode())
+    with pytest.raises(ReleaseError, match=says) as caught:
+        resolve()
+    assert "HF_ENDPOINT" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sibling", "says"),
+    [
+        ({"rfilename": "../../x.json", "size": 1}, "outside of the repository"),
+        ({"rfilename": "/etc/x.json", "size": 1}, "outside of the repository"),
+        ({"rfilename": "additional_chat_templates/../../x.json", "size": 1}, "outside of the repository"),
+        ({"rfilename": "a.json", "size": "many"}, "no listing"),
+        ({"rfilename": "a.json", "size": -1}, "no listing"),
+        ({"rfilename": 5, "size": 1}, "no listing"),
+        ({"rfilename": "a", "size": 1, "lfs": {"sha256": 5, "size": 1, "pointerSize": 1}}, "no listing"),
+        ({"rfilename": "a", "size": 1, "lfs": {"sha256": "no", "size": 1, "pointerSize": 1}}, "no listing"),
+        ({"rfilename": "a", "size": 1, "lfs": 7}, "no listing"),
+    ],
+    ids=str,
+)
+def test_a_listed_file_that_cannot_be_is_an_error_in_words(
+    server: HubServer,
+    resolve: Callable[..., ReleaseFiles],
+    monkeypatch: pytest.MonkeyPatch,
+    sibling: Any,
+    says: str,
+) -> None:
+    commit = server.commit(server.folder / "RecursiveMAS/Small-Planner")
+    resolve()  # the client keeps what it has listed, so that only ours is asked for again
+    body = {"id": "RecursiveMAS/Small-Planner", "sha": commit, "siblings": [sibling]}
+    server.send_metadata("RecursiveMAS/Small-Planner", json.dumps(body).encode())
+    with pytest.raises(ReleaseError, match=says):
+        resolve()
+
+
+# ----- a cache that holds a repository in part
+
+
+COMPANIONS = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
+
+
+@pytest.mark.parametrize("name", [*COMPANIONS, "chat_template.jinja"])
+@pytest.mark.parametrize("remembered", [True, False])
+def test_a_partial_cache_is_an_error_that_names_the_file(
+    server: HubServer,
+    resolve: Callable[..., ReleaseFiles],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    remembered: bool,
+) -> None:
+    (resolve().agents["solver"].model_dir / name).unlink()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    if not remembered:  # as if another program had filled the cache
+        monkeypatch.setenv("RECURSIVEMAS_CACHE", str(tmp_path / "empty"))
+        for kept in Path(constants.HF_HUB_CACHE).rglob("trees/*.json"):
+            kept.unlink()
+        if name == "chat_template.jinja":
+            resolve()  # nothing tells that there was one: noticed when the tokenizer is loaded
+            return
+    with pytest.raises(ReleaseError, match=r"RecursiveMAS/Small-Solver") as caught:
+        resolve()
+    if name != "config.json":
+        assert name in str(caught.value) or "tokenizer (one of tokenizer.json" in str(caught.value)
+    assert any(words in str(caught.value) for words in ("without HF_HUB_OFFLINE", "HF_HUB_OFFLINE unset"))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("tokenizer.json", r"holds no tokenizer \(one of tokenizer\.json, tokenizer\.model"),
+        ("tokenizer_config.json", "holds no tokenizer_config.json, which says what ends a text"),
+        ("generation_config.json", r"holds no generation_config\.json.*write \{\} into"),
+        ("config.json", "holds no config.json"),
+    ],
+)
+def test_a_folder_that_lacks_a_file_is_an_error_that_names_it(release: Path, name: str, says: str) -> None:
+    (release / "RecursiveMAS/Small-Solver" / name).unlink()
+    with pytest.raises(ReleaseError, match=says) as caught:
+        resolve_release(SMALL_STYLE, "math", release=release)
+    assert "Small-Solver" in str(caught.value)
+
+
+def test_a_publisher_may_do_without_a_generation_config(
+    server: HubServer, resolve: Callable[..., ReleaseFiles]
+) -> None:
+    (server.folder / "RecursiveMAS/Small-Solver/generation_config.json").unlink()
+    assert "generation_config.json" not in resolve().agents["solver"].model_files
