@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import Field, fields
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import torch
 
@@ -27,12 +24,12 @@ from recursivemas.evaluate import (
     read_questions,
     run_folder_path,
 )
-from recursivemas.loading import DTYPES
+from recursivemas.flags import Parser, add_run_arguments, add_version
+from recursivemas.listing import list_datasets, list_styles
 from recursivemas.plan import describe_plan
 from recursivemas.prompts import check_output, load_choice_rule, read_published
-from recursivemas.recommended import TABLES
 from recursivemas.report import format_summary, result_line
-from recursivemas.settings import MODES, RunSettings, resolve_settings
+from recursivemas.settings import resolve_settings
 from recursivemas.sharding import current_rank
 from recursivemas.toolkit import build_toolbox
 from recursivemas.toy import build
@@ -45,22 +42,24 @@ DISK_ADVICE = {
     errno.EACCES: ". Give an --output_dir that you may write",
 }
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "mode": MODES,
-    "recommended": tuple(TABLES),
-    "dtype": tuple(DTYPES),
-    "outer_dtype": tuple(DTYPES),
-}
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`recursivemas COMMAND ...`: returns the exit status, 2 for what the user can mend."""
-    parser = argparse.ArgumentParser(prog="recursivemas", description="Recursive Multi-Agent Systems.")
+    parser = Parser(prog="recursivemas", description="Recursive Multi-Agent Systems.")
+    add_version(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run a system on a benchmark", description="Run a system.")
-    _add_run_arguments(run)
+    add_version(run)
+    add_run_arguments(run)
     run.set_defaults(command=_run)
+
+    for name, text, listing in (
+        ("styles", "the published styles, their agents and tools", list_styles),
+        ("datasets", "the known datasets, their sources and metrics", list_datasets),
+    ):
+        listed = commands.add_parser(name, help=text, description=f"List {text}.")
+        listed.set_defaults(command=_printing(listing))
 
     comparing = commands.add_parser("compare", help="compare runs question by question")
     compare.add_arguments(comparing)
@@ -95,17 +94,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     building.add_argument("directory", type=Path, metavar="DIR")
     building.set_defaults(command=_build_toy)
 
-    arguments = vars(parser.parse_args(argv))
+    arguments = parser.read(sys.argv[1:] if argv is None else argv)
     return _guarded(arguments.pop("command"), arguments)
 
 
 def run_main(argv: Sequence[str] | None = None) -> int:
     """`python run.py ...`, the same as `recursivemas run ...`."""
-    parser = argparse.ArgumentParser(
-        prog="run.py", description="Run a Recursive Multi-Agent System on a benchmark."
-    )
-    _add_run_arguments(parser)
-    return _guarded(_run, vars(parser.parse_args(argv)))
+    parser = Parser(prog="run.py", description="Run a Recursive Multi-Agent System on a benchmark.")
+    add_version(parser)
+    add_run_arguments(parser)
+    return _guarded(_run, parser.read(sys.argv[1:] if argv is None else argv))
+
+
+def _printing(listing: Callable[[], str]) -> Callable[[dict[str, Any]], None]:
+    """A command that prints a listing."""
+    return lambda _: print(listing())
 
 
 def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any]) -> int:
@@ -180,57 +183,3 @@ def _import_prompts(arguments: dict[str, Any]) -> None:
 
 def _build_toy(arguments: dict[str, Any]) -> None:
     print(build(arguments["directory"]))
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Flags from settings
-
-
-def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """One flag a setting. Absent flags stay absent, so that an explicit value is told from a default."""
-    types = get_type_hints(RunSettings)
-    for spec in fields(RunSettings):
-        parser.add_argument(
-            f"--{spec.name}", default=argparse.SUPPRESS, help=_help_text(spec), **_argument(spec.name, types)
-        )
-
-
-def _help_text(spec: Field[Any]) -> str:
-    text = spec.metadata["help"].replace("%", "%%")
-    if spec.metadata.get("recommended"):
-        return f"{text} (default: what is recommended for the style and dataset, else {spec.default})"
-    return text if spec.default in (None, False, ()) else f"{text} (default: {spec.default})"
-
-
-def _argument(name: str, types: dict[str, Any]) -> dict[str, Any]:
-    """How argparse reads a setting of that type."""
-    kind = types[name]
-    if kind is bool:
-        return {"nargs": "?", "const": True, "type": _read_bool, "metavar": "BOOL"}
-    if kind == tuple[str, ...]:
-        return {"action": _Append, "metavar": "KEY=PATH"}
-    plain = next((option for option in get_args(kind) if option is not NoneType), kind)
-    if name in CHOICES:
-        return {"choices": CHOICES[name], "metavar": "|".join(CHOICES[name])}
-    return {"type": plain, "metavar": {str: "TEXT", int: "N", float: "X"}[plain]}
-
-
-class _Append(argparse.Action):
-    """Collects a repeated flag into a tuple, starting from none."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), values))
-
-
-def _read_bool(text: str) -> bool:
-    """A switch may stand alone or, as in scripts for the release, take a value."""
-    values = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-    if text.lower() not in values:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false; use 1 or 0")
-    return values[text.lower()]

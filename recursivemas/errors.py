@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 
@@ -11,6 +13,18 @@ class UserError(ValueError):
 
     The command line shows these without a traceback; any other exception is a defect of the library.
     """
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` with the known name that is most like this one; empty where none is like it."""
+    plain = {_plain(one): one for one in known}
+    close = get_close_matches(_plain(str(name)), plain, n=1)
+    return f" (did you mean {plain[close[0]]!r}?)" if close else ""
+
+
+def _plain(name: str) -> str:
+    """What two spellings of a name share."""
+    return name.lower().replace("-", "_").replace(" ", "_")
 
 
 def unreadable(path: Path, error: OSError) -> str:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recursivemas.errors import did_you_mean
 from recursivemas.hub_errors import ReleaseError
 from recursivemas.manifests import (
     OuterEntry,
@@ -188,10 +189,11 @@ def _open_overrides(
 ) -> dict[str, Repository]:
     own = {}
     for key, value in overrides.items():
-        if key not in (*style.roles, OUTER):
+        known = (*style.roles, OUTER)
+        if key not in known:
             raise ReleaseError(
-                f"override {key}={value}: {style.name} has no {key!r}; accepted are "
-                f"{', '.join((*style.roles, OUTER))}"
+                f"override {key}={value}: {style.name} has no {key!r}{did_you_mean(key, known)}; accepted "
+                f"are {', '.join(known)}"
             )
         folder = Path(value).expanduser()
         if not folder.is_dir():

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from recursivemas.errors import UserError
+from recursivemas.errors import UserError, did_you_mean
 from recursivemas.question import TaskKind
 
 HUB_ORGANISATION = "RecursiveMAS"
@@ -109,7 +109,10 @@ class Style:
         for agent in self.agents:
             if agent.role == role:
                 return agent
-        raise UserError(f"style {self.name} has no role {role!r}; its roles are {', '.join(self.roles)}")
+        raise UserError(
+            f"style {self.name} has no role {role!r}{did_you_mean(role, self.roles)}; its roles are "
+            f"{', '.join(self.roles)}"
+        )
 
     def inbound(self, role: str, *, with_feedback: bool) -> tuple[LinkSpec, ...]:
         """The links that fill slots of `role`'s prompt; feedback links only from the second round on."""
@@ -394,7 +397,7 @@ def load_style(style: str | Path | Mapping[str, Any] | Style) -> Style:
     if not path.is_file():
         raise UserError(
             f"style {str(style)!r} is neither a published style ({', '.join(PUBLISHED_STYLES)}) "
-            "nor a YAML file"
+            f"nor a YAML file{did_you_mean(style, PUBLISHED_STYLES)}"
         )
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -426,7 +429,10 @@ def _build(spec: type[T], row: Any, where: str) -> T:
     known = {spec_field.name for spec_field in fields(spec)}  # type: ignore[arg-type]
     unknown = sorted(set(row) - known)
     if unknown:
-        raise UserError(f"{where} has the unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        raise UserError(
+            f"{where} has the unknown field {unknown[0]!r}{did_you_mean(unknown[0], known)}; known are "
+            f"{', '.join(sorted(known))}"
+        )
     values = dict(row)
     for spec_field in fields(spec):  # type: ignore[arg-type]
         if spec_field.name in row:

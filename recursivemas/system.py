@@ -17,7 +17,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from recursivemas.agent import Agent
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.engine import Backbone, SamplingSettings
-from recursivemas.errors import UserError
+from recursivemas.errors import UserError, did_you_mean
 from recursivemas.hub import AgentFiles, ReleaseFiles, resolve_release
 from recursivemas.ledger import Watcher
 from recursivemas.links import InnerLink, LinkError, OuterLink, load_inner_link, load_outer_link
@@ -281,7 +281,10 @@ def _check_names(settings: Mapping[str, Any]) -> None:
     known = {spec.name for kind in (SolveSettings, SamplingSettings) for spec in fields(kind)} - {"sampling"}
     known |= {*TOOL_SETTINGS, "allow_unisolated_code", "role"}
     if unknown := sorted(set(settings) - known):
-        raise UserError(f"solve() has no setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
+        raise UserError(
+            f"solve() has no setting {unknown[0]!r}{did_you_mean(unknown[0], known)}; it has "
+            f"{', '.join(sorted(known))}"
+        )
 
 
 def resolve_devices(

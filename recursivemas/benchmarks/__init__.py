@@ -17,6 +17,7 @@ from recursivemas.benchmarks.math500 import MATH500
 from recursivemas.benchmarks.mbppplus import MBPPPLUS
 from recursivemas.benchmarks.medqa import MEDQA
 from recursivemas.benchmarks.own import own_benchmark
+from recursivemas.errors import did_you_mean
 
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
@@ -45,8 +46,8 @@ def find_benchmark(name_or_path: str) -> Benchmark:
     if path.suffix or path.is_file():
         return own_benchmark(path)
     raise DatasetError(
-        f"unknown dataset {name_or_path!r}; known are {', '.join(BENCHMARKS)}, and files of your own "
-        f"({SUFFIXES})"
+        f"unknown dataset {name_or_path!r}{did_you_mean(name_or_path, BENCHMARKS)}; known are "
+        f"{', '.join(BENCHMARKS)}, and files of your own ({SUFFIXES})"
     )
 
 
