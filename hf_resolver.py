@@ -1,6 +1,14 @@
 """Doorway: from a style and a release to the files of its repositories."""
 
 from recursivemas.hub import AgentFiles, LinkFile, ReleaseError, ReleaseFiles, resolve_release
+from recursivemas.published.repositories import (
+    infer_adapter_task_for_dataset,
+    resolve_inner_adapter,
+    resolve_medqa_dataset_arg,
+    resolve_outer_paths,
+    snapshot_repo,
+    task_for_inner_repo,
+)
 from recursivemas.styles import HUB_ORGANISATION, PUBLISHED_STYLES
 
 __all__ = [
@@ -10,5 +18,11 @@ __all__ = [
     "LinkFile",
     "ReleaseError",
     "ReleaseFiles",
+    "infer_adapter_task_for_dataset",
+    "resolve_inner_adapter",
+    "resolve_medqa_dataset_arg",
+    "resolve_outer_paths",
     "resolve_release",
+    "snapshot_repo",
+    "task_for_inner_repo",
 ]

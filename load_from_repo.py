@@ -4,9 +4,12 @@ from recursivemas.agent import Agent
 from recursivemas.hub import resolve_release
 from recursivemas.links import load_inner_link, load_outer_link
 from recursivemas.loading import load_backbone
+from recursivemas.published.specs import DATASET_DEFAULT_SPLIT, STYLE_SPECS
 from recursivemas.system import MASSystem, load_mas_system
 
 __all__ = [
+    "DATASET_DEFAULT_SPLIT",
+    "STYLE_SPECS",
     "Agent",
     "MASSystem",
     "load_backbone",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -27,7 +28,11 @@ CONTEXT_TOKENS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Agent:
-    """One agent of a loaded system."""
+    """One agent of a loaded system.
+
+    `repo_path` is the folder that model and tokenizer were loaded from, `inner_link_path` the inner link's
+    file; None where there is none. `inner_adapter` and `inner_adapter_path` are the published names.
+    """
 
     role: str
     backbone: Backbone
@@ -35,6 +40,16 @@ class Agent:
     inner_link: InnerLink
     repo_id: str
     revision: str | None = None
+    repo_path: Path | None = None
+    inner_link_path: Path | None = None
+
+    @property
+    def inner_adapter(self) -> InnerLink:
+        return self.inner_link
+
+    @property
+    def inner_adapter_path(self) -> Path | None:
+        return self.inner_link_path
 
     @property
     def model(self) -> PreTrainedModel:

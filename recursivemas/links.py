@@ -92,6 +92,11 @@ class InnerLink(nn.Module):
     def dtype(self) -> torch.dtype:
         return self.proj1.weight.dtype
 
+    @property
+    def adapter_type(self) -> str:
+        """The variant, by its published name."""
+        return self.variant
+
     def forward(self, hidden: Tensor) -> Tensor:
         """hidden [..., D] in any floating dtype -> [..., D] in the link's dtype."""
         x = hidden.to(self.dtype)
@@ -131,6 +136,19 @@ class OuterLink(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         return self.proj1.weight.dtype
+
+    @property
+    def adapter_type(self) -> str:
+        """The variant, by its published name; `in_dim` and `out_dim` are published names, too."""
+        return self.variant
+
+    @property
+    def in_dim(self) -> int:
+        return self.source_size
+
+    @property
+    def out_dim(self) -> int:
+        return self.target_size
 
     def forward(self, thoughts: Tensor) -> Tensor:
         """thoughts [..., D_src] in any floating dtype -> message [..., D_tgt] in the link's dtype."""

@@ -40,7 +40,7 @@ def describe_run(
         "settings": {
             name: {"value": value, "origin": origins[name]} for name, value in asdict(settings).items()
         },
-        "style": asdict(system.style),
+        "style": asdict(system.graph),
         "agents": {
             role: {
                 "repo_id": agent.repo_id,
@@ -99,7 +99,7 @@ def _file(path: Path | None) -> dict[str, str | None]:
 
 def _sampling(system: MASSystem, settings: RunSettings) -> SamplingSettings:
     """How the answer is sampled, the model's own defaults filled in."""
-    answerer = system.agents[system.style.answering_role]
+    answerer = system.agents[system.graph.answering_role]
     return settings.solve_settings().sampling.resolve(answerer.model.generation_config)
 
 

@@ -104,6 +104,11 @@ class Style:
     def answering_role(self) -> str:
         return self.agents[-1].role
 
+    @property
+    def family(self) -> str:
+        """The family of prompts that the answering agent reads: one for both sequential styles."""
+        return self.agents[-1].prompt.partition("/")[0]
+
     def agent(self, role: str) -> AgentSpec:
         """The agent of that role; UserError with the known roles otherwise."""
         for agent in self.agents:

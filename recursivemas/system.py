@@ -18,7 +18,7 @@ from recursivemas.agent import Agent
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.engine import Backbone, SamplingSettings
 from recursivemas.errors import UserError, did_you_mean
-from recursivemas.hub import AgentFiles, ReleaseFiles, resolve_release
+from recursivemas.hub import AgentFiles, ReleaseFiles
 from recursivemas.ledger import Watcher
 from recursivemas.links import InnerLink, LinkError, OuterLink, load_inner_link, load_outer_link
 from recursivemas.loading import (
@@ -29,6 +29,7 @@ from recursivemas.loading import (
     resolve_device,
     resolve_dtype,
 )
+from recursivemas.paths import ResolvedMASPaths, resolve_mas_paths
 from recursivemas.prompts import PromptSource, load_pack
 from recursivemas.question import Question, as_questions
 from recursivemas.settings import SolveSettings, resolve_settings
@@ -47,7 +48,8 @@ class MASSystem:
     """Agents and the links between them, loaded once and used for any number of questions.
 
     `agents` by role, `outer_links` by (source, target), `paths` says which files they came from, `prompts`
-    writes what they are shown. A context manager; `close` gives the memory back.
+    writes what they are shown, `graph` is the style itself and `style` its name. A context manager; `close`
+    gives the memory back.
     """
 
     def __init__(
@@ -58,9 +60,9 @@ class MASSystem:
         agents: Mapping[str, Agent],
         outer_links: Mapping[tuple[str, str], OuterLink],
         prompts: PromptSource,
-        paths: ReleaseFiles,
+        paths: ResolvedMASPaths,
     ) -> None:
-        self.style = style
+        self.graph = style
         self.dataset = dataset
         self.agents = dict(agents)
         self.outer_links = dict(outer_links)
@@ -68,9 +70,18 @@ class MASSystem:
         self.paths = paths
 
     @property
+    def style(self) -> str:
+        """The style's name, as the published class has it."""
+        return self.graph.name
+
+    @property
+    def family(self) -> str:
+        return self.graph.family
+
+    @property
     def outer_adapters(self) -> dict[str, OuterLink]:
         """The outer links by their published keys (`outer_12`, ...)."""
-        return {link.key: self.outer_links[link.source, link.target] for link in self.style.links if link.key}
+        return {link.key: self.outer_links[link.source, link.target] for link in self.graph.links if link.key}
 
     def close(self) -> None:
         """Drop agents and links, and hand cached accelerator memory back."""
@@ -81,7 +92,7 @@ class MASSystem:
 
     def __repr__(self) -> str:
         agents = " -> ".join(f"{role} ({agent.model_name})" for role, agent in self.agents.items())
-        return f"<{type(self).__name__} {self.style.name}, {self.dataset}: {agents or 'closed'}>"
+        return f"<{type(self).__name__} {self.style}, {self.dataset}: {agents or 'closed'}>"
 
     def __enter__(self) -> MASSystem:
         return self
@@ -115,20 +126,20 @@ class MASSystem:
         given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
         explicit = {name: value for name, value in given.items() if value is not None}
         _check_names(explicit)
-        style = self.style.name if PUBLISHED_STYLES.get(self.style.name) == self.style else "own"
+        style = self.style if PUBLISHED_STYLES.get(self.style) == self.graph else "own"
         run, _ = resolve_settings({"style": style, "dataset": self.dataset, **explicit})
         asked = as_questions(questions, about_code=find_benchmark(self.dataset).task == "code")
         system = self.alone(run.role) if run.mode == "single" else self
         if toolbox is None:
-            toolbox = build_toolbox(system.style, run)
+            toolbox = build_toolbox(system.graph, run)
         else:
-            _check_toolbox(toolbox, system.style, run.mode, explicit)
+            _check_toolbox(toolbox, system.graph, run.mode, explicit)
         batches = system.solve_batches(asked, run.solve_settings(), toolbox=toolbox)
         return [solution for batch in batches for solution in batch]
 
     def alone(self, role: str | None = None) -> MASSystem:
         """A system of one of the agents with a plain prompt, on the same weights: what mode `single` runs."""
-        style = alone(self.style, role)
+        style = alone(self.graph, role)
         return MASSystem(
             style=style,
             dataset=self.dataset,
@@ -142,9 +153,9 @@ class MASSystem:
         """UserError where an agent or a link is gone, or a link was replaced by one of other sizes."""
         if not self.agents:
             raise UserError("the system is closed; load it again with load_mas_system")
-        if gone := [role for role in self.style.roles if role not in self.agents]:
+        if gone := [role for role in self.graph.roles if role not in self.agents]:
             raise UserError(f"the system has lost its {gone[0]}: agents has no {gone[0]!r}; put it back")
-        for spec in self.style.links:
+        for spec in self.graph.links:
             link = self.outer_links.get((spec.source, spec.target))
             if link is None:
                 raise UserError(
@@ -172,7 +183,7 @@ class MASSystem:
         affected.
         """
         self._check_whole()
-        solver = Solver(self.style, self.agents, self.outer_links, self.prompts, settings, toolbox)
+        solver = Solver(self.graph, self.agents, self.outer_links, self.prompts, settings, toolbox)
         for start in range(0, len(questions), settings.batch_size):
             batch = solver.prepare(questions[start : start + settings.batch_size])
             runnable = [item for item in batch if isinstance(item, Prepared)]
@@ -218,9 +229,9 @@ def load_mas_system(
     devices = resolve_devices(device, graph)
     model_dtype = resolve_dtype(dtype)
     link_dtype = resolve_dtype(outer_dtype) or model_dtype
-    paths = resolve_release(
+    paths = resolve_mas_paths(
         graph,
-        task,
+        dataset,
         release=release,
         overrides=overrides,
         revision=revision,
@@ -234,6 +245,11 @@ def load_mas_system(
     return MASSystem(
         style=graph, dataset=dataset, agents=agents, outer_links=outer_links, prompts=source, paths=paths
     )
+
+
+def unload_mas_system(system: MASSystem) -> None:
+    """Close a system: the published name for it."""
+    system.close()
 
 
 def read_configs(paths: ReleaseFiles, trust_remote_code: bool = False) -> dict[str, PreTrainedConfig]:
@@ -331,6 +347,8 @@ def _load_agents(
             inner_link=_load_inner_link(files, backbone, dtype),
             repo_id=files.repo_id,
             revision=files.revision,
+            repo_path=files.model_dir,
+            inner_link_path=files.inner_link,
         )
     return agents
 

@@ -27,7 +27,7 @@ def test_two_critics_run_and_both_are_read(toy_release):
         solution = system.solve("What is 3 + 4?", **settings)[0]
         assert solution.text
         rounds = {
-            f"r{number}/{link}" for number in (1, 2) for link in system.style.links if not link.feedback
+            f"r{number}/{link}" for number in (1, 2) for link in system.graph.links if not link.feedback
         }
         assert set(solution.messages) == rounds | {"r1/solver->planner"}
         read = {(usage.round, usage.role): usage.latents_read for usage in solution.usage}

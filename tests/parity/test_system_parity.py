@@ -78,9 +78,9 @@ class SlowSystem:
     def prompt(self, role: str, messages: dict[str, Tensor], *, feedback: bool) -> Tensor:
         """The role's prompt as embeddings [T, D], messages in its slots."""
         agent, pack = self.system.agents[role], self.system.prompts
-        name = self.system.style.agent(role).prompt
+        name = self.system.graph.agent(role).prompt
         template = pack.template(name, pack.kind_of(self.question, name), feedback=feedback)
-        text = pack.system(name, self.system.style.agent(role).tools)
+        text = pack.system(name, self.system.graph.agent(role).tools)
         chat = ChatRenderer(agent.tokenizer).render(text, template.render(self.question))
         pieces = [
             messages[piece] if isinstance(piece, str) else agent.backbone.embed(piece)
@@ -170,7 +170,7 @@ def test_a_system_is_its_rounds_written_out(system, rounds):
     for question, solution in zip(questions, solutions, strict=True):
         slow = SlowSystem(system, question, FAST["latent_length"])
         with torch.no_grad():
-            text = TWINS[system.style.name](slow, rounds, FAST["max_new_tokens"])
+            text = TWINS[system.style](slow, rounds, FAST["max_new_tokens"])
         assert set(solution.messages) == set(slow.sent)
         for name, message in slow.sent.items():
             difference = (solution.messages[name] - message).norm() / message.norm()
@@ -199,7 +199,7 @@ def test_no_latent_steps_leave_the_slots_empty(system):
     settings = {**FAST, "num_rounds": 2, "latent_length": 0, "greedy": True}
     solution = system.solve(QUESTIONS[0], save_latents=True, **settings)[0]
     slow = SlowSystem(system, QUESTIONS[0], 0)
-    style = system.style
+    style = system.graph
     empty = {
         link.slot: torch.zeros(0, system.agents[link.target].hidden_size, dtype=torch.float64)
         for link in style.inbound(style.answering_role, with_feedback=False)
@@ -231,7 +231,7 @@ def test_a_question_too_long_for_an_agent_fails_alone(system):
 @pytest.mark.parametrize("quirks", [False, True])
 def test_the_retry_goes_on_where_the_answer_ended(system, quirks):
     """Ours continues the same sequence; the release starts over from the bare text."""
-    question, agent = QUESTIONS[0], system.agents[system.style.answering_role]
+    question, agent = QUESTIONS[0], system.agents[system.graph.answering_role]
     settings = {**FAST, "num_rounds": 1, "greedy": True, "release_quirks": quirks}
     solution = system.solve(question, **settings)[0]
     assert solution.retried, "six tokens of a toy hold no box"
@@ -240,9 +240,9 @@ def test_the_retry_goes_on_where_the_answer_ended(system, quirks):
 
     role, slow = agent.role, SlowSystem(system, question, FAST["latent_length"])
     with torch.no_grad():
-        TWINS[system.style.name](slow, 1, 1)
+        TWINS[system.style](slow, 1, 1)
         received = {
-            link.slot: slow.sent[f"r1/{link}"] for link in system.style.inbound(role, with_feedback=False)
+            link.slot: slow.sent[f"r1/{link}"] for link in system.graph.inbound(role, with_feedback=False)
         }
         if quirks:
             start = agent.backbone.embed(agent.tokenizer(before + cue).input_ids)
@@ -295,10 +295,10 @@ class SlowTextSystem(SlowSystem):
 
     def prompt(self, role: str, messages: dict[str, str], *, feedback: bool) -> Tensor:
         agent, pack = self.system.agents[role], self.system.prompts
-        name = self.system.style.agent(role).prompt
+        name = self.system.graph.agent(role).prompt
         template = pack.template(name, pack.kind_of(self.question, name), feedback=feedback)
         text = template.render_text(self.question, markers=messages)
-        system_text = pack.system(name, self.system.style.agent(role).tools)
+        system_text = pack.system(name, self.system.graph.agent(role).tools)
         chat = ChatRenderer(agent.tokenizer).render(system_text, [text])
         return agent.backbone.embed(chat.segments[0])
 
@@ -315,7 +315,7 @@ def test_text_mode_is_its_rounds_written_out(system):
     for question, solution in zip(QUESTIONS[:3], system.solve(QUESTIONS[:3], **settings), strict=True):
         slow = SlowTextSystem(system, question, 0)
         with torch.no_grad():
-            text = TWINS[system.style.name](slow, 2, FAST["max_new_tokens"])
+            text = TWINS[system.style](slow, 2, FAST["max_new_tokens"])
         assert {name: passage.text for name, passage in solution.passages.items()} == slow.sent
         assert solution.text.startswith(text)
         for usage in solution.usage:
@@ -394,6 +394,6 @@ def test_rollouts_repeat_the_last_decode_with_the_next_seeds(system):
     for rollout in range(3):
         single = system.solve(questions, seed=7 + rollout, **settings)
         assert [row.text for row in several if row.rollout == rollout] == [row.text for row in single]
-    roles = len(system.style.roles)
+    roles = len(system.graph.roles)
     assert [len(row.usage) for row in several[:3]] == [2 * roles, 1, 1]
     assert sum(usage.latent_steps for row in several[1:3] for usage in row.usage) == 0
