@@ -137,7 +137,7 @@ def _function(row: Row, question_id: str) -> Question:
         text=text_field(row, "question"),
         kind="function",
         function_name=name,
-        meta={"tests": ScriptTests(script=script, time_s=TIME_LIMIT_S)},
+        meta={"tests": ScriptTests(script=script, time_s=TIME_LIMIT_S, broadcast=True)},
     )
 
 

@@ -10,8 +10,10 @@ Source: protocol section 4 (mbppplus, livecodebench).
 from __future__ import annotations
 
 import compileall
+import hmac
 import json
 import os
+import secrets
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,8 +23,10 @@ from typing import Literal, cast
 from recursivemas.grading.base import Grade
 from recursivemas.grading.code_tests import CodeTests
 from recursivemas.grading.extract import last_code_block
+from recursivemas.grading.harness.allowance import WALL_FACTOR
 from recursivemas.question import CODE_KINDS, Question
 from recursivemas.tools import Isolation, Limits, Outcome, run_python, site_packages
+from recursivemas.tools.isolation import INSIDE
 
 CodeVerdict = Literal[
     "passed",
@@ -38,7 +42,7 @@ CodeVerdict = Literal[
     "bad tests",
 ]
 """What became of the tests. `ended early`: the solution's process, or that of the tests, ended before they
-were through. `bad tests`: they cannot run, whatever the solution."""
+were through. `bad tests`: they cannot run here, which says nothing about the solution."""
 
 HARNESS = Path(__file__).with_name("harness")
 START = "from harness.main import main; main()"
@@ -65,8 +69,10 @@ class CodeGrade(Grade):
 class CodeGrader:
     """Grades answers to code questions, whose `meta["tests"]` is a `CodeTests`.
 
-    `isolation` is a level from `recursivemas.tools.find_isolation`. `workers` answers are graded at a time;
-    one a processor is best, as time limits count the wall clock. `memory_bytes` is what a solution may use.
+    `isolation` is a level from `recursivemas.tools.find_isolation`. `workers` answers are graded at a time,
+    one a processor where nothing is given. Time limits count the processor's time, so that a busy machine
+    changes no verdict; the wall clock ends what waits for `WALL_FACTOR` times as long. `memory_bytes` is what
+    a solution may use.
     `private_tests`: whether a benchmark's private tests count too, where it has some.
     """
 
@@ -114,10 +120,13 @@ class CodeGrader:
             job = tests.to_job(question, private=self.private_tests)
         except ValueError as error:
             return "bad tests", str(error), 0.0
-        stdin = json.dumps({**job.fields, "code": code, "memory_bytes": self.memory_bytes})
+        nonce = secrets.token_hex(16)
+        fields = {**job.fields, "code": code, "memory_bytes": self.memory_bytes, "nonce": nonce}
+        stdin = json.dumps(fields)
         job_bytes = BYTES_PER_JOB_BYTE * len(stdin)
         limits = Limits(
-            time_s=job.time_s,
+            time_s=WALL_FACTOR * job.time_s,
+            cpu_s=job.time_s,
             memory_bytes=self.memory_bytes + HARNESS_BYTES + job_bytes,
             tmp_bytes=Limits.tmp_bytes + job_bytes,
             file_bytes=Limits.file_bytes + job_bytes,
@@ -127,20 +136,24 @@ class CodeGrader:
             stdin=stdin,
             limits=limits,
             isolation=self.isolation,
-            import_from=[HARNESS, *site_packages()],
+            import_from=[HARNESS, INSIDE, *site_packages()],
         )
-        return *_read_verdict(outcome), outcome.seconds
+        return *_read_verdict(outcome, nonce), outcome.seconds
 
 
-def _read_verdict(outcome: Outcome) -> tuple[CodeVerdict, str]:
+def _read_verdict(outcome: Outcome, nonce: str) -> tuple[CodeVerdict, str]:
+    """The verdict that the tests' process wrote; none but that process holds the nonce."""
     if outcome.ended_by in ENDED_BY:
-        return ENDED_BY[outcome.ended_by], f"the tests were stopped after {outcome.seconds:.1f} s"
+        used = f"{outcome.seconds:.1f} s, {outcome.cpu_seconds:.1f} s of them on a processor"
+        return ENDED_BY[outcome.ended_by], f"the tests were stopped after {used}"
     if outcome.exit_code != 0 or not outcome.verdict:
         end = f"signal {outcome.signal}" if outcome.signal else f"exit code {outcome.exit_code}"
         last_line = outcome.stderr.strip().rpartition("\n")[2]
         return "ended early", f"the tests' process ended with {end}. {last_line}".rstrip()
     try:
         verdict = json.loads(outcome.verdict)
-    except ValueError:
+        if not hmac.compare_digest(verdict["nonce"], nonce):
+            raise ValueError("it is somebody else's")
+        return verdict["kind"], verdict["detail"]
+    except (ValueError, TypeError, LookupError):
         return "ended early", f"the tests' process left no verdict but {outcome.verdict[:200]!r}"
-    return verdict["kind"], verdict["detail"]

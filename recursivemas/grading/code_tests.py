@@ -17,7 +17,7 @@ Case = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class TestJob:
-    """What the harness has to do (see `harness.main`) and how long all of it may take."""
+    """What the harness has to do (see `harness.main`) and how much processor time all of it may take."""
 
     __test__ = False  # not for pytest
 
@@ -34,18 +34,28 @@ class CodeTests(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptTests:
-    """A script of assertions about the solution's function; `time_s` is for the whole script."""
+    """A script of assertions about the solution's function.
+
+    `time_s` is the processor time of the whole script. `broadcast`: whether comparisons of numpy may hold for
+    two values of different shapes, as `np.allclose([0, 0], 0)` does.
+    """
 
     script: str
     time_s: float
+    broadcast: bool = False
 
     def to_job(self, question: Question, *, private: bool) -> TestJob:
-        fields = {"mode": "script", "tests": self.script, "function_name": question.function_name}
+        fields = {
+            "mode": "script",
+            "tests": self.script,
+            "function_name": question.function_name,
+            "broadcast": self.broadcast,
+        }
         return TestJob(fields=fields, time_s=self.time_s)
 
 
 def case_job(question: Question, cases: Sequence[Case], time_s: float) -> TestJob:
-    """Cases in order, up to the first that fails; `time_s` is for each."""
+    """Cases in order, up to the first that fails; `time_s` is each one's processor time."""
     fields = {
         "mode": "programs" if question.kind == "program" else "functions",
         "function_name": question.function_name,

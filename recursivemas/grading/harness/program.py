@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import _thread
+import os
 import resource
 import sys
 from types import ModuleType
 
+NAME = "solution.py"
 RECURSION_LIMIT = 50_000
+MAX_DIGITS = 50_000
+"""Of numbers to and from text, as LiveCodeBench sets it; Python's own limit is 4,300."""
+THREAD_STACK_BYTES = 8 << 20
+"""Those of the main thread are so large that a few threads' would use up the memory."""
 # LiveCodeBench runs solutions with all of these in scope, and models count on it.
 PREAMBLE = """
 from string import *
@@ -37,22 +44,29 @@ def new_module(name: str, memory_bytes: int) -> ModuleType:
     import site
 
     site.setquit()  # `exit` and `quit`, which `-S` leaves out
+    ours = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120
+    sys.path[:] = [folder for folder in sys.path if folder != ours]
+    sys.set_int_max_str_digits(MAX_DIGITS)
+    _thread.stack_size(THREAD_STACK_BYTES)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     module = ModuleType(name)
     sys.modules[name] = module
     return module
 
 
-def run(path: str, memory_bytes: int, needs_preamble: bool) -> None:
-    """The whole process of a program under test. As in LiveCodeBench, how it calls `exit` does not matter."""
+def run(source: int, memory_bytes: int, needs_preamble: bool) -> None:
+    """The whole process of a program under test, whose source is in the file with the descriptor `source`.
+
+    As in LiveCodeBench, how it calls `exit` does not matter.
+    """
+    with os.fdopen(source, "rb") as file:
+        code = file.read()
     module = new_module("__main__", memory_bytes)
-    sys.argv = [path]
+    sys.argv = [NAME]
     sys.setrecursionlimit(RECURSION_LIMIT)
     if needs_preamble:
         exec(PREAMBLE, module.__dict__)
-    with open(path, "rb") as file:  # noqa: PTH123 - and so does pathlib
-        source = file.read()
     try:  # noqa: SIM105 - contextlib takes longer to import than many a program runs
-        exec(compile(source, path, "exec"), module.__dict__)
+        exec(compile(code, NAME, "exec"), module.__dict__)
     except SystemExit:
         pass

@@ -2,14 +2,15 @@
 
 import json
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from recursivemas.grading import code
 from recursivemas.grading.code import CodeGrader
 from recursivemas.grading.code_tests import ScriptTests, case_job
 from recursivemas.question import Question
-from recursivemas.tools import LEVELS, why_not
+from recursivemas.tools import LEVELS, Outcome, why_not
 
 ASSERTIONS = """
 def check(result, expected):
@@ -36,6 +37,15 @@ def grader():
     """At the best level there is; the code here does no harm at any."""
     level = next(level for level in LEVELS if why_not(level) is None)
     return CodeGrader(isolation=level, workers=2, memory_bytes=512 << 20)
+
+
+@pytest.fixture(params=LEVELS)
+def grader_at(request):
+    """At each level that works here."""
+    reason = why_not(request.param)
+    if reason is not None:
+        pytest.skip(f"{request.param} does not work here: {reason}")
+    return CodeGrader(isolation=request.param, workers=2, memory_bytes=512 << 20)
 
 
 def script(assertions=ASSERTIONS, time_s=10.0, name="add"):
@@ -75,6 +85,11 @@ def answer(code):
         "import numpy as np\ndef add(a, b): return np.int64(a) + np.int64(b)",
         "def add(a, b): return a + b\nif __name__ == '__main__': print(add(1, 1))",
         "from fractions import Fraction\ndef add(a, b): return Fraction(a) + b",
+        "import sympy\ndef add(a, b): return sympy.Integer(a) + b",
+        "def add(a, b): return a + b\nif __name__ == '__main__':\n    a = int(input())",
+        "from concurrent.futures import ThreadPoolExecutor\nimport time\ndef add(a, b):\n"
+        "    with ThreadPoolExecutor(24) as e:\n"
+        "        return sum(e.map(lambda x: (time.sleep(0.1), x)[1], [a, b] + [0] * 24))",
     ],
 )
 def test_a_right_function_passes(grader, code):
@@ -103,6 +118,11 @@ def test_a_right_function_passes(grader, code):
         ("x = [0] * 10**10", "memory limit", "while it was loaded"),
         ("def add(a, b): return add(a, b)", "runtime error", "RecursionError"),
         ("def add(a, b):\n    yield a + b", "wrong answer", "gave <list_iterato"),
+        (
+            "class Three:\n    def __eq__(self, b): return True\ndef add(a, b): return Three()",
+            "wrong answer",
+            "Three",
+        ),
     ],
 )
 def test_a_wrong_function_fails_for_a_reason(grader, code, verdict, how):
@@ -160,6 +180,167 @@ def test_tests_see_iterators_and_objects_for_what_they_are(grader):
         def h(): return defaultdict(lambda: 0, {1: 2})
     """
     assert grader.grade(answer(code), script(tests, name="f")).correct
+
+
+OBJECTS = [
+    (
+        "import datetime\ndef h(y, m, d): return datetime.date(y, m, d)",
+        "import datetime\nassert h(2020, 1, 2) == datetime.date(2020, 1, 2)\n"
+        "assert h(2020, 1, 2).year == 2020",
+    ),
+    ("def h(a): return lambda x: x + a", "assert h(1)(2) == 3\nassert callable(h(1))"),
+    (
+        "def h(a): return [lambda x, k=k: x + k for k in range(a)]",
+        "assert [f(10) for f in h(3)] == [10, 11, 12]",
+    ),
+    (
+        "def h(f, x): return f(f(x))",
+        "assert h(lambda x: x * 3, 2) == 18\nassert h(abs, -1) == 1\nassert h(int, '7') == 7",
+    ),
+    (
+        "def h(*fs):\n def run(x):\n  for f in fs: x = f(x)\n  return x\n return run",
+        "assert h(len, str)([1]) == '1'\nassert h(h(len), h(str))('ab') == '2'",
+    ),
+    (
+        "def h(f):\n try: return f(0)\n except ZeroDivisionError: return 'no'",
+        "assert h(lambda x: 1 / x) == 'no'",
+    ),
+    (
+        "import functools\ndef h(f):\n @functools.wraps(f)\n def g(*a): return f(*a) + 1\n return g",
+        "@h\ndef one(): return 1\nassert one() == 2",
+    ),
+    (
+        "import sympy\ndef h(n): return sympy.sqrt(n) + sympy.Rational(1, 3)",
+        "import sympy\nassert h(2) == sympy.sqrt(2) + sympy.Rational(1, 3)\n"
+        "assert sympy.simplify(h(4)) == sympy.Rational(7, 3)",
+    ),
+    (
+        "import sympy\ndef h(n): return sympy.Float(n, 30)",
+        "import sympy\nassert h('0.1') == sympy.Float('0.1', 30)",
+    ),
+    (
+        "import sympy\ndef h(e): return e + 1",
+        "from sympy import Symbol, pi\nx = Symbol('x')\nassert h(x * pi) == x * pi + 1",
+    ),
+    (
+        "import numpy as np\ndef h(n): return np.eye(n)",
+        "import numpy as np\nassert h(2).shape == (2, 2)\nassert np.array_equal(h(2), [[1, 0], [0, 1]])\n"
+        "assert h(2).tolist()[0] == [1.0, 0.0]",
+    ),
+    (
+        "import numpy as np\ndef h(n): return np.float32(n)",
+        "import numpy as np\nassert h(0.1).dtype == np.float32\nassert h(0.5) == 0.5",
+    ),
+    (
+        "def h(a): return a.sum(axis=0)",
+        "import numpy as np\nassert (h(np.arange(6).reshape(2, 3)) == [3, 5, 7]).all()",
+    ),
+    ("def h(l): l.sort()", "l = [3, 1, 2]\nassert h(l) is None\nassert l == [1, 2, 3]"),
+    (
+        "def h(d, l): d.pop('a'); l[0].append(1)",
+        "d, l = {'a': 1, 'b': 2}, [[0]]\nh(d, l)\nassert (d, l) == ({'b': 2}, [[0, 1]])",
+    ),
+    ("def h(x): return type(x)", "assert h(3) is int\nassert h('') == str"),
+    (
+        "def h(x): return bytearray(x)",
+        "assert h(b'ab') == bytearray(b'ab')\nassert type(h(b'a')) is bytearray",
+    ),
+    (
+        "import datetime as t\ndef h(x): return x + t.timedelta(hours=1)",
+        "from datetime import *\nz = timezone(timedelta(hours=2))\n"
+        "assert h(datetime(2020, 1, 1, tzinfo=z)) == datetime(2020, 1, 1, 1, tzinfo=z)",
+    ),
+    ("def h(n): return 10**n", "assert h(6000) == 10**6000\nassert len(str(h(6000))) == 6001"),
+    ("def h(s): return str(int(s) + 1)", "assert h('1' + '0' * 5000) == '1' + '0' * 4999 + '1'"),
+]
+
+
+@pytest.mark.parametrize(("code", "tests"), OBJECTS)
+def test_results_that_are_not_plain(grader, code, tests):
+    grade = grader.grade(answer(code), script(tests, name="h"))
+    assert grade.correct, grade.how
+
+
+NOT_CARRIED = [
+    ("class P:\n def __init__(self, x): self.x = x\ndef h(x): return P(x)", "assert h(3).x == 3"),
+    ("class P:\n x = 3\n def m(self): return 3", "assert P().m() == 3"),
+    ("class P:\n x = 3\ndef h(): pass", "assert P.x == 3"),
+    ("class P:\n def __len__(self): return 3\ndef h(): return P()", "assert len(h()) == 3"),
+    ("import re\ndef h(s): return re.match('a', s)", "assert h('ab').group() == 'a'"),
+    ("import uuid\ndef h(): return uuid.UUID(int=1)", "import uuid\nassert h() == uuid.UUID(int=1)"),
+    (
+        "import pathlib\ndef h(): return [pathlib.Path('a')]",
+        "import pathlib\nassert h() == [pathlib.Path('a')]",
+    ),
+    ("import sympy\ndef h(): return sympy.sin(1)", "import sympy\nassert h() == sympy.sin(1)"),
+    (
+        "import numpy\ndef h(): return numpy.datetime64('2020')",
+        "import numpy\nassert h() == numpy.datetime64('2020')",
+    ),
+    ("import asyncio\nasync def h(): return 3", "import asyncio\nassert asyncio.run(h()) == 3"),
+    ("def h(node): return node.value", "class Node:\n value = 3\nassert h(Node()) == 3"),
+    ("def h(make): return make().value", "class Node:\n value = 3\nassert h(Node) == 3"),
+]
+
+
+@pytest.mark.parametrize(("code", "tests"), NOT_CARRIED)
+def test_a_test_that_cannot_be_carried_blames_nobody(grader, code, tests):
+    grade = grader.grade(answer(code), script(tests, name="h"))
+    assert (grade.correct, grade.verdict) == (False, "bad tests"), grade.how
+    assert "cannot be carried" in grade.how
+
+
+FLOATS = """
+import numpy as np
+def is_floats(x) -> bool:
+    if isinstance(x, float): return True
+    if isinstance(x, (list, tuple)): return all(isinstance(i, float) for i in x)
+    return False
+def assertion(out, exp, atol):
+    if atol == 0 and is_floats(exp): atol = 1e-6
+    if out != exp and atol != 0:
+        assert np.allclose(out, exp, rtol=1e-07, atol=atol)
+    else:
+        assert out == exp, f"out: {out}, exp: {exp}"
+for i, (inp, exp) in enumerate(zip([[2]], [EXPECTED])):
+    assertion(area(*inp), exp, 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("result", "expected", "verdict"),
+    [
+        ("12.566370614", "12.5663706", "passed"),
+        ("[1.00000001, 2.0]", "[1.0, 2.0]", "passed"),
+        ("(1.00000001, 2.0)", "[1.0, 2.0]", "passed"),
+        ("[]", "12.5663706", "wrong answer"),
+        ("()", "12.5663706", "wrong answer"),
+        ("[[]]", "12.5663706", "wrong answer"),
+        ("[12.5663706]", "12.5663706", "wrong answer"),
+        ("[]", "[1.0, 2.0]", "wrong answer"),
+        ("1.0", "[1.0, 1.0]", "wrong answer"),
+        ("[[1.0, 1.0]]", "[1.0, 1.0]", "wrong answer"),
+        ("5", "[]", "wrong answer"),
+        ("[[], []]", "[1.0]", "wrong answer"),
+        ("'12.566'", "12.566", "wrong answer"),
+        ("None", "12.566", "wrong answer"),
+    ],
+)
+def test_numbers_close_to_the_expected_ones(grader, result, expected, verdict):
+    tests = FLOATS.replace("EXPECTED", expected)
+    grade = grader.grade(answer(f"def area(r): return {result}"), script(tests, name="area"))
+    assert grade.verdict == verdict, grade.how
+
+
+def test_a_hand_written_test_may_compare_a_list_with_one_number(grader):
+    tests = ScriptTests(
+        script="import numpy as np\nassert np.allclose(area(2), 0)\nnp.testing.assert_allclose(area(2), 0)",
+        time_s=10.0,
+        broadcast=True,
+    )
+    question = replace(script(name="area"), meta={"tests": tests})
+    assert grader.grade(answer("def area(r): return [0.0] * r"), question).correct
+    assert grader.grade(answer("def area(r): return []"), question).verdict == "wrong answer"
 
 
 def test_exceptions_reach_the_tests(grader):
@@ -244,6 +425,27 @@ def test_a_solution_that_does_not_take_its_arguments(grader):
     assert grade.verdict == "ended early"
 
 
+def test_numbers_of_thousands_of_digits(grader):
+    digits = "1" + "0" * 5000
+    code = "class Solution:\n  def f(self, n): return len(str(n))"
+    assert grader.grade(answer(code), function((digits, "5001"), name="f")).correct
+    code = "class Solution:\n  def f(self, n): return str(10**n)"
+    assert grader.grade(answer(code), function(("5000", json.dumps(digits)), name="f")).correct
+    code = "def f(n): return n + 1"
+    assert grader.grade(answer(code), function((digits, digits[:-1] + "1"), name="f")).correct
+    assert grader.grade(answer("print(10**5000)"), program(("", digits))).correct
+    assert grader.grade(answer("print(int(input()) + 1)"), program((digits, digits[:-1] + "1"))).correct
+
+
+def test_only_processor_time_counts(grader):
+    """Waiting, as for a processor that others use, is no fault."""
+    code = "import time\ntime.sleep(1)\ndef add(a, b):\n    time.sleep(1)\n    return a + b"
+    assert grader.grade(answer(code), script(time_s=0.9)).correct
+    assert grader.grade(answer(code), function(("1\n2", "3"), time_s=0.5)).correct
+    waits = "import time\ntime.sleep(1)\nprint(3)"
+    assert grader.grade(answer(waits), program(("", "3"), time_s=0.5)).correct
+
+
 def test_recursion_is_allowed_further_than_usual(grader):
     code = "def add(a, b): return b if a == 0 else add(a - 1, b + 1)"
     assert grader.grade(answer(code), function(("20000\n1", "20001"))).correct
@@ -304,7 +506,7 @@ def test_each_case_of_a_program_runs_alone(grader):
 # Forging a verdict
 
 
-FORGED = json.dumps({"kind": "passed", "detail": ""})
+FORGED = json.dumps({"kind": "passed", "detail": "", "nonce": ""})
 MESSAGES = """
     import json, os
     def send(value):
@@ -413,11 +615,78 @@ MESSAGES = """
         ),
     ],
 )
-def test_a_verdict_cannot_be_forged(grader, code):
-    grade = grader.grade(answer(code), script(time_s=1.5))
+def test_a_verdict_cannot_be_forged(grader_at, code):
+    grade = grader_at.grade(answer(code), script(time_s=1.5))
     assert not grade.correct, grade.how
     assert grade.verdict in ("ended early", "wrong answer", "time limit", "runtime error")
-    assert grader.grade(answer("def add(a, b): return a + b"), script()).correct
+
+
+PLANTED = f"""
+    import os
+    forged = {FORGED!r}
+    if os.path.exists("been here"):
+        os.write(2, forged.encode())  # where the next test's files are what the last one put there
+        print(forged)
+        os._exit(0)
+    open("been here", "w").close()
+    for name in ("stderr", "input", "stdin", "stdout", "solution.py", "output", "verdict", "main.py", "3"):
+        for target in PLACES:
+            try:
+                os.path.lexists(name) and os.unlink(name)
+                os.symlink(target, name)
+            except OSError:
+                pass
+    print("first")
+"""
+
+
+@pytest.mark.parametrize("descriptor", [3, 5])
+def test_a_later_test_s_files_cannot_be_replaced(grader_at, descriptor):
+    """The standard error of a later test was a file by name, and the name a link to the verdict's pipe."""
+    code = PLANTED.replace("PLACES", f'["/proc/self/fd/{descriptor}"]')
+    grade = grader_at.grade(answer(code), program(("", "first"), ("", "second")))
+    assert (grade.correct, grade.verdict) == (False, "wrong answer"), grade.how
+    assert "test 2 of 2" in grade.how
+
+
+def test_the_tests_process_and_its_nonce_are_out_of_reach(grader_at):
+    """Through every process of the run: descriptors, memory, environment, command line."""
+    code = f"""
+        import os
+        def reach():
+            reached = []
+            mine = str(os.getpid())
+            for process in os.listdir("/proc"):
+                if not process.isdigit() or process == mine or not theirs(process):
+                    continue
+                for name in ("mem", "environ", "auxv", "syscall", "stack", "io"):
+                    try:
+                        if os.read(os.open(f"/proc/{{process}}/{{name}}", os.O_RDONLY), 10):
+                            reached.append(name)
+                    except OSError:
+                        pass
+                for number in range(12):
+                    for mode in (os.O_RDONLY, os.O_WRONLY | os.O_NONBLOCK):
+                        try:
+                            end = os.open(f"/proc/{{process}}/fd/{{number}}", mode)
+                            mode and os.write(end, {FORGED.encode()!r})
+                            reached.append(number)
+                        except OSError:
+                            pass
+                reached += ["nonce"] * (b"nonce" in open(f"/proc/{{process}}/cmdline", "rb").read())
+            return reached
+        def theirs(process):
+            while process not in ("0", "1"):
+                if process == str(os.getppid()):
+                    return True
+                try:
+                    process = open(f"/proc/{{process}}/stat").read().rpartition(")")[2].split()[1]
+                except FileNotFoundError:
+                    return False
+            return process == "1" and os.getppid() < 10  # the keeper, in a process namespace of its own
+        def add(a, b): return reach()
+    """
+    assert "gave []" in grader_at.grade(answer(code), script()).how
 
 
 LOOK_AROUND = """
@@ -450,6 +719,24 @@ def test_the_tests_files_are_closed_to_the_solution(grader):
             return opened
     """
     assert "gave []" in grader.grade(answer(code), script()).how
+
+
+def test_a_verdict_without_the_nonce_is_none():
+    outcome = Outcome(
+        stdout="", stderr="", verdict="", ended_by="exit", exit_code=0, signal=None, seconds=1.0
+    )
+    for forged in (
+        FORGED,
+        "[]",
+        "1",
+        "null",
+        '"x"',
+        json.dumps({"nonce": None, "kind": "passed", "detail": ""}),
+    ):
+        kind, _ = code._read_verdict(replace(outcome, verdict=forged), "a nonce")
+        assert kind == "ended early"
+    real = json.dumps({"nonce": "a nonce", "kind": "passed", "detail": "all"})
+    assert code._read_verdict(replace(outcome, verdict=real), "a nonce") == ("passed", "all")
 
 
 def test_a_program_cannot_write_the_verdict(grader):

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from recursivemas.grading.harness import programs
+from recursivemas.grading.harness.comparing import same_output
 from recursivemas.grading.harness.source import loose_names, needed_imports, used_names
 
 
@@ -25,7 +25,7 @@ from recursivemas.grading.harness.source import loose_names, needed_imports, use
     ],
 )
 def test_same_output(printed, expected):
-    assert programs.same_output(printed, expected)
+    assert same_output(printed, expected)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_same_output(printed, expected):
     ],
 )
 def test_different_output(printed, expected):
-    assert not programs.same_output(printed, expected)
+    assert not same_output(printed, expected)
 
 
 @pytest.mark.parametrize(

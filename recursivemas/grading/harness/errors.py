@@ -1,0 +1,24 @@
+"""Exceptions between the two processes: the name of the type, and the text."""
+
+from __future__ import annotations
+
+import builtins
+
+MAX_CHARACTERS = 1000
+
+
+def raised(error: BaseException) -> list[str]:
+    """The message that says so."""
+    try:
+        text = str(error)[:MAX_CHARACTERS]
+    except Exception:
+        text = ""
+    return ["raised", type(error).__name__, text]
+
+
+def rebuilt(name: str, text: str) -> Exception:
+    """The built-in exception of that name, or a RuntimeError that names it."""
+    kind = getattr(builtins, name, None)
+    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError):
+        return kind(text)
+    return RuntimeError(f"{name}: {text}")
