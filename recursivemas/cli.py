@@ -28,9 +28,10 @@ from recursivemas.flags import Parser, add_run_arguments, add_version
 from recursivemas.listing import list_datasets, list_styles
 from recursivemas.plan import describe_plan
 from recursivemas.prompts import check_output, load_choice_rule, read_published
+from recursivemas.ranks import current_rank
 from recursivemas.report import format_summary, result_line
+from recursivemas.run_lock import RunLock
 from recursivemas.settings import resolve_settings
-from recursivemas.sharding import current_rank
 from recursivemas.toolkit import build_toolbox
 from recursivemas.toy import build
 from recursivemas.verdicts import RunGraders
@@ -151,10 +152,12 @@ def _run(arguments: dict[str, Any]) -> None:
     benchmark.check_style(choose_style(settings))
     graders = RunGraders(benchmark, settings)
     toolbox = build_toolbox(choose_style(settings), settings, folder)
-    questions = read_questions(settings)
-    with load_system(settings) as system:
+    rank.use_own_gpu(settings.device)
+    with RunLock(folder, rank) as lock:
+        questions = read_questions(settings)
         try:
-            summary = evaluate(system, questions, settings, origins, graders, toolbox, folder, rank)
+            with load_system(settings) as system:
+                summary = evaluate(system, questions, settings, origins, graders, toolbox, lock)
         except KeyboardInterrupt:
             print(
                 f"finished batches are in {folder}; go on with --resume --output_dir {folder}",

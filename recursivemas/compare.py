@@ -192,12 +192,11 @@ def _check_same_task(first: Run, run: Run) -> None:
             f"{names} count differently, by {first.metric} and {run.metric}; compare runs with the same "
             "--num_rollouts"
         )
-    before = {row["id"]: row for row in first.samples}
-    for row in run.samples:
-        for field in ("question", "gold"):
-            if row["id"] in before and row[field] != before[row["id"]][field]:
+    for question, asked in run.asked.items():
+        for field, fingerprint in asked.items():
+            if question in first.ids and fingerprint != first.asked[question][field]:
                 raise UserError(
-                    f"question {row['id']!r} has another {field} in {run.label} than in {first.label}; "
+                    f"question {question!r} has another {field} in {run.label} than in {first.label}; "
                     "compare runs on the same file and, where options are shuffled (gpqa), on the same --seed"
                 )
 

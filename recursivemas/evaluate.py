@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,18 @@ from recursivemas.grading import Grade
 from recursivemas.metrics import summarise
 from recursivemas.provenance import check_same_run, check_same_tools, describe_run
 from recursivemas.question import Question
-from recursivemas.records import (
-    CONFIG,
-    SAMPLES,
-    Batch,
-    RunFolder,
-    check_free,
-    complete_batches,
-    read_config,
-)
+from recursivemas.records import Batch, RunFolder, check_free, complete_batches
+from recursivemas.run_files import CONFIG, SAMPLES, iterate_samples, read_config
+from recursivemas.run_lock import RunLock
 from recursivemas.settings import Origin, RunSettings
-from recursivemas.sharding import SHARDS, Rank, SharedFolder, prepare_shards
+from recursivemas.sharding import SHARDS, SharedFolder, prepare_shards
 from recursivemas.solving import Solution
 from recursivemas.styles import Style, alone, load_style
 from recursivemas.system import MASSystem, load_mas_system
 from recursivemas.tools import Toolbox
 from recursivemas.verdicts import RunGraders
+
+logger = logging.getLogger(__name__)
 
 BAR_STEPS = 16
 """How many tokens pass between two looks of the progress bar at the text."""
@@ -105,44 +101,69 @@ def evaluate(
     origins: Mapping[str, Origin],
     graders: RunGraders,
     toolbox: Toolbox | None,
-    path: Path,
-    rank: Rank,
+    lock: RunLock,
 ) -> dict[str, Any] | None:
-    """Run, grade and record in the folder `path`; returns the summary, None in all processes but the first.
+    """Run, grade and record in the locked folder; returns the summary, None in all processes but the first.
 
     Finished batches are in the folder whatever happens later; with `settings.resume` the run goes on after
     them. Raises UserError when the folder holds a run that cannot be resumed with these settings.
     """
-    start = time.perf_counter()
     batches = [
         questions[start : start + settings.batch_size]
         for start in range(0, len(questions), settings.batch_size)
     ]
-    if not rank.is_first:
-        rank.wait_for_all()
-        check_same_tools(read_config(path), toolbox.describe() if toolbox else None)
-        first_batch = len(complete_batches(path, _expected(batches, settings)))
-        with SharedFolder(path, rank, first_batch) as shared:
-            _solve(system, batches, settings, graders, toolbox, shared, show=False)
-        return None
+    expected = _expected(batches, settings)
     config = {
         **describe_run(system, questions, settings, origins),
         "graders": graders.describe(),
         "tools": toolbox.describe() if toolbox else None,
     }
-    with _open_folder(path, batches, settings, config) as folder:
-        if rank.count > 1 or (path / SHARDS).exists():
-            prepare_shards(path, folder.num_batches)
-            rank.wait_for_all()
-            with SharedFolder(path, rank, folder.num_batches) as shared:
-                _solve(system, batches, settings, graders, toolbox, shared, show=True)
-            shared.join(folder)
+    solve = partial(_solve, system, batches, settings, graders, toolbox)
+    if not lock.rank.is_first:
+        if lock.wait_until_open():
+            _help(lock, expected, config, solve)
+        return None
+    with _open_folder(lock, expected, settings, config) as folder:
+        facts = {}
+        if lock.rank.count > 1 or (lock.path / SHARDS).exists():
+            facts["batches"] = _lead(lock, expected, folder, solve)
         else:
-            _solve(system, batches, settings, graders, toolbox, folder, show=True)
-        seconds = time.perf_counter() - start
-        summary = summarise(folder.samples, find_benchmark(settings.dataset), seconds, config["tools"])
-        folder.finish(summary)
+            solve(folder, show=True)
+        samples = (sample for sample, _ in iterate_samples(lock.path))
+        summary = summarise(samples, find_benchmark(settings.dataset), folder.seconds, config["tools"])
+        folder.finish(summary, **facts)
+    lock.finish()
     return summary
+
+
+def _lead(
+    lock: RunLock, expected: Sequence[Batch], folder: RunFolder, solve: Callable[..., None]
+) -> list[int]:
+    """The first process's part in a shared run; returns how many batches each process did."""
+    rank = lock.rank
+    if rank.count > 1:
+        print(f"{rank.count} processes share this run", file=sys.stderr)
+    prepare_shards(lock.path, folder.num_batches, expected)
+    for index in lock.let_others_in():
+        logger.warning("process %d of %d has not come yet; it can join until the end", index, rank.count)
+    with SharedFolder(lock.path, rank, expected, folder.num_batches, folder) as shared:
+        solve(shared, show=True)
+        done = shared.join()
+    for index in (index for index, number in enumerate(done) if number == 0):
+        logger.warning("process %d of %d finished no batch", index, rank.count)
+    return done
+
+
+def _help(
+    lock: RunLock, expected: Sequence[Batch], config: Mapping[str, Any], solve: Callable[..., None]
+) -> None:
+    """Another process's part in a shared run. Raises UserError where it would not repeat the first's."""
+    record = read_config(lock.path)
+    check_same_tools(record, config["tools"])
+    check_same_run(record, config)
+    first_batch = complete_batches(lock.path, expected).num_batches
+    with SharedFolder(lock.path, lock.rank, expected, first_batch) as shared:
+        solve(shared, show=False)
 
 
 def _solve(
@@ -179,16 +200,14 @@ def _solve(
 
 
 def _open_folder(
-    path: Path,
-    batches: Sequence[Sequence[Question]],
-    settings: RunSettings,
-    config: Mapping[str, Any],
+    lock: RunLock, expected: Sequence[Batch], settings: RunSettings, config: Mapping[str, Any]
 ) -> RunFolder:
+    path, num_processes = lock.path, lock.rank.count
     copy_to = Path(settings.result_jsonl) if settings.result_jsonl else None
     if not (settings.resume and (path / CONFIG).exists()):
-        return RunFolder.create(path, config, copy_to)
+        return RunFolder.create(path, config, copy_to, num_processes)
     check_same_run(read_config(path), config)
-    return RunFolder.resume(path, _expected(batches, settings), copy_to)
+    return RunFolder.resume(path, expected, copy_to, num_processes)
 
 
 def _expected(batches: Sequence[Sequence[Question]], settings: RunSettings) -> list[Batch]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import resource
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import comb
 from statistics import fmean
 from typing import Any
@@ -27,34 +28,77 @@ COSTS = (
 Sample = Mapping[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a sample adds to scores and costs: all that has to be kept of it, whatever the length of its text.
+
+    `correct` is by grader, `costs` are those of COSTS over all turns. `failed` tells that the question could
+    not be run. `unread` tells, by grader, that it found no answer in the text, `undecided` that it
+    came to no verdict.
+    """
+
+    id: str
+    correct: dict[str, bool]
+    failed: bool
+    unread: dict[str, bool]
+    undecided: dict[str, bool]
+    costs: tuple[float, ...]
+
+    @classmethod
+    def of(cls, sample: Sample) -> Outcome:
+        usages = sample["usage"]
+        return cls(
+            id=sample["id"],
+            correct={name: verdict["correct"] for name, verdict in sample["verdicts"].items()},
+            failed=sample["error"] is not None,
+            undecided={name: bool(verdict.get("error")) for name, verdict in sample["verdicts"].items()},
+            unread={name: _is_unread(sample, verdict) for name, verdict in sample["verdicts"].items()},
+            costs=tuple(sum(usage.get(cost, 0) for usage in usages) for cost in COSTS),
+        )
+
+
 def summarise(
-    samples: Sequence[Sample],
+    samples: Iterable[Sample],
     benchmark: Benchmark,
     seconds: float,
     tools: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Metrics and costs of a run's samples; the first grader's is the headline.
 
-    `seconds` are of wall clock. `tools` is what the run's toolbox says of itself, None where it has none.
+    The samples are gone through once and not kept. `seconds` are of wall clock. `tools` is what the run's
+    toolbox says of itself, None where it has none.
     """
-    metrics = {name: score(samples, name, benchmark.metric) for name in samples[0]["verdicts"]}
+    outcomes: list[Outcome] = []
+    stages = StageCosts()
+    calls = ToolCosts(tools or {})
+    counts: Counter[str] = Counter()
+    for sample in samples:
+        outcomes.append(Outcome.of(sample))
+        stages.add(sample)
+        calls.add(sample)
+        counts.update(name for name in ("retried", "past_context") if sample[name])
+    metrics = {name: score(outcomes, name, benchmark.metric) for name in outcomes[0].correct}
     headline = benchmark.graders[0]
     unparsed = metrics[headline]["unparsed"]
     return {
         "headline": {"grader": headline, **metrics[headline]},
         "metrics": metrics,
-        "num_questions": len({sample["id"] for sample in samples}),
-        "num_samples": len(samples),
-        "num_errors": sum(sample["error"] is not None for sample in samples),
+        "num_questions": len({outcome.id for outcome in outcomes}),
+        "num_samples": len(outcomes),
+        "num_errors": sum(outcome.failed for outcome in outcomes),
         "num_unparsed": unparsed["count"],
         "unparsed_rate": {name: unparsed[name] for name in ("value", "interval_95")},
-        "num_retried": sum(sample["retried"] for sample in samples),
-        "num_past_context": sum(sample["past_context"] for sample in samples),
-        "stages": _sum_stages(samples),
-        "tools": _sum_tool_calls(samples, tools or {}),
+        "num_retried": counts["retried"],
+        "num_past_context": counts["past_context"],
+        "stages": stages.rows(),
+        "tools": calls.figures(),
         "seconds": seconds,
         "peak_memory_bytes": _peak_memory(),
     }
+
+
+def _is_unread(sample: Sample, verdict: Mapping[str, Any]) -> bool:
+    return not sample["error"] and (verdict.get("extracted") is None or verdict.get("stand_in", False))
 
 
 def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
@@ -64,7 +108,7 @@ def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
     return 1.0 - comb(num_samples - num_correct, k) / comb(num_samples, k)
 
 
-def score(samples: Sequence[Sample], grader: str, metric: str) -> dict[str, Any]:
+def score(outcomes: Sequence[Outcome], grader: str, metric: str) -> dict[str, Any]:
     """One grader's figures. `value` is the named metric: pass@k counts questions, accuracy counts samples.
 
     `undecided` counts the samples on which the grader came to no verdict; they are among those not correct.
@@ -72,20 +116,20 @@ def score(samples: Sequence[Sample], grader: str, metric: str) -> dict[str, Any]
     questions that any rollout got right. `unparsed` tells of the answers that this grader could not read.
     Intervals are over questions (see `statistics.share_interval`).
     """
-    verdicts = list(_verdicts(samples, grader).values())
+    verdicts = list(_verdicts(outcomes, grader).values())
     num_rollouts = max(map(len, verdicts))
     solved = sum(map(any, verdicts))
     correct = sum(map(sum, verdicts))
     by_question = metric.startswith("pass@")
-    hits, total = (solved, len(verdicts)) if by_question else (correct, len(samples))
+    hits, total = (solved, len(verdicts)) if by_question else (correct, len(outcomes))
     result: dict[str, Any] = {
         "metric": f"pass@{num_rollouts}" if by_question else metric,
         "value": hits / total,
-        "interval_95": list(share_interval(list(question_shares(samples, grader, metric).values()))),
+        "interval_95": list(share_interval(list(question_shares(outcomes, grader, metric).values()))),
         "correct": hits,
         "total": total,
-        "unparsed": _unparsed(samples, grader),
-        "undecided": sum(bool(sample["verdicts"][grader].get("error")) for sample in samples),
+        "unparsed": _unparsed(outcomes, grader),
+        "undecided": sum(outcome.undecided[grader] for outcome in outcomes),
     }
     if num_rollouts > 1:
         estimates = {
@@ -98,33 +142,35 @@ def score(samples: Sequence[Sample], grader: str, metric: str) -> dict[str, Any]
     return result
 
 
-def question_shares(samples: Sequence[Sample], grader: str, metric: str) -> dict[str, float]:
+def question_shares(outcomes: Sequence[Outcome], grader: str, metric: str) -> dict[str, float]:
     """What each question adds to the metric, by id: whether any rollout was right, or the share of them."""
     share: Callable[[list[bool]], float] = any if metric.startswith("pass@") else fmean
-    return {question: float(share(row)) for question, row in _verdicts(samples, grader).items()}
+    return {question: float(share(row)) for question, row in _verdicts(outcomes, grader).items()}
 
 
-def total_costs(samples: Sequence[Sample]) -> dict[str, float]:
+def total_costs(outcomes: Iterable[Outcome]) -> dict[str, float]:
     """The samples' costs, all agents and rounds together."""
-    usages = [usage for sample in samples for usage in sample["usage"]]
-    return {cost: sum(usage.get(cost, 0) for usage in usages) for cost in COSTS}
+    totals = [0.0] * len(COSTS)
+    for outcome in outcomes:
+        totals = [total + cost for total, cost in zip(totals, outcome.costs, strict=True)]
+    return dict(zip(COSTS, totals, strict=True))
 
 
-def _verdicts(samples: Sequence[Sample], grader: str) -> dict[str, list[bool]]:
-    return _by_question(samples, lambda sample: sample["verdicts"][grader]["correct"])
+def _verdicts(outcomes: Sequence[Outcome], grader: str) -> dict[str, list[bool]]:
+    return _by_question(outcomes, lambda outcome: outcome.correct[grader])
 
 
-def _by_question(samples: Sequence[Sample], value: Callable[[Sample], bool]) -> dict[str, list[bool]]:
+def _by_question(outcomes: Sequence[Outcome], value: Callable[[Outcome], bool]) -> dict[str, list[bool]]:
     """A value of every sample, by question id and in rollout order."""
     rows: dict[str, list[bool]] = {}
-    for sample in samples:
-        rows.setdefault(sample["id"], []).append(value(sample))
+    for outcome in outcomes:
+        rows.setdefault(outcome.id, []).append(value(outcome))
     return rows
 
 
-def _unparsed(samples: Sequence[Sample], grader: str) -> dict[str, Any]:
+def _unparsed(outcomes: Sequence[Outcome], grader: str) -> dict[str, Any]:
     """The answers in which a grader read none: how many, and which share of all that were asked for."""
-    rows = list(_by_question(samples, lambda sample: _is_unparsed(sample, grader)).values())
+    rows = list(_by_question(outcomes, lambda outcome: outcome.unread[grader]).values())
     shares = [fmean(row) for row in rows]
     return {
         "count": sum(map(sum, rows)),
@@ -133,21 +179,63 @@ def _unparsed(samples: Sequence[Sample], grader: str) -> dict[str, Any]:
     }
 
 
-def _is_unparsed(sample: Sample, grader: str) -> bool:
-    verdict = sample["verdicts"][grader]
-    return not sample["error"] and (verdict.get("extracted") is None or verdict.get("stand_in", False))
-
-
-def _sum_stages(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+class StageCosts:
     """Costs summed over the questions, by round and agent, in running order."""
-    stages: dict[tuple[int, str], dict[str, Any]] = {}
-    for sample in samples:
+
+    def __init__(self) -> None:
+        self._stages: dict[tuple[int, str], dict[str, Any]] = {}
+
+    def add(self, sample: Sample) -> None:
         for usage in sample["usage"]:
             place = (usage["round"], usage["role"])
-            stage = stages.setdefault(place, {"round": place[0], "role": place[1], **dict.fromkeys(COSTS, 0)})
+            empty = {"round": place[0], "role": place[1], **dict.fromkeys(COSTS, 0)}
+            stage = self._stages.setdefault(place, empty)
             for cost in COSTS:
                 stage[cost] += usage.get(cost, 0)
-    return list(stages.values())
+
+    def rows(self) -> list[dict[str, Any]]:
+        return list(self._stages.values())
+
+
+class ToolCosts:
+    """The figures of every tool that the run has, by name; a tool that nobody called has 0 calls.
+
+    `tools` is what the toolbox says of itself.
+    """
+
+    def __init__(self, tools: Mapping[str, Any]) -> None:
+        self._tools = tools
+        self._rows = {name: _no_calls() for name in tools if name != "max_calls"}
+        self._failures: dict[str, Counter[str]] = {}
+
+    def add(self, sample: Sample) -> None:
+        for call in _tool_calls(sample):
+            row = self._rows.setdefault(call["tool"], _no_calls())
+            row["calls"] += 1
+            row["cached"] += call["cached"]
+            row["seconds"] += call["seconds"]
+            row["status"][call["status"]] = row["status"].get(call["status"], 0) + 1
+            if call["status"] == "failed":
+                self._failures.setdefault(call["tool"], Counter())[call["result"]] += 1
+
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """How many calls, of each status, from a cache; seconds, and why most failed that failed."""
+        return {
+            name: {
+                **row,
+                "commonest_failure": self._commonest_failure(name),
+                **_provider(self._tools.get(name, {})),
+            }
+            for name, row in self._rows.items()
+        }
+
+    def _commonest_failure(self, name: str) -> dict[str, Any] | None:
+        commonest = self._failures.get(name, Counter()).most_common(1)
+        return {"text": commonest[0][0], "calls": commonest[0][1]} if commonest else None
+
+
+def _no_calls() -> dict[str, Any]:
+    return {"calls": 0, "cached": 0, "seconds": 0.0, "status": {}}
 
 
 def _tool_calls(sample: Sample) -> list[dict[str, Any]]:
@@ -155,27 +243,6 @@ def _tool_calls(sample: Sample) -> list[dict[str, Any]]:
     passages = sample.get("passages", {}).values()
     calls = [call for passage in passages for call in passage.get("tool_calls", ())]
     return [*calls, *sample.get("tool_calls", ())]
-
-
-def _sum_tool_calls(samples: Sequence[Sample], tools: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The figures of every tool that the run has, by name; a tool that nobody called has 0 calls."""
-    calls: dict[str, list[dict[str, Any]]] = {name: [] for name in tools if name != "max_calls"}
-    for call in (call for sample in samples for call in _tool_calls(sample)):
-        calls.setdefault(call["tool"], []).append(call)
-    return {name: _sum_calls(rows) | _provider(tools.get(name, {})) for name, rows in calls.items()}
-
-
-def _sum_calls(calls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One tool's calls: how many, of each status, from a cache; seconds, and why most failed that failed."""
-    failures = Counter(call["result"] for call in calls if call["status"] == "failed")
-    commonest = [{"text": text, "calls": number} for text, number in failures.most_common(1)]
-    return {
-        "calls": len(calls),
-        "cached": sum(call["cached"] for call in calls),
-        "seconds": sum((call["seconds"] for call in calls), 0.0),
-        "status": dict(Counter(call["status"] for call in calls)),
-        "commonest_failure": commonest[0] if commonest else None,
-    }
 
 
 def _provider(tool: Mapping[str, Any]) -> dict[str, str]:

@@ -12,56 +12,88 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from recursivemas.errors import UserError
+from recursivemas.run_files import (
+    CONFIG,
+    LATENTS,
+    SAMPLES,
+    SUMMARY,
+    Sample,
+    iterate_samples,
+    read_config,
+)
 
-CONFIG, SAMPLES, SUMMARY, LATENTS = "config.json", "samples.jsonl", "summary.json", "latents"
-
-Sample = dict[str, Any]
 Batch = Sequence[tuple[str, int]]
 """(question id, rollout) of the samples that a batch writes, in order."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What an interrupted run left: how many complete batches, in how many bytes of `samples.jsonl`."""
+
+    num_batches: int = 0
+    num_bytes: int = 0
 
 
 class RunFolder:
     """Writes a run as it goes. A context manager that closes its files.
 
-    `samples` are those that an earlier, interrupted run left (empty for a new one); further ones are
-    appended. `copy_to` is a second file for the samples. Build one with `create` or `resume`.
+    `config` is the run's record, `kept` what an earlier, interrupted launch left, to which further samples
+    are appended; none of them stay in memory. `copy_to` is a second file for the samples. Build one with
+    `create` or `resume`.
     """
 
-    def __init__(self, path: Path, samples: Sequence[Sample], num_batches: int, copy_to: Path | None) -> None:
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], kept: Kept, num_processes: int, copy_to: Path | None
+    ) -> None:
         self.path = path
-        self.samples = list(samples)
-        self._num_batches = num_batches
-        lines = "".join(map(_line, samples))
-        files = [path / SAMPLES]
+        self._num_batches = kept.num_batches
+        self._config = dict(config)
+        self._earlier = self._config.get("launches", [])
+        self._launch = {
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "processes": num_processes,
+            "seconds": 0.0,
+        }
+        self._start = time.perf_counter()
+        self.keep_time()
+        # An interrupted run may have left a part of a batch behind the whole ones.
+        samples = path / SAMPLES
+        samples.touch()
+        os.truncate(samples, kept.num_bytes)
+        files = [samples]
         if copy_to is not None:
             copy_to.parent.mkdir(parents=True, exist_ok=True)
+            _copy_whole(samples, copy_to)
             files.append(copy_to)
-        # Whole batches are written back first: an interrupted run may have left a part of one behind them.
-        for file in files:
-            write_whole(file, lines)
-        self._files = [file.open("a", encoding="utf-8") for file in files]
+        self._files = [file.open("ab") for file in files]
 
     @classmethod
-    def create(cls, path: Path, config: Mapping[str, Any], copy_to: Path | None = None) -> RunFolder:
+    def create(
+        cls, path: Path, config: Mapping[str, Any], copy_to: Path | None = None, num_processes: int = 1
+    ) -> RunFolder:
         """A new run's folder. Raises UserError when it already holds a run, so that none is overwritten."""
         check_free(path)
         path.mkdir(parents=True, exist_ok=True)
-        _write_json(path / CONFIG, config)
-        return cls(path, [], 0, copy_to)
+        return cls(path, config, Kept(), num_processes, copy_to)
 
     @classmethod
-    def resume(cls, path: Path, batches: Sequence[Batch], copy_to: Path | None = None) -> RunFolder:
+    def resume(
+        cls, path: Path, batches: Sequence[Batch], copy_to: Path | None = None, num_processes: int = 1
+    ) -> RunFolder:
         """An interrupted run's folder, cut back to its complete batches; raises what they raise."""
-        kept = complete_batches(path, batches)
-        return cls(path, [sample for batch in kept for sample in batch], len(kept), copy_to)
+        return cls(path, read_config(path), complete_batches(path, batches), num_processes, copy_to)
 
     @property
     def num_batches(self) -> int:
@@ -81,46 +113,79 @@ class RunFolder:
             yield self._num_batches
 
     def put(self, index: int, samples: Sequence[Sample], latents: Mapping[str, Tensor]) -> None:
-        """Keep the next finished batch: its samples' lines, and its messages [L, D_target] by name."""
+        """Keep the next finished batch: its samples' lines, and its messages [L, D_target] by name.
+
+        Raises UserError when the folder has been moved or removed.
+        """
+        self.check_there()
         save_latents(self.path, index, latents)
         self.append(samples)
 
     def append(self, samples: Sequence[Sample]) -> None:
         """Write a batch's samples behind the others."""
-        lines = "".join(map(_line, samples))
+        lines = b"".join(map(_line, samples))
         for file in self._files:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
-        self.samples += samples
         self._num_batches += 1
+        self.keep_time()
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
+    @property
+    def seconds(self) -> float:
+        """Wall clock that this run has taken, earlier launches included."""
+        return sum(launch["seconds"] for launch in self._earlier) + time.perf_counter() - self._start
+
+    def check_there(self) -> None:
+        """Raise UserError when the folder is no longer where it was."""
+        check_same_file(self.path / SAMPLES, self._files[0])
+
+    def keep_time(self) -> None:
+        """Note the time: a run that is killed has taken what it took for its finished batches."""
+        self._launch["seconds"] = time.perf_counter() - self._start
+        _write_json(self.path / CONFIG, {**self._config, "launches": [*self._earlier, self._launch]})
+
+    def finish(self, summary: Mapping[str, Any], **facts: Any) -> None:
+        """Write the summary, and the facts about this launch."""
+        self._launch |= facts
+        self.keep_time()
         _write_json(self.path / SUMMARY, summary)
 
 
-def complete_batches(path: Path, batches: Sequence[Batch]) -> list[list[Sample]]:
-    """The samples of a run's first complete batches.
+def complete_batches(path: Path, batches: Sequence[Batch]) -> Kept:
+    """How much of a run's first complete batches is there.
 
     `batches` are those that the run has in all. Raises UserError when the folder's samples are not the
     beginning of these.
     """
-    found = read_samples(path)
-    kept: list[list[Sample]] = []
-    start = 0
-    for batch in batches:
-        rows = found[start : start + len(batch)]
-        for row, expected in zip(rows, batch, strict=False):
-            if (row["id"], row["rollout"]) != expected:
+    found = iterate_samples(path)
+    kept = Kept()
+    for number, batch in enumerate(batches, start=1):
+        end = kept.num_bytes
+        for expected in batch:
+            sample, end = next(found, (None, 0))
+            if sample is None:
+                return kept
+            if (sample["id"], sample["rollout"]) != expected:
                 raise UserError(
-                    f"{path / SAMPLES} holds question {row['id']!r} where this run has {expected[0]!r}; "
+                    f"{path / SAMPLES} holds question {sample['id']!r} where this run has {expected[0]!r}; "
                     "the questions have changed since. Give another --output_dir to start anew"
                 )
-        if len(rows) < len(batch):
-            break
-        kept.append(rows)
-        start += len(batch)
+        kept = Kept(number, end)
     return kept
+
+
+def check_same_file(path: Path, file: IO[Any]) -> None:
+    """Raise UserError when an open file is no longer the one at that path."""
+    try:
+        same = os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        same = False
+    if not same:
+        raise UserError(
+            f"{path} is gone, or another file than this run writes: the run folder was moved or removed "
+            "meanwhile. Put it back and go on with --resume, or start anew"
+        )
 
 
 def save_latents(path: Path, batch: int, latents: Mapping[str, Tensor]) -> None:
@@ -128,7 +193,8 @@ def save_latents(path: Path, batch: int, latents: Mapping[str, Tensor]) -> None:
     if latents:
         (path / LATENTS).mkdir(exist_ok=True)
         contiguous = {name: message.contiguous() for name, message in latents.items()}
-        save_file(contiguous, path / LATENTS / f"batch-{batch:05d}.safetensors")
+        # Not safetensors' own writing: its errors have no number, and its files are for their owner alone.
+        write_whole(path / LATENTS / f"batch-{batch:05d}.safetensors", save(contiguous))
 
 
 def check_free(path: Path) -> None:
@@ -139,42 +205,42 @@ def check_free(path: Path) -> None:
         )
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """A run's `config.json`. Raises UserError when the folder holds no run, or a damaged one."""
-    try:
-        return json.loads((path / CONFIG).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{path} holds no run: there is no {CONFIG} in it") from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path / CONFIG} is damaged ({error}); give another --output_dir") from error
+def _line(sample: Mapping[str, Any]) -> bytes:
+    return to_bytes(json.dumps(sample, ensure_ascii=False) + "\n")
 
 
-def read_samples(path: Path) -> list[Sample]:
-    """A run's samples in order, up to the first line that is not whole."""
-    samples = []
-    if not (path / SAMPLES).exists():
-        return []
-    for line in (path / SAMPLES).read_bytes().split(b"\n")[:-1]:
-        try:
-            samples.append(json.loads(line))
-        except ValueError:  # what was being written when the power went
-            break
-    return samples
-
-
-def _line(sample: Mapping[str, Any]) -> str:
-    return json.dumps(sample, ensure_ascii=False) + "\n"
+def to_bytes(text: str) -> bytes:
+    """JSON text as UTF-8. Half of a surrogate pair, which UTF-8 has no bytes for, becomes JSON's escape."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:
-    write_whole(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    write_whole(path, to_bytes(json.dumps(data, indent=2, ensure_ascii=False) + "\n"))
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+def _copy_whole(source: Path, target: Path) -> None:
+    part = _part_of(target)
+    try:
+        with source.open("rb") as reader, part.open("wb") as writer:
+            shutil.copyfileobj(reader, writer)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, readable as the user's umask says."""
+    part = _part_of(path)
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _part_of(path: Path) -> Path:
+    """Where a file is written before it is moved to its place."""
+    return path.with_name(f".{path.name}.part")

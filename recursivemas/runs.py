@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas.errors import UserError
-from recursivemas.metrics import question_shares, score, total_costs
+from recursivemas.metrics import Outcome, question_shares, score, total_costs
 from recursivemas.provenance import flatten
-from recursivemas.records import SAMPLES, SUMMARY, Sample, read_config, read_samples
+from recursivemas.run_files import SAMPLES, SUMMARY, iterate_samples, read_config, read_summary
 from recursivemas.settings import RunSettings
 from recursivemas.tables import NOTHING
 from recursivemas.tools import MAX_CALLS
@@ -39,19 +39,27 @@ DEFAULTS = {spec.name: spec.default for spec in fields(RunSettings)}
 RUN_COLUMNS = ("run", "style", "mode", "rounds", "latent length", "questions")
 
 
+class UnfinishedRunError(UserError):
+    """A run that can be gone on with, and has no results yet."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A finished run. `label` tells it from the others that it was read with."""
+    """A finished run. `label` tells it from the others that it was read with.
+
+    Of its samples it keeps the `outcomes`, in order, and by question what was `asked` (see `fingerprints`).
+    """
 
     label: str
     config: dict[str, Any]
     summary: dict[str, Any]
-    samples: list[Sample]
+    outcomes: list[Outcome]
+    asked: dict[str, dict[str, int]]
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What was set, by name."""
-        return {name: row["value"] for name, row in self.config["settings"].items()}
+        """What was set, by name; for settings that are younger than the run their default."""
+        return DEFAULTS | {name: row["value"] for name, row in self.config["settings"].items()}
 
     @property
     def style(self) -> str:
@@ -86,11 +94,11 @@ class Run:
     def graders(self) -> list[str]:
         """The names of those that graded every answer, the headline's first."""
         headline = self.summary["headline"]["grader"]
-        return [headline, *(name for name in self.samples[0]["verdicts"] if name != headline)]
+        return [headline, *(name for name in self.outcomes[0].correct if name != headline)]
 
     @cached_property
     def question_ids(self) -> list[str]:
-        return list(dict.fromkeys(sample["id"] for sample in self.samples))
+        return list(self.asked)
 
     @cached_property
     def ids(self) -> frozenset[str]:
@@ -100,7 +108,7 @@ class Run:
     @property
     def num_errors(self) -> int:
         """How many answers could not be run; they count as wrong."""
-        return sum(sample["error"] is not None for sample in self.samples)
+        return sum(outcome.failed for outcome in self.outcomes)
 
     @property
     def machine(self) -> str:
@@ -110,17 +118,17 @@ class Run:
 
     def score(self, grader: str) -> dict[str, Any]:
         """The grader's figures, as in the summary: `value`, `interval_95`, ..."""
-        return score(self.samples, grader, self.metric)
+        return score(self.outcomes, grader, self.metric)
 
     def shares(self, grader: str, questions: Sequence[str]) -> list[float]:
         """What each question with these ids adds to the metric, from 0 to 1."""
-        shares = question_shares(self.samples, grader, self.metric)
+        shares = question_shares(self.outcomes, grader, self.metric)
         return [shares[question] for question in questions]
 
     def costs_a_question(self, questions: Sequence[str] | None = None) -> dict[str, float]:
         """Tokens, latents and seconds, a question, over all the questions or those with these ids."""
         ids = self.ids if questions is None else frozenset(questions)
-        totals = total_costs([sample for sample in self.samples if sample["id"] in ids])
+        totals = total_costs(outcome for outcome in self.outcomes if outcome.id in ids)
         return {cost: total / len(ids) for cost, total in totals.items()}
 
     def decisive_settings(self) -> dict[str, Any]:
@@ -132,7 +140,7 @@ class Run:
             self.settings["mode"], ("latent_length", "num_recursive_rounds")
         )
         left_out = {*HOUSEKEEPING, *unread, *TOLD_BY_SETTINGS, "batch_size"}
-        values = {**DEFAULTS, **self.settings, **flatten("tools", self.config.get("tools"))}
+        values = {**self.settings, **flatten("tools", self.config.get("tools"))}
         return {name: value for name, value in values.items() if name not in left_out}
 
     def departures(self) -> list[str]:
@@ -218,21 +226,41 @@ def read_run(path: Path, label: str | None = None) -> Run:
     Raises UserError when the folder holds no run, a damaged one, or one that has not finished.
     """
     config = read_config(path)
-    samples = read_samples(path)
-    try:
-        expected = config["questions"]["number"] * config["settings"]["num_rollouts"]["value"]
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"the config.json in {path} lacks {error}; was it written by another version?"
-        ) from error
-    summary = _read_summary(path)
-    if summary is None or len(samples) < expected:
-        raise UserError(
-            f"the run in {path} has not finished: {SAMPLES} holds {len(samples)} of {expected} answers, and "
+    outcomes: list[Outcome] = []
+    asked: dict[str, dict[str, int]] = {}
+    for sample, _ in iterate_samples(path):
+        outcomes.append(Outcome.of(sample))
+        asked.setdefault(sample["id"], fingerprints(sample))
+    rollouts = config["settings"].get("num_rollouts", {"value": DEFAULTS["num_rollouts"]})["value"]
+    expected = max(config["questions"]["number"] * rollouts, 1)
+    summary = read_summary(path)
+    if summary is None or len(outcomes) < expected:
+        raise UnfinishedRunError(
+            f"the run in {path} has not finished: {SAMPLES} holds {len(outcomes)} of {expected} answers, and "
             f"{SUMMARY} {'is missing' if summary is None else 'is there'}. Go on with it with --output_dir "
             f"{path} --resume, or leave it out"
         )
-    return Run(label=label or path.resolve().name, config=config, summary=summary, samples=samples)
+    _check_verdicts(path, outcomes, summary)
+    return Run(
+        label=label or path.resolve().name, config=config, summary=summary, outcomes=outcomes, asked=asked
+    )
+
+
+def fingerprints(sample: Mapping[str, Any]) -> dict[str, int]:
+    """What tells, within this process, whether two samples had the same question and the same gold."""
+    return {field: hash(json.dumps(sample[field], sort_keys=True)) for field in ("question", "gold")}
+
+
+def _check_verdicts(path: Path, outcomes: Sequence[Outcome], summary: Mapping[str, Any]) -> None:
+    """UserError where a sample lacks a verdict that others have, or the summary counts by another."""
+    wanted = {*outcomes[0].correct, summary["headline"]["grader"]}
+    for number, outcome in enumerate(outcomes, start=1):
+        if wanted != set(outcome.correct):
+            found, needed = ", ".join(outcome.correct) or "nobody", ", ".join(sorted(wanted))
+            raise UserError(
+                f"sample {number} in {path / SAMPLES} has verdicts of {found}, and the run those of "
+                f"{needed}. Was it edited? Leave the run out"
+            )
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:
@@ -245,15 +273,3 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
             raise UserError(f"the run in {path} is given {count} times; give each run once")
     names = Counter(path.resolve().name for path in paths)
     return [read_run(path, str(path) if names[path.resolve().name] > 1 else None) for path in paths]
-
-
-def _read_summary(path: Path) -> dict[str, Any] | None:
-    """A run's `summary.json`, None where there is none yet. Raises UserError for a damaged one."""
-    try:
-        return json.loads((path / SUMMARY).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path / SUMMARY} is damaged ({error}); --output_dir {path} --resume writes it again"
-        ) from error

@@ -3,129 +3,70 @@
 Processes take batches as they become free. A finished batch is a file of its own under `shards/`, written
 whole or not at all; in the end the first process joins them in order into `samples.jsonl`. A batch's samples
 do not depend on who runs it, so the result is the one process's. (Where agents call tools, who writes beside
-whom depends on how long these take, without `rejoin_every`; below float64 that may show.) A batch that a dead
-process had taken is taken over by the first process, or by the next run with --resume.
+whom depends on how long these take, without `rejoin_every`; below float64 that may show.)
+
+Who works on a batch holds a lock on its claim. The claim of a process that dies is free at once, for the
+first process, which stays until all is done, or for the next run with --resume.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import socket
+import re
 import sys
-import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from recursivemas.errors import UserError
-from recursivemas.records import RunFolder, Sample, read_samples, save_latents, write_whole
+from recursivemas.locks import FileLock, read_note
+from recursivemas.ranks import Rank
+from recursivemas.records import Batch, RunFolder, save_latents, to_bytes, write_whole
+from recursivemas.run_files import CONFIG, Sample, check_sample, iterate_samples, read_json
 
 SHARDS = "shards"
-HEARTBEAT_S = 5.0
-DEAD_AFTER_S = 60.0
+SHARD = re.compile(r"batch-(\d{5,9})\.json")
+OURS = re.compile(r"batch-\d{5,9}\.(json|claim)|\.batch-\d{5,9}\.json\.part")
 POLL_S = 0.2
 
 
-@dataclass(frozen=True)
-class Rank:
-    """This process among those of a run: `index` of `count`."""
-
-    index: int
-    count: int
-
-    @property
-    def is_first(self) -> bool:
-        return self.index == 0
-
-    def wait_for_all(self) -> None:
-        """Go on when every process has come here."""
-        if self.count > 1:
-            _accelerate_state().wait_for_everyone()
-
-
-def current_rank() -> Rank:
-    """This process's rank, as `accelerate launch` or torchrun says it; alone without either."""
-    told = int(os.environ.get("WORLD_SIZE", "1"))
-    if told == 1:
-        return Rank(0, 1)
-    state = _accelerate_state()
-    if state.num_processes != told:
-        raise UserError(
-            f"WORLD_SIZE is {told} but accelerate sees {state.num_processes} process(es); start the run with "
-            "accelerate launch --num_processes N run.py ..."
-        )
-    return Rank(state.process_index, state.num_processes)
-
-
-def _accelerate_state() -> Any:
-    """accelerate's state of the process group, made on the first call."""
-    try:
-        import accelerate
-    except ImportError as error:
-        raise UserError("several processes need accelerate: pip install accelerate") from error
-    return accelerate.PartialState(cpu=not torch.cuda.is_available())
-
-
-@dataclass(frozen=True)
-class Claim:
-    """Who has taken a batch."""
-
-    rank: int
-    host: str
-    pid: int
-
-    def is_dead(self, folder: Path) -> bool:
-        """Whether that process is gone: looked up on this host, told by its silence on others."""
-        if self.host == socket.gethostname():
-            return not _is_running(self.pid)
-        try:
-            return time.time() - (folder / f"rank-{self.rank}.alive").stat().st_mtime > DEAD_AFTER_S
-        except FileNotFoundError:
-            return True
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 class SharedFolder:
-    """One process's hand in a run folder that several write. A context manager that keeps its heart beating.
+    """One process's hand in a run folder that several write.
 
-    `first_batch` is the first one that is not in `samples.jsonl` yet.
+    `batches` are the samples of each batch of the run, `first_batch` is the first one that is not in
+    `samples.jsonl` yet. The first process has the run's `record`, which it joins the others' work into.
     """
 
-    def __init__(self, path: Path, rank: Rank, first_batch: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rank: Rank,
+        batches: Sequence[Batch],
+        first_batch: int,
+        record: RunFolder | None = None,
+    ) -> None:
         self.path = path
         self._shards = path / SHARDS
         self._rank = rank
+        self._batches = batches
         self._first_batch = first_batch
-        self._me = Claim(rank.index, socket.gethostname(), os.getpid())
-        self._stop = threading.Event()
-        self._heart = threading.Thread(target=self._beat, daemon=True)
+        self._record = record
+        self._claims: dict[int, FileLock] = {}
 
     def __enter__(self) -> SharedFolder:
-        self._heart.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._heart.join()
+        for claim in self._claims.values():
+            claim.release()
 
     def pending(self, num_batches: int) -> Iterator[int]:
         """Batches for this process, as they become free. The first process stays until all are done."""
-        while True:
+        while self._is_open():
             open_batches = [
                 index for index in range(self._first_batch, num_batches) if not self._shard(index).exists()
             ]
@@ -135,77 +76,131 @@ class SharedFolder:
             elif not open_batches or not self._rank.is_first:
                 return
             else:
-                for index in open_batches:
-                    self._release_if_dead(index)
                 time.sleep(POLL_S)
 
     def put(self, index: int, samples: Sequence[Sample], latents: Mapping[str, Tensor]) -> None:
-        """Keep a finished batch."""
-        save_latents(self.path, index, latents)
-        write_whole(self._shard(index), json.dumps(list(samples), ensure_ascii=False))
-        self._claim(index).unlink(missing_ok=True)
+        """Keep a finished batch. Raises UserError when the folder has been moved or removed."""
+        if self._is_open():
+            save_latents(self.path, index, latents)
+            shard = {"process": self._rank.index, "samples": list(samples)}
+            write_whole(self._shard(index), to_bytes(json.dumps(shard, ensure_ascii=False)))
+        claim = self._claims.pop(index)
+        claim.path.unlink(missing_ok=True)
+        claim.release()
+        if self._record:
+            self._record.keep_time()
 
     @property
     def num_batches(self) -> int:
         """How many batches are complete, by whichever process."""
-        return self._first_batch + len(list(self._shards.glob("batch-*.json")))
+        return self._first_batch + len(list(shards_in(self.path)))
 
-    def join(self, folder: RunFolder) -> None:
-        """Append all finished batches, in order, to the run's samples, and clear the shards away."""
-        for shard in sorted(self._shards.glob("batch-*.json")):
-            folder.append(json.loads(shard.read_text(encoding="utf-8")))
+    def join(self) -> list[int]:
+        """Append all finished batches, in order, to the run's samples, and clear them away.
+
+        Returns how many batches each process did, in this launch or an earlier one.
+        """
+        assert self._record is not None
+        done: Counter[int] = Counter()
+        for index in range(self._first_batch, len(self._batches)):
+            shard = read_shard(self._shard(index), self._batches[index])
+            done[shard["process"]] += 1
+            self._record.append(shard["samples"])
         for file in self._shards.iterdir():
-            file.unlink()
-        self._shards.rmdir()
+            if OURS.fullmatch(file.name):
+                file.unlink()
+        if not any(self._shards.iterdir()):  # what else is in there is not ours
+            self._shards.rmdir()
+        return [done[index] for index in range(self._rank.count)]
 
-    def _beat(self) -> None:
-        alive = self._shards / f"rank-{self._rank.index}.alive"
-        while self._shards.exists():
-            alive.touch()
-            if self._stop.wait(HEARTBEAT_S):
-                return
+    def _is_open(self) -> bool:
+        """Whether there is a place for shards still; none is left where the first process has joined all.
+
+        Raises UserError when the run folder itself is gone, or was opened by this process and lost them.
+        """
+        if self._record:
+            self._record.check_there()
+        if self._shards.exists():
+            return True
+        if self._record or not (self.path / CONFIG).exists():
+            raise UserError(
+                f"{self._shards} is gone: the run folder was moved or removed while the run wrote it. Put it "
+                "back and go on with --resume, or start anew"
+            )
+        return False
 
     def _take(self, index: int) -> bool:
-        """Take a batch unless another process has it."""
+        """Take a batch unless another process has it, or has finished it in between."""
+        claim = FileLock(self._shards / f"batch-{index:05d}.claim")
+        left_by = read_note(claim.path)
         try:
-            with self._claim(index).open("x", encoding="utf-8") as file:
-                json.dump(asdict(self._me), file)
-        except FileExistsError:
+            if not claim.acquire(self._rank.describe()):
+                return False
+        except FileNotFoundError:  # the first process has just joined all
             return False
-        return not self._shard(index).exists()  # finished and released in between
-
-    def _release_if_dead(self, index: int) -> None:
-        try:
-            claim = Claim(**json.loads(self._claim(index).read_text(encoding="utf-8")))
-        except (FileNotFoundError, json.JSONDecodeError):  # released, or just being written
-            return
-        if claim != self._me and claim.is_dead(self._shards):
+        if self._shard(index).exists():
+            claim.path.unlink(missing_ok=True)
+            claim.release()
+            return False
+        if left_by:
             print(
-                f"process {claim.rank} (pid {claim.pid} on {claim.host}) died; batch {index} is run again",
+                f"process {left_by.get('process')} (pid {left_by.get('pid')} on {left_by.get('host')}) ended "
+                f"before it finished batch {index}, which is run again",
                 file=sys.stderr,
             )
-            self._claim(index).unlink(missing_ok=True)
+        self._claims[index] = claim
+        return True
 
     def _shard(self, index: int) -> Path:
-        return self._shards / f"batch-{index:05d}.json"
-
-    def _claim(self, index: int) -> Path:
-        return self._shards / f"batch-{index:05d}.claim"
+        return self.path / SHARDS / f"batch-{index:05d}.json"
 
 
-def read_finished(path: Path) -> list[Sample]:
+def shards_in(path: Path) -> Iterator[Path]:
+    """The files of finished batches that are not joined yet, in order, whatever else lies beside them."""
+    yield from sorted(file for file in (path / SHARDS).glob("batch-*") if SHARD.fullmatch(file.name))
+
+
+def read_shard(file: Path, batch: Batch | None = None) -> dict[str, Any]:
+    """A finished batch: the `process` that did it, and its `samples`, those of that batch.
+
+    Raises UserError for a file that is damaged.
+    """
+    cure = "delete it, and --resume runs its batch again"
+    shard = read_json(file, cure)
+    if not isinstance(shard, dict) or type(shard.get("process")) is not int:
+        raise UserError(f"{file} holds no finished batch; {cure}")
+    samples = shard.get("samples")
+    if not isinstance(samples, list):
+        raise UserError(f"{file} holds no samples; {cure}")
+    for sample in samples:
+        check_sample(sample, f"an entry of {file}", "delete that file")
+    found = [(sample["id"], sample["rollout"]) for sample in samples]
+    if batch is not None and found != list(batch):
+        raise UserError(f"{file} holds other questions than its batch has; {cure}")
+    return shard
+
+
+def iterate_finished(path: Path) -> Iterator[Sample]:
     """All samples that a run has so far, those that are not joined yet at the end, in order."""
-    shards = sorted((path / SHARDS).glob("batch-*.json"))
-    joined = read_samples(path)
-    known = {(sample["id"], sample["rollout"]) for sample in joined}
-    waiting = [sample for shard in shards for sample in json.loads(shard.read_text(encoding="utf-8"))]
-    return joined + [sample for sample in waiting if (sample["id"], sample["rollout"]) not in known]
+    joined = set()
+    for sample, _ in iterate_samples(path):
+        joined.add((sample["id"], sample["rollout"]))
+        yield sample
+    for shard in shards_in(path):
+        for sample in read_shard(shard)["samples"]:
+            if (sample["id"], sample["rollout"]) not in joined:
+                yield sample
 
 
-def prepare_shards(path: Path, first_batch: int) -> None:
-    """Make the shards' folder, without what an earlier run had taken and not finished, or joined already."""
-    shards = path / SHARDS
-    shards.mkdir(exist_ok=True)
-    for file in shards.iterdir():
-        if file.suffix != ".json" or int(file.stem.removeprefix("batch-")) < first_batch:
+def prepare_shards(path: Path, first_batch: int, batches: Sequence[Batch]) -> None:
+    """Make the shards' folder. What an earlier launch finished stays, unless it is joined already.
+
+    Raises UserError for a finished batch that is damaged: before anything slow, not at the end.
+    """
+    (path / SHARDS).mkdir(exist_ok=True)
+    for file in shards_in(path):
+        index = int(file.stem.removeprefix("batch-"))
+        if index < first_batch or index >= len(batches):
             file.unlink()
+        else:
+            read_shard(file, batches[index])

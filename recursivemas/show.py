@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas.errors import UserError
-from recursivemas.records import SAMPLES, Sample, read_config
-from recursivemas.sharding import read_finished
+from recursivemas.run_files import SAMPLES, Sample, read_config
+from recursivemas.sharding import iterate_finished
 from recursivemas.tables import format_table
 from recursivemas.tools import as_block
 
@@ -41,35 +41,44 @@ def run(arguments: Mapping[str, Any]) -> None:
 def show(path: Path, question_id: str | None = None, rollout: int = 0) -> str:
     """A sample of the run in that folder as text to be read; raises UserError where there is none such."""
     config = read_config(path)
-    samples = read_finished(path)
-    sample = _find(path, samples, question_id, rollout)
-    first = _find(path, samples, sample["id"], 0)  # what came before the answer stands with it
+    sample, first = _find(path, question_id, rollout)
     settings = {name: row["value"] for name, row in config["settings"].items()}
-    title = f"question {sample['id']}, rollout {sample['rollout']} (seed {sample['seed']})"
-    where = f"{config['style']['name']} on {settings['dataset']}, in {path.resolve().name}"
+    title = f"question {sample['id']}, rollout {sample['rollout']} (seed {sample.get('seed', 'unknown')})"
+    where = f"{config['style']['name']} on {settings.get('dataset')}, in {path.resolve().name}"
     parts = [f"{title}\n{where}", sample["question"].rstrip(), f"gold: {sample['gold']}"]
     if sample["error"]:
         return "\n\n".join([*parts, *_passages(first), f"not run: {sample['error']}"])
     parts += [_rounds(first, sample), *_messages(first), *_passages(first)]
-    parts += [_heading("answer"), _transcript(sample["text"], sample.get("tool_calls", ())), _outcome(sample)]
+    text, calls = sample.get("text", ""), sample.get("tool_calls", ())
+    parts += [_heading("answer"), _transcript(text, calls), _outcome(sample)]
     return "\n\n".join(parts)
 
 
-def _find(path: Path, samples: Sequence[Sample], question_id: str | None, rollout: int) -> Sample:
-    if not samples:
+def _find(path: Path, question_id: str | None, rollout: int) -> tuple[Sample, Sample]:
+    """The sample, and the question's first: what came before the answer stands with that one.
+
+    The run is gone through without being kept: it may be larger than the memory.
+    """
+    rollouts: dict[int, Sample] = {}
+    ids: dict[str, None] = {}
+    for sample in iterate_finished(path):
+        wanted = question_id if question_id is not None else next(iter(ids), sample["id"])
+        ids[sample["id"]] = None
+        if sample["id"] == wanted:
+            rollouts[sample["rollout"]] = sample
+    if not ids:
         raise UserError(f"{path / SAMPLES} holds no answers yet; show a run when its first batch is done")
-    wanted = samples[0]["id"] if question_id is None else question_id
-    rows = [sample for sample in samples if sample["id"] == wanted]
-    if not rows:
-        ids = list(dict.fromkeys(sample["id"] for sample in samples))
+    if not rollouts:
+        shown = list(ids)[:NUM_SUGGESTIONS]
         more = f" and {len(ids) - NUM_SUGGESTIONS} more" if len(ids) > NUM_SUGGESTIONS else ""
-        raise UserError(
-            f"the run in {path} has no question {wanted!r}; it has {', '.join(ids[:NUM_SUGGESTIONS])}{more}"
-        )
-    for sample in rows:
-        if sample["rollout"] == rollout:
-            return sample
-    raise UserError(f"question {wanted!r} has no rollout {rollout}; it has 0 to {len(rows) - 1}")
+        raise UserError(f"the run in {path} has no question {question_id!r}; it has {', '.join(shown)}{more}")
+    for wanted_rollout in (rollout, 0):
+        if wanted_rollout not in rollouts:
+            raise UserError(
+                f"question {wanted!r} has no rollout {wanted_rollout}; it has "
+                f"{min(rollouts)} to {max(rollouts)}"
+            )
+    return rollouts[rollout], rollouts[0]
 
 
 def _harmless(text: str) -> str:
@@ -113,7 +122,7 @@ def _reads(usage: Mapping[str, Any]) -> tuple[str, str]:
 def _messages(sample: Sample) -> Iterator[str]:
     """The latent messages: their shapes [L, D_target], and the mean length of their latents."""
     rows = [
-        [*name.split("/", 1), " x ".join(map(str, size["shape"])), f"{size['norm']:.3g}"]
+        [*name.partition("/")[::2], " x ".join(map(str, size["shape"])), f"{size['norm']:.3g}"]
         for name, size in sample.get("messages", {}).items()
     ]
     if rows:
@@ -122,7 +131,7 @@ def _messages(sample: Sample) -> Iterator[str]:
 
 def _passages(sample: Sample) -> Iterator[str]:
     """What agents passed on as text."""
-    for name, passage in sample["passages"].items():
+    for name, passage in sample.get("passages", {}).items():
         yield _heading(name)
         yield _transcript(passage["text"], passage.get("tool_calls", ()))
 
@@ -150,14 +159,21 @@ def _call(call: Mapping[str, Any]) -> str:
 
 def _outcome(sample: Sample) -> str:
     verdicts = [
-        f"{name}: {'correct' if verdict['correct'] else 'wrong'} ({verdict.get('error') or verdict['how']})"
+        f"{name}: {'correct' if verdict['correct'] else 'wrong'} "
+        f"({verdict.get('error') or verdict.get('how', 'nothing says why')})"
         for name, verdict in sample["verdicts"].items()
     ]
-    notes = [f"ended by {sample['ended_by']}"]
-    notes += ["asked again"] if sample["retried"] else []
-    notes += ["past the model's context"] if sample["past_context"] else []
-    answer = "none could be read" if sample["extracted"] is None else sample["extracted"]
-    return "\n".join([f"read as the answer: {answer}", *verdicts, "; ".join(notes)])
+    notes = [f"ended by {sample.get('ended_by', 'unknown')}"]
+    notes += ["asked again"] if sample.get("retried") else []
+    notes += ["past the model's context"] if sample.get("past_context") else []
+    answer = sample.get("extracted")
+    return "\n".join(
+        [
+            f"read as the answer: {'none could be read' if answer is None else answer}",
+            *verdicts,
+            "; ".join(notes),
+        ]
+    )
 
 
 def _heading(text: str) -> str:

@@ -233,16 +233,7 @@ def test_several_processes_search_once_and_write_what_one_writes(
     flags = ["--dtype", "float64", "--batch_size", "1", "--tavily_base_url", tavily.url]
     _, _, _, alone = run("alone", *flags, rows=rows)
     asked = len(tavily.requests)
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    command += [
-        "--num_machines",
-        "1",
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-        str(ROOT / "run.py"),
-    ]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", str(ROOT / "run.py")]
     command += [*SMALL, *flags, "--dataset", "bamboogle", "--dataset_path", str(tmp_path / "rows.json")]
     command += ["--release", str(toy_release), "--ckpt_override", f"toolcaller={toolcaller}"]
     command += ["--trust_remote_code", "--allow_unisolated_code", "--output_dir", str(tmp_path / "both")]

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from recursivemas.records import CONFIG, SAMPLES, SUMMARY
+from recursivemas.run_files import CONFIG, SAMPLES, SUMMARY
 from recursivemas.settings import resolve_settings
 
 Verdicts = Mapping[str, Sequence[Sequence[bool]]]
@@ -34,16 +34,9 @@ def write_run(
     if not isinstance(verdicts, Mapping):
         verdicts = {"release": [[correct] for correct in verdicts]}
     rows = next(iter(verdicts.values()))
-    settings, origins = resolve_settings({"num_rollouts": len(rows[0]), "release": "toy", **explicit})
-    config = {
-        "settings": {
-            name: {"value": value, "origin": origins[name]} for name, value in asdict(settings).items()
-        },
-        "style": {"name": settings.style, "agents": [{"role": settings.role or "solver"}]},
-        "questions": {"number": len(rows)},
-        "platform": platform,
-        "accelerator": None,
-    }
+    explicit = {"num_rollouts": len(rows[0]), "release": "toy", **explicit}
+    settings, _ = resolve_settings(explicit)
+    config = config_of(len(rows), platform=platform, **explicit)
     samples = [
         _sample(f"q{first_question + number}", number, rollout, verdicts, settings, tokens, seconds)
         for number, row in enumerate(rows)
@@ -58,6 +51,35 @@ def write_run(
     return path
 
 
+def config_of(num_questions: int, *, platform: str = "Linux", **explicit: Any) -> dict[str, Any]:
+    """A run's record with these settings."""
+    settings, origins = resolve_settings(explicit)
+    return {
+        "settings": {
+            name: {"value": value, "origin": origins[name]} for name, value in asdict(settings).items()
+        },
+        "style": {"name": settings.style, "agents": [{"role": settings.role or "solver"}]},
+        "questions": {"number": num_questions},
+        "platform": platform,
+        "accelerator": None,
+    }
+
+
+def sample_of(question: str, rollout: int = 0, **fields: Any) -> dict[str, Any]:
+    """A sample as it is read back, with all that readers need."""
+    return {
+        "id": question,
+        "rollout": rollout,
+        "question": f"What is {question}?",
+        "gold": "1",
+        "extracted": "1",
+        "error": None,
+        "verdicts": {"release": {"correct": True}},
+        "usage": [],
+        **fields,
+    }
+
+
 def _sample(
     question: str,
     number: int,
@@ -68,23 +90,14 @@ def _sample(
     seconds: float,
 ) -> dict[str, Any]:
     latents = settings.latent_length * settings.num_recursive_rounds if settings.mode == "latent" else 0
-    return {
-        "id": question,
-        "rollout": rollout,
-        "question": f"What is {question}?",
-        "gold": "1",
-        "extracted": "1",
-        "error": None,
-        "verdicts": {name: {"correct": rows[number][rollout]} for name, rows in verdicts.items()},
-        "usage": [
-            {
-                "round": 1,
-                "role": "solver",
-                "prompt_tokens": 100,
-                "latents_read": latents,
-                "latent_steps": latents,
-                "generated_tokens": tokens,
-                "seconds": seconds,
-            }
-        ],
+    usage = {
+        "round": 1,
+        "role": "solver",
+        "prompt_tokens": 100,
+        "latents_read": latents,
+        "latent_steps": latents,
+        "generated_tokens": tokens,
+        "seconds": seconds,
     }
+    correct = {name: {"correct": rows[number][rollout]} for name, rows in verdicts.items()}
+    return sample_of(question, rollout, verdicts=correct, usage=[usage])

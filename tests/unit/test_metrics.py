@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 
 from recursivemas.benchmarks import BENCHMARKS
-from recursivemas.metrics import pass_at_k, question_shares, summarise, total_costs
+from recursivemas.metrics import Outcome, pass_at_k, question_shares, summarise, total_costs
 from recursivemas.report import format_summary, result_line
 from recursivemas.statistics import wilson_interval
 
@@ -134,9 +134,10 @@ def test_answers_to_one_question_do_not_count_as_independent():
 
 def test_shares_and_costs_by_question():
     samples = [sample("a", True), sample("a", False, 1), sample("b", False), sample("b", False, 1)]
-    assert question_shares(samples, "release", "accuracy") == {"a": 0.5, "b": 0.0}
-    assert question_shares(samples, "release", "pass@2") == {"a": 1.0, "b": 0.0}
-    assert total_costs(samples) == {
+    outcomes = [Outcome.of(row) for row in samples]
+    assert question_shares(outcomes, "release", "accuracy") == {"a": 0.5, "b": 0.0}
+    assert question_shares(outcomes, "release", "pass@2") == {"a": 1.0, "b": 0.0}
+    assert total_costs(outcomes) == {
         "prompt_tokens": 20,
         "latents_read": 16,
         "latent_steps": 0,

@@ -79,7 +79,9 @@ def test_a_question_that_did_not_run_says_why(run):
 def test_batches_that_are_not_joined_yet_are_shown(run):
     rows = add_to_samples(run)
     (run / "shards").mkdir()
-    (run / "shards" / "batch-00001.json").write_text(json.dumps([{**rows[0], "id": "late", "text": "here"}]))
+    (run / "shards" / "batch-00001.json").write_text(
+        json.dumps({"process": 1, "samples": [{**rows[0], "id": "late", "text": "here"}]})
+    )
     assert "here" in show(run, "late")
     (run / "samples.jsonl").unlink()
     (run / "shards" / "batch-00001.json").unlink()
