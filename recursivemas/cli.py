@@ -29,6 +29,7 @@ from recursivemas.listing import list_datasets, list_styles
 from recursivemas.plan import describe_plan
 from recursivemas.prompts import check_output, load_choice_rule, read_published
 from recursivemas.ranks import current_rank
+from recursivemas.redaction import redact_urls
 from recursivemas.report import format_summary, result_line
 from recursivemas.run_lock import RunLock
 from recursivemas.settings import resolve_settings
@@ -119,14 +120,14 @@ def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any
         command(arguments)
         sys.stdout.flush()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {redact_urls(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # Whoever read has gone. What is still to be written goes nowhere, also when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except OSError as error:
-        print(f"error: {error}{DISK_ADVICE.get(error.errno or 0, '')}", file=sys.stderr)
+        print(f"error: {redact_urls(str(error))}{DISK_ADVICE.get(error.errno or 0, '')}", file=sys.stderr)
         return 2
     except torch.OutOfMemoryError as error:
         print(f"error: out of memory; lower --batch_size or --max_new_tokens ({error})", file=sys.stderr)
@@ -140,7 +141,7 @@ def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any
 def _run(arguments: dict[str, Any]) -> None:
     settings, origins = resolve_settings(arguments)
     if settings.dry_run:
-        print(describe_plan(settings, origins))
+        print(redact_urls(describe_plan(settings, origins)))
         return
     rank = current_rank()
     if rank.count > 1 and not settings.output_dir:

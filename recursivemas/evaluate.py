@@ -22,6 +22,7 @@ from recursivemas.metrics import summarise
 from recursivemas.provenance import check_same_run, check_same_tools, describe_run
 from recursivemas.question import Question
 from recursivemas.records import Batch, RunFolder, check_free, complete_batches
+from recursivemas.redaction import redact_data, redact_urls
 from recursivemas.run_files import CONFIG, SAMPLES, iterate_samples, read_config
 from recursivemas.run_lock import RunLock
 from recursivemas.settings import Origin, RunSettings
@@ -113,11 +114,12 @@ def evaluate(
         for start in range(0, len(questions), settings.batch_size)
     ]
     expected = _expected(batches, settings)
-    config = {
+    described = {
         **describe_run(system, questions, settings, origins),
         "graders": graders.describe(),
         "tools": toolbox.describe() if toolbox else None,
     }
+    config = redact_data(described, urls=True)
     solve = partial(_solve, system, batches, settings, graders, toolbox)
     if not lock.rank.is_first:
         if lock.wait_until_open():
@@ -195,7 +197,7 @@ def _solve(
                 folder.put(index, samples, _name_latents(solutions))
                 for solution in solutions:
                     if solution.error:
-                        tqdm.write(f"error: {solution.error}", file=sys.stderr)
+                        tqdm.write(f"error: {redact_urls(solution.error)}", file=sys.stderr)
         bar.update(total - bar.n)
 
 
@@ -240,9 +242,9 @@ class _BarWatcher:
 
 
 def to_sample(solution: Solution, verdicts: Mapping[str, Grade], sample_seed: int) -> dict[str, Any]:
-    """A solution and its verdicts as a line in `samples.jsonl`."""
+    """A solution and its verdicts as a line in `samples.jsonl`, without keys that servers have repeated."""
     question = solution.question
-    return {
+    sample = {
         "id": question.id,
         "rollout": solution.rollout,
         "seed": sample_seed + solution.rollout,
@@ -261,6 +263,7 @@ def to_sample(solution: Solution, verdicts: Mapping[str, Grade], sample_seed: in
         "passages": {name: asdict(passage) for name, passage in solution.passages.items()},
         "usage": [asdict(usage) for usage in solution.usage],
     }
+    return redact_data(sample)
 
 
 def _name_latents(solutions: Sequence[Solution]) -> dict[str, torch.Tensor]:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, constants, get_token, hf_hub_download, snapshot_download
 from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import tqdm as hub_tqdm
 
@@ -23,6 +23,7 @@ from recursivemas.digests import digests
 from recursivemas.disk_cache import DiskCache, user_cache
 from recursivemas.hub_answers import Listing, guard_client
 from recursivemas.hub_errors import CLIENT_ERRORS, ReleaseError, explain, http_status, in_words
+from recursivemas.redaction import keep_secret
 from recursivemas.styles import HUB_ORGANISATION
 
 logger = logging.getLogger(__name__)
@@ -200,6 +201,7 @@ def open_on_hub(repo_id: str, revision: str | None = None) -> Repository:
     Two metadata requests once the manifests are cached. When the hub cannot be reached, what is in the cache
     is used, with a warning (without one when HF_HUB_OFFLINE asks for it). Raises ReleaseError.
     """
+    keep_secret(get_token())  # which may come from a file
     try:
         guard_client()
         # The snapshot also notes which commit the revision stands for, which offline runs rely on.

@@ -22,6 +22,7 @@ from recursivemas.errors import UserError
 from recursivemas.grading.base import Grade
 from recursivemas.grading.extract import final_line, marked_answer
 from recursivemas.question import Question
+from recursivemas.redaction import keep_secret, redact, redact_data, redact_urls
 
 SYSTEM = (
     "You grade answers to factual questions. You are given a question, a reference answer that is right, and "
@@ -35,6 +36,12 @@ TEMPLATE = (
     "<proposed>\n{answer}\n</proposed>"
 )
 PROMPT_SHA256 = hashlib.sha256(f"{SYSTEM}\n{TEMPLATE}".encode()).hexdigest()
+VERDICT = re.compile(
+    r"\W*(?:(?:my |the |final |proposed )*(?:verdict|answer|judge?ment|grade|result|it)(?: is|'s)?\W+)?"
+    r"(?P<verdict>(?:in)?correct)[^\w?]*",
+    re.IGNORECASE,
+)
+"""The one word, alone or behind a label: any other word may turn it round ("not correct", "partially")."""
 TEMPERATURE = 0
 MAX_ANSWER_LENGTH = 1000
 MAX_REPLY_TOKENS = 16
@@ -50,8 +57,9 @@ class JudgeSettings:
 
     `base_url` None stands for OpenAI's own service. The key is read from the environment variable
     `key_variable`; only OpenAI's own service needs one. A request that fails (no connection, 408, 409, 429,
-    5xx) or takes longer than `timeout_s` seconds is tried `max_retries` times more, after the pause that the
-    server asks for. `cache_dir` None stands for a folder in the user's cache.
+    5xx) or takes longer than `timeout_s` seconds as a whole, however its answer trickles in, is tried
+    `max_retries` times more, after the pause that the server asks for. `cache_dir` None stands for a folder
+    in the user's cache.
     """
 
     model: str
@@ -102,7 +110,7 @@ class Judge:
         """What decides the verdicts, for a run's record."""
         return {
             "model": self.settings.model,
-            "base_url": self.settings.base_url,
+            "base_url": self._address,
             "temperature": TEMPERATURE,
             "prompt_sha256": PROMPT_SHA256,
         }
@@ -115,22 +123,22 @@ class Judge:
         """Whether the judge takes the answer for the reference; JudgeError when it does not say."""
         messages = _messages(question, reference, answer)
         key = [self.describe(), messages]
-        reply = (self._cache.get(key) or {}).get("reply")
-        if isinstance(reply, str):
-            return self._verdict(reply)
+        kept = (self._cache.get(key) or {}).get("reply")
+        if isinstance(kept, str) and VERDICT.fullmatch(kept):
+            return self._verdict(kept)
         reply = self._ask(messages)
         verdict = self._verdict(reply)
-        self._cache.put(key, {**self.describe(), "messages": messages, "reply": reply})
+        self._cache.put(key, redact_data({**self.describe(), "messages": messages, "reply": reply}))
         return verdict
 
     def _verdict(self, reply: str) -> bool:
-        said = {word.upper() for word in re.findall(r"(?i)\b(?:in)?correct\b", reply)}
-        if len(said) != 1:
+        said = VERDICT.fullmatch(reply)
+        if said is None:
             raise JudgeError(
-                f"{self._name} replied {reply[:200]!r}, which is neither CORRECT nor INCORRECT; use a model "
-                "that follows instructions"
+                f"{self._name} replied {redact(reply[:200])!r}, which is neither CORRECT nor INCORRECT; "
+                "use a model that follows instructions"
             )
-        return said == {"CORRECT"}
+        return said["verdict"].upper() == "CORRECT"
 
     def _ask(self, messages: list[dict[str, str]]) -> str:
         client = self._client
@@ -148,7 +156,8 @@ class Judge:
             raise JudgeError(self._explain(error.status_code, error.message)) from error
         except openai.APIError as error:
             raise JudgeError(
-                f"{self._name} could not be asked: {error.message}. Check the address, and that it is up"
+                f"{self._name} could not be asked: {redact_urls(error.message)}. Check the address, and that "
+                "it is up"
             ) from error
         except (AttributeError, IndexError, TypeError, ValueError) as error:
             # The client checks no shapes: a body of another form surfaces where it is read.
@@ -158,11 +167,18 @@ class Judge:
             ) from error
         if not reply:
             raise JudgeError(f"{self._name} gave an empty reply")
-        return str(reply)
+        if not isinstance(reply, str):
+            raise JudgeError(f"{self._name} replied with {type(reply).__name__}, not a text")
+        return reply
 
     @property
     def _name(self) -> str:
-        return f"the judge {self.settings.model} at {self.settings.base_url or 'api.openai.com'}"
+        return f"the judge {self.settings.model} at {self._address or 'api.openai.com'}"
+
+    @property
+    def _address(self) -> str | None:
+        """The endpoint as it may be shown and recorded."""
+        return self.settings.base_url and redact_urls(self.settings.base_url)
 
     def _explain(self, status: int, message: str) -> str:
         advice = {
@@ -171,7 +187,7 @@ class Judge:
             404: "check the model's name and the address, which has to end in /v1",
             429: "its rate limit or quota is used up; wait, or raise max_retries",
         }.get(status, "see what it says, and try again")
-        return f"{self._name} refused (HTTP {status}): {message}; {advice}"
+        return f"{self._name} refused (HTTP {status}): {redact_urls(message)}; {advice}"
 
     @cached_property
     def _client(self) -> Any:
@@ -185,11 +201,15 @@ class Judge:
                 f"the judge {self.settings.model} needs a key: set {self.settings.key_variable}, or give the "
                 "address of another endpoint"
             )
+        keep_secret(key)
+        from recursivemas.grading.judge_client import PunctualClient  # it stands on the client's own
+
         return openai.OpenAI(
             api_key=key or "none",
             base_url=self.settings.base_url,
             timeout=self.settings.timeout_s,
             max_retries=self.settings.max_retries,
+            http_client=PunctualClient(self.settings.timeout_s),
         )
 
 

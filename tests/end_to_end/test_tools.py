@@ -17,7 +17,7 @@ from recursivemas.errors import UserError
 from recursivemas.question import Question
 from recursivemas.tools import PythonTool, ToolAnswer, Toolbox
 from recursivemas.tools.search import TavilySearch
-from tests.support.judge_server import Endpoint
+from tests.support.judge_server import Endpoint, completion
 from tests.support.scripted import save_scripted_release
 from tests.support.tavily_server import Answer, TavilyServer, found
 
@@ -84,6 +84,25 @@ def run(toy_release, toolcaller, tmp_path, capsys):
 def read_samples(folder: Path) -> list[dict]:
     path = folder / "samples.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_no_key_is_kept_or_shown_that_a_server_repeats_or_an_address_holds(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("HF_ENDPOINT", f"https://me:{KEY}@hub.example")
+    with Endpoint() as judge:
+        judge.play((200, completion("CORRECT")), (200, completion(f"Who sent me {KEY}?")))
+        flags = ("--judge_model", "small", "--judge_base_url", f"{judge.url}?api_key=query-{KEY}&x=1")
+        status, out, err, [sample] = run("run", *flags)
+        assert judge.tokens[-1] == f"Bearer {KEY}"
+        assert status == 0
+        judge.play((200, completion("CORRECT")))
+        assert run("run", *flags, "--resume")[0] == 0, "what is recorded can be compared"
+        dry = run("dry", *flags, "--dry_run")[1]
+    assert "Who sent me [redacted]?" in sample["verdicts"]["judge"]["error"]
+    assert f"{judge.url}?api_key=[redacted]&x=1" in (tmp_path / "run" / "config.json").read_text()
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
+        assert KEY.encode() not in path.read_bytes(), path
+    assert KEY not in out + err + dry
 
 
 @pytest.mark.parametrize("dataset", QUESTIONS)

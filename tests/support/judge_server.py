@@ -27,6 +27,7 @@ class Endpoint(LoopbackServer):
         self.script = [(200, completion("CORRECT"), {}, 0)]
         self.requests = []
         self.tokens = []
+        self.byte_pause_s = 0.0
 
     def play(self, *script):
         self.script = [(*step, {}, 0)[:4] if len(step) < 3 else (*step, 0)[:4] for step in script]
@@ -56,9 +57,18 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            self._send(data)
         except (BrokenPipeError, ConnectionResetError):
-            assert pause  # only a client that was kept waiting may leave
+            assert pause or self.played.byte_pause_s  # only a client that was kept waiting may leave
+
+    def _send(self, data):
+        """Whole, or byte by byte where there is a pause between them."""
+        if not self.played.byte_pause_s:
+            self.wfile.write(data)
+            return
+        for byte in data:
+            self.wfile.write(bytes([byte]))
+            time.sleep(self.played.byte_pause_s)
 
     def log_message(self, *args):
         pass

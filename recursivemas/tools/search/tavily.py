@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from recursivemas.errors import UserError
+from recursivemas.redaction import keep_secret, redact
 from recursivemas.tools.search.base import MAX_URL_CHARACTERS, Hit, Patience, SearchError
 from recursivemas.tools.search.keys import KEY_VARIABLE, check_key
 from recursivemas.tools.search.text import one_line, shorten
@@ -23,7 +23,6 @@ BASE_URL = "https://api.tavily.com"
 MAX_DETAIL_CHARACTERS = 200
 MAX_READ_CHARACTERS = 5000
 """How much of a hit's text is kept: far more than an agent reads."""
-REDACTED = "[key]"
 NO_VALID_KEY = "InvalidAPIKeyError"
 """What Tavily's client calls it, also where no key is left to be asked with."""
 
@@ -60,8 +59,7 @@ class TavilySearch:
         if self._keys and find_spec("tavily") is None:
             raise UserError("the search needs a package that is not installed: pip install tavily-python")
         self._patience = patience or Patience()
-        longest_first = sorted(self._keys, key=len, reverse=True)
-        self._key_pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.IGNORECASE)
+        keep_secret(*self._keys)
         self._base_url = self._checked_url(base_url or BASE_URL)
         self._lock = threading.Lock()
         self._first = 0
@@ -127,15 +125,12 @@ class TavilySearch:
         return f"the web search has no key left: each of its {len(self._keys)} was refused or is spent"
 
     def _checked_url(self, url: str) -> str:
-        if self._key_pattern.search(unquote(url)):
+        if any(key.lower() in unquote(url).lower() for key in self._keys):
             raise UserError(
                 "the search's base_url holds one of the search keys, and is recorded as it is; give the bare "
                 "address, and the key apart from it"
             )
         return _checked_url(url)
-
-    def _redact(self, text: str) -> str:
-        return self._key_pattern.sub(REDACTED, text)
 
     # ----- asking
 
@@ -177,7 +172,7 @@ class TavilySearch:
             raise SearchError(self._misread, _kind(error)) from None
 
     def _quote(self, says: str, error: Exception) -> str:
-        detail = shorten(self._redact(one_line(str(error))), MAX_DETAIL_CHARACTERS)
+        detail = shorten(redact(one_line(str(error))), MAX_DETAIL_CHARACTERS)
         return f"{says}: {detail}" if detail else says
 
     def _explain(self, error: Exception) -> str:
@@ -219,13 +214,13 @@ class TavilySearch:
         if not isinstance(entry, Mapping):
             return None
         address, title, content = (entry.get(name) for name in ("url", "title", "content"))
-        url = self._redact(one_line(address)) if isinstance(address, str) else ""
+        url = redact(one_line(address)) if isinstance(address, str) else ""
         if not 0 < len(url) <= MAX_URL_CHARACTERS:
             return None
         return Hit(title=self._read_text(title) or url, url=url, content=self._read_text(content))
 
     def _read_text(self, value: object) -> str:
-        return self._redact(one_line(value))[:MAX_READ_CHARACTERS] if isinstance(value, str) else ""
+        return redact(one_line(value))[:MAX_READ_CHARACTERS] if isinstance(value, str) else ""
 
 
 def _kind(error: Exception) -> str:

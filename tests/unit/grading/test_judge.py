@@ -144,6 +144,86 @@ def test_no_verdict_is_wrong_and_says_why(endpoint, judge, tmp_path, step, messa
     assert not (tmp_path / "judge").exists()
 
 
+@pytest.mark.parametrize(
+    ("reply", "correct"),
+    [
+        ("CORRECT", True),
+        ("INCORRECT", False),
+        ("correct.", True),
+        ("**CORRECT**", True),
+        ("`incorrect`\n", False),
+        ("Verdict: CORRECT", True),
+        ("Final verdict: **INCORRECT**.", False),
+        ("The answer is CORRECT.", True),
+        ("The proposed answer is incorrect", False),
+        ("The answer is not correct.", None),
+        ("This isn't correct", None),
+        ("NOT CORRECT", None),
+        ("not correct", None),
+        ("Partially correct", None),
+        ("Correct, but incomplete", None),
+        ("CORRECT?", None),
+        ("Neither correct nor wrong", None),
+        ("It would be correct if it named the year", None),
+        ("in-correct", None),
+        ("UNCORRECT", None),
+        ("politically correct", None),
+        ("CORRECT CORRECT", None),
+    ],
+)
+def test_only_the_plain_word_is_a_verdict(endpoint, judge, tmp_path, reply, correct):
+    endpoint.play((200, completion(reply)))
+    verdict = judge("\\boxed{Madame Curie}", QUESTION)
+    assert verdict.correct is bool(correct)
+    assert (verdict.error is None) == (correct is not None)
+    assert (tmp_path / "judge").exists() == (correct is not None), "what is no verdict is not kept"
+
+
+@pytest.mark.parametrize("content", [{"a": "CORRECT"}, ["CORRECT"], 1, True])
+def test_content_that_is_no_text_is_no_verdict(endpoint, judge, content):
+    endpoint.play((200, completion(content)))
+    assert "no" in judge("\\boxed{Madame Curie}", QUESTION).how
+    with pytest.raises(JudgeError, match=r"not a text|no chat completion"):
+        judge.check()
+
+
+def test_a_kept_reply_that_is_no_verdict_is_asked_again(endpoint, judge, tmp_path):
+    judge("\\boxed{Madame Curie}", QUESTION)
+    (entry,) = (tmp_path / "judge").glob("*.json")
+    entry.write_text(entry.read_text().replace('"CORRECT"', '"NOT CORRECT"'))
+    endpoint.play((200, completion("INCORRECT")))
+    assert not judge("\\boxed{Madame Curie}", QUESTION).correct
+    assert len(endpoint.requests) == 2
+
+
+def test_an_answer_that_trickles_in_is_given_up(endpoint, tmp_path):
+    endpoint.play((200, completion("CORRECT"), {}, 0))
+    endpoint.byte_pause_s = 0.05
+    judge = Judge(make_settings(endpoint, tmp_path, timeout_s=0.5, max_retries=0))
+    started = time.monotonic()
+    verdict = judge("\\boxed{Madame Curie}", QUESTION)
+    assert time.monotonic() - started < 5
+    assert "could not be asked" in verdict.error
+
+
+@pytest.mark.parametrize("status", [200, 401, 500])
+def test_a_key_that_the_server_repeats_is_not_shown_or_kept(endpoint, tmp_path, monkeypatch, status):
+    monkeypatch.setenv("MY_KEY", "sk-very-secret-value")
+    refusal = {"error": {"message": "SK-very-secret-value is bad"}}
+    endpoint.play((status, completion("CORRECT, sk-very-secret-value") if status == 200 else refusal))
+    judge = Judge(make_settings(endpoint, tmp_path, key_variable="MY_KEY", max_retries=0))
+    verdict = judge("\\boxed{x}", QUESTION)
+    assert "[redacted]" in verdict.error
+    assert "very-secret" not in verdict.error.lower()
+
+
+def test_a_key_in_the_address_is_not_recorded(endpoint, tmp_path):
+    url = f"{endpoint.url}?api-key=abcdef123456&version=2"
+    judge = Judge(make_settings(endpoint, tmp_path, base_url=url))
+    assert judge.describe()["base_url"] == f"{endpoint.url}?api-key=[redacted]&version=2"
+    assert "abcdef" not in judge._name
+
+
 def test_check_passes_and_leaves_no_trace(endpoint, judge, tmp_path):
     judge.check()
     assert len(endpoint.requests) == 1

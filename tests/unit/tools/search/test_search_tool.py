@@ -375,7 +375,7 @@ def server(monkeypatch):
 def test_tavily_and_its_cache_without_a_key(server, cache):
     server.play(Answer(body=found(("About", "https://a.example", f"It is {KEY}"))))
     online = SearchTool(TavilySearch([KEY], server.url, QUICK), cache=cache)
-    assert online("q").text == "Query: q\nResults:\n[1] About\nURL: https://a.example\nIt is [key]"
+    assert online("q").text == "Query: q\nResults:\n[1] About\nURL: https://a.example\nIt is [redacted]"
     offline = SearchTool(TavilySearch([], server.url), cache=cache, offline=True)
     assert offline("q") == ToolAnswer(text=online("q").text, cached=True)
     assert offline("other").status == "failed"

@@ -144,7 +144,7 @@ def test_a_refused_key_is_retired_and_the_next_is_tried(server, caplog, no_key_i
     assert server.keys == [KEYS[0], KEYS[1], KEYS[1]]
     (notice,) = [record.message for record in caplog.records if record.name.startswith("recursivemas")]
     assert "key 1 of 2" in notice
-    assert "[key] is not wanted" in notice
+    assert "[redacted] is not wanted" in notice
 
 
 def test_no_key_is_left(server, caplog, no_key_is_told):
@@ -291,15 +291,17 @@ def test_keys_are_taken_out_of_everything_a_server_says(server, no_key_is_told):
         f"It is {KEYS[0].upper()}, {KEYS[1]}.",
     )
     server.play(Answer(body=found(page)))
-    assert search(server, KEYS) == [Hit("About [key]", "https://a.example/[key]", "It is [key], [key].")]
+    assert search(server, KEYS) == [
+        Hit("About [redacted]", "https://a.example/[redacted]", "It is [redacted], [redacted].")
+    ]
     server.play(Answer(status=400, body=refusal(f"bad query of {KEYS[0].upper()}")))
-    assert failure(server).endswith("does not accept the query (HTTP 400): bad query of [key]")
+    assert failure(server).endswith("does not accept the query (HTTP 400): bad query of [redacted]")
 
 
 def test_a_key_that_begins_with_another(server):
     keys = ["tvly-abc", "tvly-abcdef"]
     server.play(Answer(body=found(("t", "https://a.example", "tvly-abcdef tvly-abc"))))
-    assert search(server, keys)[0].content == "[key] [key]"
+    assert search(server, keys)[0].content == "[redacted] [redacted]"
 
 
 # ----- failures that pass
