@@ -197,5 +197,5 @@ def test_a_file_in_another_encoding(tmp_path):
 
 def test_without_the_package(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "bm25s", None)
-    with pytest.raises(UserError, match=r"pip install 'recursivemas\[tools\]'"):
+    with pytest.raises(UserError, match=r"pip install bm25s"):
         FolderSearch(folder)

@@ -280,7 +280,7 @@ def test_an_address_that_holds_a_key(url):
 
 def test_without_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "tavily", None)
-    with pytest.raises(UserError, match=r"pip install 'recursivemas\[tools\]'"):
+    with pytest.raises(UserError, match=r"pip install tavily-python"):
         TavilySearch(KEYS)
 
 
@@ -580,7 +580,7 @@ def test_an_env_file_without_the_package(nowhere, monkeypatch):
     (nowhere / ".env").write_text("OTHER=1\n")
     assert find_keys(None) == []
     (nowhere / ".env").write_text("TAVILY_API_KEY=tvly-file\n")
-    with pytest.raises(UserError, match=r"pip install 'recursivemas\[tools\]'") as caught:
+    with pytest.raises(UserError, match=r"pip install python-dotenv") as caught:
         find_keys(None)
     assert "tvly-file" not in str(caught.value)
 
