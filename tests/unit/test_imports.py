@@ -46,7 +46,7 @@ FLOORS = [
     ["tools"],
     ["styles"],
     ["question"],
-    ["archives", "digests", "disk_cache", "errors", "statistics", "tables"],
+    ["archives", "digests", "disk_cache", "errors", "redaction", "statistics", "tables"],
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 
