@@ -53,7 +53,7 @@ def redact_data(data: Data, *, urls: bool = False) -> Data:
     if isinstance(data, Mapping):
         return {key: redact_data(value, urls=urls) for key, value in data.items()}  # type: ignore[return-value]
     if isinstance(data, list | tuple):
-        return type(data)(redact_data(value, urls=urls) for value in data)  # type: ignore[return-value]
+        return type(data)(redact_data(value, urls=urls) for value in data)
     return data
 
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from concurrent.futures import Future
 from typing import Any
 
-import httpx
 import openai
+
+_BASE = next(base for base in openai.DefaultHttpxClient.__mro__ if base.__name__ == "Client")
+HTTP: Any = importlib.import_module(_BASE.__module__.partition(".")[0])
+"""The HTTP package that this version of openai stands on: httpx, or its successor."""
 
 
 class PunctualClient(openai.DefaultHttpxClient):
-    """Gives a request up after `limit_s` seconds as a whole; httpx's own limits count anew at every byte.
+    """Gives a request up as timed out after `limit_s` seconds as a whole.
 
-    What it gave up goes on in a thread that nobody waits for.
+    The client's own limits count anew at every byte. What was given up goes on in a thread that nobody waits
+    for.
     """
 
     def __init__(self, limit_s: float) -> None:
         super().__init__()
         self._limit_s = limit_s
 
-    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        answer: Future[httpx.Response] = Future()
+    def send(self, request: Any, **options: Any) -> Any:
+        answer: Future[Any] = Future()
 
         def fetch() -> None:
             try:
@@ -33,4 +38,4 @@ class PunctualClient(openai.DefaultHttpxClient):
         try:
             return answer.result(self._limit_s)
         except TimeoutError:
-            raise httpx.ReadTimeout(f"no whole answer within {self._limit_s:g} s", request=request) from None
+            raise HTTP.ReadTimeout("no whole answer in time", request=request) from None
