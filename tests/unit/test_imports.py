@@ -21,13 +21,14 @@ FLOORS = [
     ["runs"],
     ["evaluate"],
     ["metrics", "provenance", "sharding"],
-    ["records", "verdicts"],
+    ["records", "run_lock", "verdicts"],
     ["system"],
     ["solving"],
     ["media"],
     ["recursion", "ledger", "answering", "prompting"],
     ["calling"],
     ["toolkit"],
+    ["run_files"],
     ["settings"],
     ["recommended"],
     ["published"],
@@ -46,7 +47,8 @@ FLOORS = [
     ["tools"],
     ["styles"],
     ["question"],
-    ["archives", "digests", "disk_cache", "errors", "redaction", "statistics", "tables"],
+    ["locks", "ranks"],
+    ["archives", "digests", "disk_cache", "errors", "redaction", "shapes", "statistics", "tables"],
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 
