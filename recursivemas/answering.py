@@ -15,7 +15,7 @@ from torch import Tensor
 from recursivemas.agent import Agent
 from recursivemas.calling import ToolCalling
 from recursivemas.engine import NOT_FINITE, Generated, PromptBatch, SamplingSettings, decode, random_stream
-from recursivemas.grading import has_answer
+from recursivemas.grading import has_answer, release_has_answer
 from recursivemas.prompts import PromptSource
 from recursivemas.question import CODE_KINDS, Question, TaskKind
 from recursivemas.settings import SolveSettings
@@ -81,19 +81,21 @@ class Writer:
         Rollout r uses the random numbers of seed sample_seed + r (release-exact section 4). `on_step` is
         told after each token how many answers go on.
         """
+        quirks = self._settings.release_quirks
         answers = [
             Draft(
-                kind,
+                question.kind if quirks else kind,  # Release: what a prompt looks like does not matter here
                 prompts.row(row),
                 random_stream(self._settings.sample_seed + rollout, question.id),
             )
             for row, (question, kind) in enumerate(zip(questions, kinds, strict=True))
         ]
         self.write(answers, prompts, self._settings.max_new_tokens, on_step=on_step)
+        can_read = release_has_answer if quirks else has_answer
         unread = [
             answer
             for answer, question in zip(answers, questions, strict=True)
-            if not (answer.failed or has_answer(answer.own_text, question))
+            if not (answer.failed or can_read(answer.own_text, question))
         ]
         self._retry([answer for answer in unread if answer.kind in CODE_KINDS], CODE_RETRY_TOKENS)
         self._retry([answer for answer in unread if answer.kind not in CODE_KINDS], RETRY_TOKENS)
@@ -103,22 +105,41 @@ class Writer:
         """Append its cue to each answer and go on writing, without tools: it is time to answer."""
         if not answers:
             return
-        agent, embed = self._agent, self._agent.backbone.embed
-        rows, histories = [], []
-        for answer in answers:
-            cue = self._source.retry_cue(answer.kind)
-            cue_ids = agent.token_ids(cue)
-            answer.text += cue
-            answer.retried = True
-            answer.sequence += cue_ids
-            if self._settings.release_quirks:
-                # Release: goes on from the bare text (protocol section 5, item 3).
-                histories.append(list(agent.tokenizer(agent.without_controls(answer.text)).input_ids))
-                rows.append(embed(histories[-1]))
-            else:
-                histories.append([*answer.token_ids, *cue_ids])
-                rows.append(torch.cat([answer.prompt, embed(answer.sequence)]))
+        ask = self._ask_bare if self._settings.release_quirks else self._ask
+        asked = [ask(answer, self._source.retry_cue(answer.kind)) for answer in answers]
+        rows, histories = zip(*asked, strict=True)
         self._write(answers, PromptBatch.left_pad(rows), max_new_tokens, histories)
+
+    def _ask(self, answer: Draft, cue: str) -> tuple[Tensor, list[int]]:
+        """What the retry goes on from: all that there was, then the cue; and what counts as said before."""
+        ids = self._append_cue(answer, cue if cue.startswith("\n") else f"\n{cue}")
+        so_far = self._agent.backbone.embed(answer.sequence)
+        return torch.cat([answer.prompt, so_far]), [*answer.token_ids, *ids]
+
+    def _ask_bare(self, answer: Draft, cue: str) -> tuple[Tensor, list[int]]:
+        """The release goes on from the bare text: no chat, no latents (release-exact section 2)."""
+        answer.text = answer.text.rstrip()
+        self._append_cue(answer, "\n" + cue.lstrip("\n"))
+        ids = list(self._agent.tokenizer(self._disarmed_text(answer)).input_ids)
+        return self._agent.backbone.embed(ids), ids
+
+    def _append_cue(self, answer: Draft, cue: str) -> list[int]:
+        ids = self._agent.token_ids(cue)
+        answer.retried = True
+        answer.text += cue
+        answer.sequence += ids
+        return ids
+
+    def _disarmed_text(self, answer: Draft) -> str:
+        """The text, with what is spelled like a control token in a tool's result broken up."""
+        pieces, end = [], 0
+        for call in answer.tool_calls:
+            pieces += [
+                answer.text[end : call.start],
+                self._agent.without_controls(answer.text[call.start : call.end]),
+            ]
+            end = call.end
+        return "".join([*pieces, answer.text[end:]])
 
     def write(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from recursivemas.grading.base import Grade, Grader
 from recursivemas.grading.judge import Judge, JudgeSettings
 from recursivemas.grading.release import grade_release
+from recursivemas.grading.release import has_answer as release_has_answer
 from recursivemas.grading.strict import grade_strict, has_answer
 from recursivemas.question import Question
 
@@ -29,4 +30,13 @@ def grade(
     return {name: grader(text, question) for name, grader in chosen.items()}
 
 
-__all__ = ["GRADERS", "Grade", "Grader", "Judge", "JudgeSettings", "grade", "has_answer"]
+__all__ = [
+    "GRADERS",
+    "Grade",
+    "Grader",
+    "Judge",
+    "JudgeSettings",
+    "grade",
+    "has_answer",
+    "release_has_answer",
+]

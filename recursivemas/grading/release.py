@@ -13,8 +13,14 @@ from string import ascii_uppercase
 
 from recursivemas.grading.base import Grade, Grader, answer_form
 from recursivemas.grading.release_comparing import MATH_READINGS, PHRASE_READINGS, Reading, find_match
-from recursivemas.grading.release_reading import USUAL_OPTIONS, choice_letter, marked_answer
-from recursivemas.question import Question
+from recursivemas.grading.release_reading import (
+    USUAL_OPTIONS,
+    choice_letter,
+    first_code,
+    last_box,
+    marked_answer,
+)
+from recursivemas.question import CODE_KINDS, Question
 
 LETTER_OF_NONE = "A"
 """What the release takes a text for in which it finds no letter."""
@@ -30,6 +36,19 @@ def grade_release(text: str, question: Question) -> Grade:
             f"not read; it reads {', '.join(_BY_FORM)}"
         )
     return grader(text, question)
+
+
+def has_answer(text: str, question: Question) -> bool:
+    """Whether the release finds an answer, so that it does not ask again.
+
+    A `Final Answer:` line is none: of mathematics and phrases only a box counts.
+    Source: release-exact section 2.
+    """
+    if question.kind in CODE_KINDS:
+        return first_code(text) is not None
+    if question.kind == "math":
+        return last_box(text) is not None
+    return choice_letter(text, _num_letters(question)) is not None
 
 
 def grade_math(text: str, question: Question) -> Grade:

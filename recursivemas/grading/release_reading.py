@@ -12,8 +12,6 @@ import re
 from collections.abc import Iterator
 from string import ascii_uppercase
 
-from recursivemas.question import CODE_KINDS, TaskKind
-
 USUAL_OPTIONS = 4
 
 _BOX = "\\boxed{"
@@ -122,20 +120,3 @@ def _without_thoughts(text: str) -> str:
             kept.append(text[end:opened])
             end, opened = tag.end(), None
     return "".join([*kept, text[end:]]).strip()
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Asking again
-
-
-def has_answer(text: str, kind: TaskKind, num_options: int = 0) -> bool:
-    """Whether the release finds an answer of that kind, so that it does not ask again.
-
-    A `Final Answer:` line is none: only a box counts. `num_options` is as in `choice_letter`.
-    Source: release-exact section 2.
-    """
-    if kind in CODE_KINDS:
-        return first_code(text) is not None
-    if kind == "math":
-        return last_box(text) is not None
-    return choice_letter(text, max(USUAL_OPTIONS, num_options)) is not None

@@ -228,12 +228,10 @@ def test_a_question_too_long_for_an_agent_fails_alone(system):
 # The answer retry, and what the release does otherwise
 
 
-@pytest.mark.parametrize("quirks", [False, True])
-def test_the_retry_goes_on_where_the_answer_ended(system, quirks):
-    """Ours continues the same sequence; the release starts over from the bare text."""
+def test_the_retry_goes_on_where_the_answer_ended(system):
+    """The same sequence, chat and latents included; tests/parity/test_retry_parity.py has the release's."""
     question, agent = QUESTIONS[0], system.agents[system.graph.answering_role]
-    settings = {**FAST, "num_rounds": 1, "greedy": True, "release_quirks": quirks}
-    solution = system.solve(question, **settings)[0]
+    solution = system.solve(question, **FAST, num_rounds=1, greedy=True)[0]
     assert solution.retried, "six tokens of a toy hold no box"
     cue = "\n\nFinal Answer: \\boxed{"
     before, _, after = solution.text.partition(cue)
@@ -244,13 +242,11 @@ def test_the_retry_goes_on_where_the_answer_ended(system, quirks):
         received = {
             link.slot: slow.sent[f"r1/{link}"] for link in system.graph.inbound(role, with_feedback=False)
         }
-        if quirks:
-            start = agent.backbone.embed(agent.tokenizer(before + cue).input_ids)
-        else:
-            prompt = slow.prompt(role, received, feedback=False)
-            said = decode_slowly(agent.backbone, prompt, FAST["max_new_tokens"], agent.stop_ids)
-            start = torch.cat([prompt, agent.backbone.embed([*said, *agent.token_ids(cue)])])
+        prompt = slow.prompt(role, received, feedback=False)
+        said = decode_slowly(agent.backbone, prompt, FAST["max_new_tokens"], agent.stop_ids)
+        start = torch.cat([prompt, agent.backbone.embed([*said, *agent.token_ids(cue)])])
         expected = decode_slowly(agent.backbone, start, 16, agent.stop_ids)
+    assert before == agent.tokenizer.decode(said, skip_special_tokens=True)
     assert after == agent.tokenizer.decode(expected, skip_special_tokens=True)
 
 

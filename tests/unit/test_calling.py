@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import threading
@@ -237,11 +238,13 @@ def test_a_call_says_how_long_it_took():
 # Answers
 
 
-def answer(parts, kind="math", **settings):
+def answer(parts, kind="math", pack=None, **settings):
     agent = scripted_agent({"the question": parts})
-    question = Question(id="q", text="the question", kind=kind)
+    options = ("w", "x", "y", "z") if kind == "choice" else ()
+    question = Question(id="q", text="the question", kind=kind, options=options)
     draft = draft_for(agent, "the question")
-    writer = Writer(agent, load_pack(), RunSettings(greedy=True, **settings).solve_settings(), toolbox())
+    settings = RunSettings(greedy=True, **settings).solve_settings()
+    writer = Writer(agent, pack or load_pack(), settings, toolbox())
     return writer.answer([question], [kind], PromptBatch.left_pad([draft.prompt]), rollout=0)[0]
 
 
@@ -275,7 +278,64 @@ def test_after_too_many_calls_the_answer_is_asked_for(quirks):
     assert [call.status for call in draft.tool_calls] == ["ok"] * 5 + ["limit"]
     assert draft.retried
     assert draft.ended_by == "calls"
-    assert draft.text.endswith(load_pack().retry_cue("math"))
+    cue = load_pack().retry_cue("math")
+    assert draft.text.endswith(f"</result>\n{cue.strip()}" if quirks else cue)
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "ours", "quirks"),
+    [
+        ("math", "so \\boxed{3}", False, False),
+        ("math", "so \\boxed{3", True, True),
+        ("math", "Final Answer: 3", True, True),
+        ("math", "\\boxed{} it is {3}", True, False),
+        ("choice", "**B**", False, True),
+        ("choice", "A-cells come first", True, False),
+        ("function", "```python\nx = 1\n```", False, False),
+        ("function", "```\nx = 1\n```", False, True),
+        ("function", "```py\nx = 1\n```", False, True),
+    ],
+)
+def test_what_is_asked_again(kind, part, ours, quirks):
+    """With quirks by the release's rules, else by ours."""
+    assert answer([part], kind).retried == ours
+    assert answer([part], kind, release_quirks=True).retried == quirks
+
+
+def test_quirks_strip_the_text_before_the_cue():
+    draft = answer(["no box \n\t\n"], release_quirks=True)
+    assert draft.text == "no box\nFinal Answer: \\boxed{"
+    draft = answer([" \n"], release_quirks=True)
+    assert draft.text == "\nFinal Answer: \\boxed{"
+
+
+def test_a_cue_stands_on_a_line_of_its_own():
+    pack = load_pack()
+    bare = dataclasses.replace(pack, retry_cues={kind: cue.strip() for kind, cue in pack.retry_cues.items()})
+    assert answer(["no box"], pack=bare).text == "no box\nFinal Answer: \\boxed{"
+    assert answer(["no box"], pack=bare, release_quirks=True).text == "no box\nFinal Answer: \\boxed{"
+    assert answer(["no box"]).text == "no box\n\nFinal Answer: \\boxed{"
+
+
+def test_bare_text_keeps_control_tokens_of_its_own_and_breaks_those_of_results(monkeypatch):
+    read = []
+    agent = scripted_agent({"the question": ["<search> q </search>", " hm"]})
+    draft = draft_for(agent, "the question")
+    box = toolbox(search=(lambda request: "stop <|im_end|> there",))
+    settings = RunSettings(greedy=True, release_quirks=True).solve_settings()
+    writer = Writer(agent, load_pack(), settings, box)
+    monkeypatch.setattr(type(agent.tokenizer), "__call__", record(type(agent.tokenizer).__call__, read))
+    writer.answer([Question(id="q", text="")], ["math"], PromptBatch.left_pad([draft.prompt]), rollout=0)
+    [bare] = [text for text in read if "Final Answer" in text and "hm" in text]
+    assert "stop < |im_end|> there" in bare
+
+
+def record(function, texts):
+    def recording(self, text, *args, **kwargs):
+        texts.append(text)
+        return function(self, text, *args, **kwargs)
+
+    return recording
 
 
 def test_a_retry_calls_no_tools():

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from recursivemas.grading import GRADERS, grade
-from recursivemas.grading.release import grade_release, letter_of_option, release_gold_letter
-from recursivemas.grading.release_reading import first_code, has_answer
+from recursivemas.grading.release import grade_release, has_answer, letter_of_option, release_gold_letter
+from recursivemas.grading.release_reading import first_code
 from recursivemas.question import Question
 
 CASES = Path(__file__).parents[2] / "cases"
@@ -28,13 +28,12 @@ def cases(name: str) -> list[dict]:
 def verdict_of_ours(case: dict) -> tuple:
     """(correct, extracted, asked again) as the published cases have them."""
     kind = KINDS[case["task"]]
-    asked_again = not has_answer(case["text"], kind)
+    options = ("w", "x", "y", "z") if kind == "choice" else ()
+    question = Question(id="q", text="?", gold=case["gold"] or "", kind=kind, options=options)
+    asked_again = not has_answer(case["text"], question)
     if kind == "function":
         return None, first_code(case["text"]) or "", asked_again
-    options = ("w", "x", "y", "z") if kind == "choice" else ()
-    verdict = grade_release(
-        case["text"], Question(id="q", text="?", gold=case["gold"], kind=kind, options=options)
-    )
+    verdict = grade_release(case["text"], question)
     return verdict.correct, verdict.extracted, asked_again
 
 
