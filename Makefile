@@ -10,7 +10,7 @@ DEMO_TOKENS ?= 48
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test lint format clean
+.PHONY: demo test test-sandbox lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python run.py --style mixture --release toy --device cpu \
@@ -18,6 +18,12 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+# The sandbox's tests as an ordinary user, where you are root. The Python has to be readable to that user too.
+SANDBOX_USER ?= nobody
+test-sandbox: $(VENV)/.installed-dev
+	su -s /bin/sh $(SANDBOX_USER) -c "cd '$(CURDIR)' && OMP_NUM_THREADS=1 '$(abspath $(BIN))/python' -B -m pytest \
+	  -p no:cacheprovider tests/unit/tools/test_*.py tests/unit/grading/test_code.py tests/unit/grading/harness"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Nothing is kept between runs: the folder may not be ours to write to.
+settings.register_profile("repository", database=None)
+settings.load_profile("repository")
 
 
 @pytest.fixture(autouse=True)

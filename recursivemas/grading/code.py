@@ -110,6 +110,7 @@ class CodeGrader:
             correct=verdict == "passed",
             extracted=code,
             how=f"{verdict}: {detail}",
+            error=detail if verdict == "bad tests" else None,
             verdict=verdict,
             seconds=seconds,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import compileall
 import functools
 import marshal
+import math
 import os
 import secrets
 import signal
@@ -54,8 +55,8 @@ class SandboxError(RuntimeError):
 class Limits:
     """What a run may use. `time_s` is the wall clock's, `cpu_s` the processor's for all processes together.
 
-    `cpu_s` is as long as `time_s` where nothing is given. On a busy machine the wall clock says little about
-    code: to judge it, give it `cpu_s`, and several times as much `time_s` as a guard.
+    `cpu_s` None leaves it to the wall clock. On a busy machine that says little about code: to judge it, give
+    it `cpu_s`, and several times as much `time_s` as a guard.
 
     `memory_bytes` holds for each process (address space) and for all together (resident). `output_bytes`
     holds for stdout, stderr and the verdict each, `file_bytes` for each file and, where isolated, `tmp_bytes`
@@ -157,7 +158,7 @@ def _make_job(
         "stdin": stdin.encode("utf-8", "surrogatepass"),
         "limits": {
             **asdict(limits),
-            "cpu_s": limits.time_s if limits.cpu_s is None else limits.cpu_s,
+            "cpu_s": math.inf if limits.cpu_s is None else limits.cpu_s,
             "user_processes": user_processes,
         },
         "uid": uid,

@@ -162,7 +162,9 @@ class Bomb:
         return (exec, (f"open({str(self.path)!r}, 'w').close()",))
 
 
-@pytest.mark.parametrize("save", [torch.save, lambda data, path: path.write_bytes(pickle.dumps(data))])
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda data, path: path.write_bytes(pickle.dumps(data, protocol=2))]
+)
 def test_a_pickle_that_carries_code_is_refused_and_not_run(tmp_path, save):
     witness = tmp_path / "ran"
     save({"proj1.weight": torch.zeros(1), "x": Bomb(witness)}, tmp_path / "adapter.pt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 
 MAX_CHARACTERS = 1000
+NOT_REBUILT = (StopIteration, StopAsyncIteration, UnicodeError)
 
 
 def raised(error: BaseException) -> list[str]:
@@ -17,8 +18,11 @@ def raised(error: BaseException) -> list[str]:
 
 
 def rebuilt(name: str, text: str) -> Exception:
-    """The built-in exception of that name, or a RuntimeError that names it."""
+    """The built-in exception of that name, or a RuntimeError that names it.
+
+    The latter too for those that would end a loop over the function's results as if it were through.
+    """
     kind = getattr(builtins, name, None)
-    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError):
+    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, NOT_REBUILT):
         return kind(text)
     return RuntimeError(f"{name}: {text}")

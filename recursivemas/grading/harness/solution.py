@@ -98,7 +98,8 @@ class Solution:
         if answer[0] == "raised":
             raise _from_solution(str(answer[1]), str(answer[2]))
         self.last_call += f" gave {SHORT.repr(answer[1])}"
-        _change(arguments, answer[2])
+        if answer[1] is None:  # a function that returns something is judged by that alone
+            _change(arguments, answer[2])
         return answer[1]
 
     def _run_own_function(self, number: Any, given: Any, keywords: Any, allowance: Allowance | None) -> None:

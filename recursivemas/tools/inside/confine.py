@@ -50,7 +50,7 @@ def _set_limits(limits: dict[str, float]) -> None:
     for name, number in LIMITS.items():
         _lower(number, int(limits[name]))
     _lower(resource.RLIMIT_CORE, 0)
-    seconds = int(limits["cpu_s"]) + CPU_GRACE_S
+    seconds = int(min(limits["cpu_s"], limits["time_s"])) + CPU_GRACE_S
     _lower(resource.RLIMIT_CPU, seconds, seconds + 1)
     if sys.platform == "linux":
         _lower(resource.RLIMIT_MSGQUEUE, 0)

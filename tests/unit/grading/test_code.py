@@ -288,6 +288,7 @@ def test_a_test_that_cannot_be_carried_blames_nobody(grader, code, tests):
     grade = grader.grade(answer(code), script(tests, name="h"))
     assert (grade.correct, grade.verdict) == (False, "bad tests"), grade.how
     assert "cannot be carried" in grade.how
+    assert grade.error == grade.how.removeprefix("bad tests: ")  # counted apart, as undecided
 
 
 FLOATS = """
@@ -719,6 +720,30 @@ def test_the_tests_files_are_closed_to_the_solution(grader):
             return opened
     """
     assert "gave []" in grader.grade(answer(code), script()).how
+
+
+def test_a_solution_does_not_end_the_tests_loops(grader):
+    code = "def add(a, b): raise StopIteration('through')"
+    grade = grader.grade(answer(code), script("assert all(map(add, [1, 2], [3, 4]))"))
+    assert (grade.correct, grade.verdict) == (False, "runtime error"), grade.how
+
+
+def test_only_functions_that_return_nothing_change_the_tests_data(grader):
+    code = """
+        import sys
+        frame = sys._getframe()
+        while "self" not in frame.f_locals:
+            frame = frame.f_back
+        Server = type(frame.f_locals["self"])
+        send = Server._send
+        forged = ["value", [], [[0, []]]]
+        Server._send = lambda self, answer: send(self, forged if len(answer) == 3 else answer)
+        def copy(values): pass
+    """
+    tests = "values = [1, 2]\nassert copy(values) == values"
+    grade = grader.grade(answer(code), script(tests, name="copy"))
+    assert "gave []" in grade.how
+    assert grade.verdict == "wrong answer"
 
 
 def test_a_verdict_without_the_nonce_is_none():

@@ -20,8 +20,9 @@ import jinja2
 import pytest
 import torch
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from recursivemas.engine.backbone import Backbone
 from recursivemas.links import load_inner_link, load_outer_link
 from recursivemas.styles import HUB_ORGANISATION, PUBLISHED_STYLES, Style
 from recursivemas.toy import build, ensure, release
@@ -309,12 +310,15 @@ def test_latent_steps_do_not_blow_up_rounding(hub: Path, load, style: Style, rol
 
 def roll(model: Any, link: Any, prompt: torch.Tensor, num_steps: int = 8) -> torch.Tensor:
     """Latents [L, D], by the model's cache."""
-    past, step, latents = DynamicCache(config=model.config), prompt, []
+    backbone = Backbone(model)
+    cache, step, latents = backbone.new_cache(), prompt, []
     for _ in range(num_steps):
-        output = model.get_decoder()(inputs_embeds=step, past_key_values=past, use_cache=True)
-        latents.append(output.last_hidden_state[:, -1:])
-        step = link(latents[-1])
-    return torch.cat(latents, dim=1)[0]
+        length = cache.get_seq_length()
+        positions = torch.arange(length, length + step.shape[1])[None]
+        hidden = backbone.hidden(step, torch.ones(1, positions[0, -1] + 1), positions, cache)
+        latents.append(hidden)
+        step = link(hidden)[:, None]
+    return torch.cat(latents)
 
 
 def test_hybrid_and_sliding_layers(load):

@@ -16,6 +16,7 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recursivemas.grading.harness import allowance as allowance_module
 from recursivemas.grading.harness import values as wire_values
 from recursivemas.grading.harness import wire
 from recursivemas.grading.harness.allowance import Allowance, cpu_seconds
@@ -276,14 +277,15 @@ def test_allowances(pipe):
     assert 0.1 <= time.monotonic() - start < 5
 
 
-def test_an_allowance_is_of_processor_time():
+def test_an_allowance_is_of_processor_time(monkeypatch):
+    monkeypatch.setattr(allowance_module, "WALL_FACTOR", 1000)  # this machine may be busy
     start = cpu_seconds(os.getpid())
     allowance = Allowance(os.getpid(), 0.2)
     time.sleep(0.4)
     assert not allowance.is_used_up()
     while not allowance.is_used_up():
         pass
-    assert 0.2 <= cpu_seconds(os.getpid()) - start < 0.4
+    assert 0.2 <= cpu_seconds(os.getpid()) - start < 0.6
     assert str(allowance) == "more than 0.2 s of processor time"
 
 
