@@ -7,7 +7,9 @@ Source: protocol section 4.
 
 from __future__ import annotations
 
+import math
 import re
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import ascii_uppercase
@@ -92,13 +94,19 @@ class Benchmark:
 
 def text_field(row: Row, name: str) -> str:
     """The field as text without outer white space; numbers count as text. ValueError when there is none."""
-    value = row[name]
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"field {name!r} has to be text, not {value!r}")
-    text = str(value).strip()
+    text = as_text(row[name], f"field {name!r}").strip()
     if not text:
         raise ValueError(f"field {name!r} is empty")
     return text
+
+
+def as_text(value: object, what: str) -> str:
+    """A text or a finite number as text; ValueError, with `what` it is, for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"{what} has to be text, not {reprlib.repr(value)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{what} is {value}, which no answer can equal; write the number, or a text")
+    return str(value)
 
 
 def lettered_lines(options: Sequence[str]) -> str:

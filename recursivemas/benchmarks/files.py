@@ -34,7 +34,7 @@ def _read_jsonl(file: Path) -> list[Any]:
         if not line.strip():
             continue
         try:
-            rows.append(json.loads(line))
+            rows.append(_parse(line, f"{file}, line {number}"))
         except json.JSONDecodeError as error:
             raise DatasetError(
                 f"{file}, line {number} is not valid JSON ({error.msg}, column {error.colno}); "
@@ -43,12 +43,24 @@ def _read_jsonl(file: Path) -> list[Any]:
     return rows
 
 
+def _parse(text: str, what: str) -> Any:
+    """The data in JSON text; JSONDecodeError where it is none, DatasetError where it is too much."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except RecursionError:
+        raise DatasetError(f"{what} is nested too deep to be read; rows are objects of texts") from None
+    except ValueError as error:  # a whole number that is too long for Python
+        raise DatasetError(f"{what} holds a number that is too long ({error}); write it as a text") from error
+
+
 def _read_json(file: Path) -> list[Any]:
     text = _read_text(file)
     if not text.strip():
         return []
     try:
-        data = json.loads(text)
+        data = _parse(text, str(file))
     except json.JSONDecodeError as error:
         hint = "; if each line is an object of its own, name the file .jsonl" if error.lineno > 1 else ""
         raise DatasetError(
@@ -90,6 +102,8 @@ def _read_parquet(file: Path) -> list[Any]:
         rows: list[Any] = parquet.read_table(file).to_pylist()
     except pyarrow.ArrowException as error:
         raise DatasetError(f"{file} is not a Parquet file: {error}") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{file} holds a text that is not UTF-8: {error}") from error
     return rows
 
 

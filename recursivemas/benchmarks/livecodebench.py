@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import pickletools
+import reprlib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ def to_question(row: Row, question_id: str, seed: int) -> Question:
     text_field(row, "question_content")  # to hear of none
     text = str(row["question_content"])
     read_cases(row["public_test_cases"])  # to hear of bad ones before a model has run
+    if not isinstance(row["private_test_cases"], str):
+        raise ValueError(
+            f"field 'private_test_cases' has to be text, not {reprlib.repr(row['private_test_cases'])}"
+        )
     starter = str(row["starter_code"] or "")
     if starter.strip():
         text = f"{text}\n\nStarter code:\n{starter}"
@@ -70,7 +75,7 @@ def _metadata(value: Any) -> Mapping[str, Any]:
     """A mapping, or one as JSON text."""
     data = json.loads(value) if isinstance(value, str) and value.strip() else value or {}
     if not isinstance(data, Mapping):
-        raise ValueError(f"field 'metadata' has to be an object, not {value!r}")
+        raise ValueError(f"field 'metadata' has to be an object, not {reprlib.repr(value)}")
     name = data.get("func_name")
     if name is not None and not (isinstance(name, str) and name.isidentifier()):
         raise ValueError(f"metadata.func_name is {name!r}, which is no name of a function")

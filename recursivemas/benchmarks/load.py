@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recursivemas.benchmarks.base import Benchmark, DatasetError, Row
+from recursivemas.benchmarks.base import Benchmark, DatasetError, Row, as_text
 from recursivemas.benchmarks.files import SUFFIXES, read_rows
 from recursivemas.benchmarks.hub_files import read_hub_files
 from recursivemas.question import Question
@@ -55,7 +56,9 @@ def _chosen(num_rows: int, num_samples: int | None, question_seed: int | None) -
 def _to_question(benchmark: Benchmark, row: Any, index: int, seed: int, where: str) -> Question:
     place = f"{where}, row {index} (counted from 0)"
     if not isinstance(row, Mapping):
-        raise DatasetError(f"{place} is {row!r}, not an object with the fields of {benchmark.name}")
+        raise DatasetError(
+            f"{place} is {reprlib.repr(row)}, not an object with the fields of {benchmark.name}"
+        )
     row = benchmark.rename(row)
     missing = [column for column in benchmark.columns if column not in row]
     if missing:
@@ -64,14 +67,35 @@ def _to_question(benchmark: Benchmark, row: Any, index: int, seed: int, where: s
             f"the row has {', '.join(map(str, row)) or 'none'}"
         )
     try:
+        _check_unicode(row)
         return benchmark.to_question(row, _question_id(benchmark, row, index), seed)
     except ValueError as error:
         raise DatasetError(f"{place}: {error}") from error
+    except RecursionError:
+        raise DatasetError(f"{place} holds something that is nested too deep to be read") from None
+
+
+def _check_unicode(value: Any, name: str = "") -> None:
+    """ValueError where a text, however deep, holds half of a surrogate pair: no tokenizer takes it."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            half = ascii(value[error.start])
+            raise ValueError(f"field {name!r} holds {half}, half of a character; write it whole") from None
+    elif isinstance(value, Mapping):
+        for key, entry in value.items():
+            _check_unicode(entry, name or str(key))
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            _check_unicode(entry, name)
 
 
 def _question_id(benchmark: Benchmark, row: Row, index: int) -> str:
-    given = (row[column] for column in benchmark.id_columns if row.get(column) not in (None, ""))
-    return str(next(given, index))
+    for column in benchmark.id_columns:
+        if row.get(column) not in (None, ""):
+            return as_text(row[column], f"field {column!r}")
+    return str(index)
 
 
 def _check_ids(questions: Sequence[Question], where: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,7 +46,7 @@ def _lines(row: Row, name: str) -> list[str]:
         or not isinstance(value, Sequence)
         or not all(isinstance(v, str) for v in value)
     ):
-        raise ValueError(f"field {name!r} has to be a list of statements, not {value!r}")
+        raise ValueError(f"field {name!r} has to be a list of statements, not {reprlib.repr(value)}")
     return list(value)
 
 

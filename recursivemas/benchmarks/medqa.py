@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Sequence
 from string import ascii_uppercase
 
 from recursivemas.benchmarks.base import (
     Benchmark,
     Row,
+    as_text,
     has_lettered_lines,
     lettered_lines,
     text_field,
@@ -47,8 +49,10 @@ def _text(row: Row) -> str:
 def option_texts(options: object) -> tuple[str, ...]:
     """The options without their letters, which are taken off only where every option carries its own."""
     if not isinstance(options, Sequence) or isinstance(options, str):
-        raise ValueError(f"field 'options' has to be a list such as ['A. ...', 'B. ...'], not {options!r}")
-    texts = [str(option).strip() for option in options]
+        raise ValueError(
+            f"field 'options' has to be a list such as ['A. ...', 'B. ...'], not {reprlib.repr(options)}"
+        )
+    texts = [as_text(option, f"options[{index}]").strip() for index, option in enumerate(options)]
     if not 2 <= len(texts) <= len(ascii_uppercase):
         raise ValueError(
             f"field 'options' has {len(texts)} entries; 2 to {len(ascii_uppercase)} are accepted"

@@ -19,6 +19,7 @@ from recursivemas.benchmarks.base import (
     Benchmark,
     DatasetError,
     Row,
+    as_text,
     has_lettered_lines,
     lettered_lines,
     text_field,
@@ -146,7 +147,7 @@ def _script(tests: Any) -> str:
     if isinstance(tests, str) and tests.lstrip().startswith("["):
         tests = json.loads(tests)
     if isinstance(tests, Sequence) and not isinstance(tests, str):
-        tests = "\n".join(map(str, tests))
+        tests = "\n".join(as_text(test, f"tests[{index}]") for index, test in enumerate(tests))
     if not isinstance(tests, str) or not tests.strip():
         raise ValueError("there are no 'tests'; give a list of assertions such as \"assert add(1, 2) == 3\"")
     return tests
