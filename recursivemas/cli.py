@@ -14,28 +14,15 @@ from typing import Any
 import torch
 
 from recursivemas import compare, report, show
-from recursivemas.benchmarks import find_benchmark
 from recursivemas.errors import UserError
-from recursivemas.evaluate import (
-    check_outputs,
-    choose_style,
-    evaluate,
-    load_system,
-    read_questions,
-    run_folder_path,
-)
 from recursivemas.flags import Parser, add_run_arguments, add_version
+from recursivemas.launch import launch
 from recursivemas.listing import list_datasets, list_styles
 from recursivemas.plan import describe_plan
 from recursivemas.prompts import check_output, load_choice_rule, read_published
-from recursivemas.ranks import current_rank
 from recursivemas.redaction import redact_urls
-from recursivemas.report import format_summary, result_line
-from recursivemas.run_lock import RunLock
 from recursivemas.settings import resolve_settings
-from recursivemas.toolkit import build_toolbox
 from recursivemas.toy import build
-from recursivemas.verdicts import RunGraders
 
 DISK_ADVICE = {
     errno.ENOSPC: ". What was finished is kept: free some space and run again with --resume",
@@ -142,34 +129,8 @@ def _run(arguments: dict[str, Any]) -> None:
     settings, origins = resolve_settings(arguments)
     if settings.dry_run:
         print(redact_urls(describe_plan(settings, origins)))
-        return
-    rank = current_rank()
-    if rank.count > 1 and not settings.output_dir:
-        raise UserError("several processes need one run folder; give --output_dir FOLDER")
-    folder = run_folder_path(settings)
-    if rank.is_first:
-        check_outputs(settings, folder)
-    benchmark = find_benchmark(settings.dataset)
-    benchmark.check_style(choose_style(settings))
-    graders = RunGraders(benchmark, settings)
-    toolbox = build_toolbox(choose_style(settings), settings, folder)
-    rank.use_own_gpu(settings.device)
-    with RunLock(folder, rank) as lock:
-        questions = read_questions(settings)
-        try:
-            with load_system(settings) as system:
-                summary = evaluate(system, questions, settings, origins, graders, toolbox, lock)
-        except KeyboardInterrupt:
-            print(
-                f"finished batches are in {folder}; go on with --resume --output_dir {folder}",
-                file=sys.stderr,
-            )
-            raise
-    if summary is None:  # another process has it
-        return
-    print(format_summary(summary))
-    print(f"run folder: {folder}")
-    print(result_line(summary))
+    else:
+        launch(settings, origins)
 
 
 def _import_prompts(arguments: dict[str, Any]) -> None:

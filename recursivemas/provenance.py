@@ -111,8 +111,18 @@ def _hash_of(questions: Sequence[Question]) -> str:
 
 def check_same_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise UserError, with the differences, when a run that is to be resumed would give other results."""
-    old, new = _decisive(before), _decisive(json.loads(json.dumps(now)))
-    differences = _differing(old, new)
+    _refuse_differences(_differing(_decisive(before), _decisive(json.loads(json.dumps(now)))))
+
+
+def check_same_settings(before: Mapping[str, Any], settings: RunSettings) -> None:
+    """The same for what was set alone, which can be told before anything is loaded."""
+    neutral = {spec.name for spec in fields(RunSettings) if spec.metadata.get("neutral")}
+    old = {name: row["value"] for name, row in before["settings"].items() if name not in neutral}
+    new = {name: value for name, value in json.loads(json.dumps(asdict(settings))).items() if name in old}
+    _refuse_differences(_differing(old, new))
+
+
+def _refuse_differences(differences: Mapping[str, tuple[Any, Any]]) -> None:
     if differences:
         lines = [f"  {name}: {was} before, {value} now" for name, (was, value) in differences.items()]
         raise UserError(

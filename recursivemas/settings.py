@@ -17,11 +17,15 @@ from recursivemas.recommended import TABLES, recommended
 from recursivemas.styles import PUBLISHED_STYLES
 from recursivemas.tools import MAX_CALLS
 
-Origin = Literal["default", "recommended", "explicit", "quirk"]
+Origin = Literal["default", "recommended", "explicit", "sweep", "quirk"]
 Mode = Literal["latent", "text"]
 """What agents pass on."""
 
 MODES = ("latent", "text", "single")
+
+SWEEP = -1
+"""The latent_length that stands for a run with each of `SWEPT_LENGTHS`."""
+SWEPT_LENGTHS = (16, 32, 48)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +75,12 @@ class RunSettings:
     num_recursive_rounds: int = _option(
         3, "rounds of the recursion; the answer is written in the last", minimum=1, recommended=True
     )
-    latent_length: int = _option(32, "latent steps of a thought", minimum=0, recommended=True)
+    latent_length: int = _option(
+        32,
+        "latent steps of a thought; 0: none; -1: a run each with 16, 32 and 48",
+        minimum=SWEEP,
+        recommended=True,
+    )
     batch_size: int = _option(8, "questions solved side by side", minimum=1, recommended=True)
     temperature: float = _option(0.6, "sampling temperature", recommended=True)
     top_p: float = _option(0.95, "nucleus sampling: probability mass that is kept")
@@ -153,6 +162,11 @@ class RunSettings:
             raise UserError(f"mode is {self.mode!r}; it has to be one of {', '.join(MODES)}")
         if self.role is not None and self.mode != "single":
             raise UserError(f"role {self.role!r} is read in mode single only; give --mode single, or drop it")
+        if self.latent_length == SWEEP and self.mode != "latent":
+            raise UserError(
+                f"latent_length {SWEEP} tries several lengths, and mode {self.mode} passes on no latents; "
+                "give one of the two"
+            )
         if self.resume and not self.output_dir:
             raise UserError("resume needs the run's folder; give --output_dir FOLDER")
         if self.judge_base_url is not None and self.judge_model is None:

@@ -32,7 +32,7 @@ from recursivemas.loading import (
 from recursivemas.paths import ResolvedMASPaths, resolve_mas_paths
 from recursivemas.prompts import PromptSource, load_pack
 from recursivemas.question import Question, as_questions
-from recursivemas.settings import SolveSettings, resolve_settings
+from recursivemas.settings import SWEEP, SolveSettings, resolve_settings
 from recursivemas.solving import Prepared, Solution, Solver
 from recursivemas.styles import PUBLISHED_STYLES, TOOLS, LinkSpec, Style, alone, load_style
 from recursivemas.toolkit import SETTINGS as TOOL_SETTINGS
@@ -126,6 +126,8 @@ class MASSystem:
         given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
         explicit = {name: value for name, value in given.items() if value is not None}
         _check_names(explicit)
+        if explicit.get("latent_length") == SWEEP:
+            raise UserError(f"solve() takes one latent_length, not {SWEEP} for several; call it for each")
         style = self.style if PUBLISHED_STYLES.get(self.style) == self.graph else "own"
         run, _ = resolve_settings({"style": style, "dataset": self.dataset, **explicit})
         asked = as_questions(questions, about_code=find_benchmark(self.dataset).task == "code")

@@ -16,7 +16,8 @@ PACKAGE = Path(recursivemas.__file__).parent
 # Each part may import what stands in lines below its own, never what stands above.
 FLOORS = [
     ["cli", "__main__"],
-    ["plan", "flags", "listing"],
+    ["launch", "plan", "flags", "listing"],
+    ["sweep"],
     ["report", "compare", "show"],
     ["runs"],
     ["evaluate"],

@@ -103,7 +103,7 @@ def test_repetition_is_not_penalised_unless_asked():
     ("field", "value", "accepted"),
     [
         ("num_recursive_rounds", 0, "1 or more"),
-        ("latent_length", -1, "0 or more"),
+        ("latent_length", -2, "-1 or more"),
         ("batch_size", 0, "1 or more"),
         ("max_new_tokens", 0, "1 or more"),
         ("num_samples", 0, "1 or more, or -1 for all"),
@@ -164,6 +164,7 @@ def test_whole_numbers_stand_for_floats():
         ({"question_seed": 1}, "give --num_samples N"),
         ({"mode": "speech"}, "mode is 'speech'"),
         ({"role": "solver"}, "mode single only"),
+        ({"latent_length": -1, "mode": "text"}, "mode text passes on no latents"),
         ({"recommended": "may"}, "recommended is 'may'; it has to be one of june, april"),
         ({"judge_base_url": "http://127.0.0.1"}, "give --judge_model"),
         ({"resume": True}, "give --output_dir"),
