@@ -106,7 +106,12 @@ _SAYS_ANSWER = (
     r"(?:the\s+|our\s+|my\s+)?(?:(?:final|correct|required|desired|exact|numerical)\s+)*"
     r"(?:answer|ans|result|solution|value)s?\b\.?\s*(?:(?:is|are|equals)\b\s*:?|[:=])\s*"
 )
-_LABEL = re.compile(rf"(?i)\s*(?P<text>\\text\s*\{{\s*)?(?:{_CONNECTIVE})?(?:{_SAYS_ANSWER})?")
+_SAYS_WHAT = (
+    r"(?:the\s+)?(?:(?:total|minimum|maximum|smallest|largest|required)\s+)*"
+    r"(?:area|volume|perimeter|probability|sum|product|length|width|height|distance|total|minimum|maximum"
+    r"|mean|median|average|remainder|range|domain|number)\s*(?:(?:is|are|equals)\b\s*:?|[:=])\s*"
+)
+_LABEL = re.compile(rf"(?i)\s*(?P<text>\\text\s*\{{\s*)?(?:{_CONNECTIVE})?(?:{_SAYS_ANSWER}|{_SAYS_WHAT})?")
 _SIGN = re.compile(r"\s*(?:[=:]|\\(?:implies|Rightarrow|Longrightarrow|rightarrow|to)(?![A-Za-z]))\s*(?=\S)")
 _END = re.compile(r"(?:[\s.,;:。✓]|\\\\|\\text\s*\{[\s.,;]*\}|\\square(?![A-Za-z]))+$")
 _EMPTY_TEXT = re.compile(r"\\text\s*\{\s*\}")

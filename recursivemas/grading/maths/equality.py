@@ -202,6 +202,9 @@ def _same_collections(a: Reading, b: Reading) -> bool:
     return any(_same_as_brackets(*pair) for pair in ((a, b), (b, a)))
 
 
+_COORDINATE = re.compile(r"[A-Za-z]|\\[a-z]+")
+
+
 def _same_as_brackets(a: Reading, b: Reading) -> bool:
     r"""A list or one value for a set; `x = 2, y = 3` for a point."""
     if isinstance(b, Named):
@@ -215,9 +218,12 @@ def _same_as_brackets(a: Reading, b: Reading) -> bool:
         return False
     named = [item for item in a.items if isinstance(item, Equation) and item.names]
     names = [item.left for item in named]
-    in_order = len(set(names)) == len(a.items) and all(re.fullmatch("[A-Za-z]", name) for name in names)
-    coordinates = sorted(named, key=lambda item: item.left)
-    return in_order and _same_in_order([item.body for item in coordinates], b.items)
+    if len(set(names)) < len(a.items) or not all(map(_COORDINATE.fullmatch, names)):
+        return False
+    coordinates = sorted(named, key=lambda item: (item.left.startswith("\\"), item.left))  # r before \theta
+    if coordinates != named and not set(names) <= {"x", "y", "z"}:
+        return False  # (x, y, z, w) is as usual as (w, x, y, z)
+    return _same_in_order([item.body for item in coordinates], b.items)
 
 
 def _same_ratios(a: Ratio, b: Ratio) -> bool:

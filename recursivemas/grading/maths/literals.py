@@ -72,6 +72,8 @@ def read_words(text: str, read: Read) -> Reading | None:
         if re.search(r"[0-9\\]", inside):
             return read(inside)
         return _meaning(inside) if plain_words(inside) else None
+    if re.fullmatch(r"[A-J][).]", text):
+        return Words(text[0])
     if not _PLAIN_WORDS.fullmatch(text) or _MATHS_WORDS.search(text):
         return None
     found = re.findall(r"[A-Za-z']+", text)
@@ -81,8 +83,13 @@ def read_words(text: str, read: Read) -> Reading | None:
     return None
 
 
+_NAMED_OPTION = re.compile(r"(?i:option|choice|answer) ([a-j])")
+
+
 def _meaning(text: str) -> Reading:
-    plain = plain_words(text)
+    plain = re.sub(r"^(?:an?|the) (?=\w{2})", "", plain_words(text))
+    if named := _NAMED_OPTION.fullmatch(plain):
+        return Words(named[1].upper())
     return next((reading for pattern, reading in _MEANINGS if pattern.fullmatch(plain)), Words(plain))
 
 
@@ -122,7 +129,7 @@ _BASE_WORDS = {
         words("two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"),
         2,
     )
-}
+} | {"binary": 2, "octal": 8, "hexadecimal": 16}
 _LETTERED_BASE = 16
 """What letters alone can be digits of: `AB_{16}`, but `ab_{11}` is a product."""
 

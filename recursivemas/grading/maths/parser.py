@@ -27,7 +27,7 @@ _UNREADABLE = re.compile(
     |\\overline\{\d   # a repeating decimal in another place than behind the point
     |\^\s*\{?\s*T\s*(?![A-Za-z])            # a transpose
     |(?<![\\A-Za-z])d[A-Za-z](?![A-Za-z])   # a differential
-    |/\s*(?:\d+(?:\.\d+)?|[A-Za-z])\s*(?:[A-Za-z(]|\\(?!cdot|times|div))  # what is below the slash?
+    |/\s*(?:\d+(?:\.\d+)?|[A-Za-z])\s*(?:[A-Za-z(]|\\(?!\\|cdot|times|div))  # what is below the slash?
     """,
     re.VERBOSE,
 )

@@ -119,6 +119,18 @@ def _with_sign(text: str, both: str, sign: str) -> str:
     return f"{before}{'' if leads and sign == '+' else sign}{after}"
 
 
+_OUTWARD = re.compile(r"(?:\](?P<from_open>[^()\[\]]+)[\])\[]|[(\[](?P<to_open>[^()\[\]]+)\[)")
+
+
+def _read_outward_interval(text: str, read: Read) -> Reading | None:
+    """`]1, 2]`, as an interval that leaves its end out is also written."""
+    match = _OUTWARD.fullmatch(text)
+    inside = (match["from_open"] or match["to_open"]) if match else ""
+    if len(split(inside, _COMMAS)[0]) != 2:
+        return None
+    return read(f"{'(' if text[0] in '](' else '['}{inside}{')' if text[-1] in '[)' else ']'}")
+
+
 def _read_brackets(text: str, read: Read) -> Reading | None:
     pair = enclosed(text)
     if pair is None or pair[0] in (r"\lfloor", r"\lceil"):
@@ -209,6 +221,7 @@ _READERS = (
     read_words,
     read_base,
     read_set_builder,
+    _read_outward_interval,
     _read_listing,
     read_relation,
     read_set_operation,

@@ -23,7 +23,7 @@ from recursivemas.grading.maths.parser import parse
 from recursivemas.grading.maths.reading import read
 from recursivemas.grading.maths.values import proportion, value_of
 
-_VARIABLE = re.compile(r"\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?")
+_VARIABLE = re.compile(r"\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?|[fgh]\([a-z]\)")
 
 
 def as_named(reading: Reading) -> Named | None:
@@ -168,19 +168,24 @@ def _as_interval(reading: Bracketed) -> sympy.Set | None:
 
 
 def _as_joined_sets(listing: Listing) -> sympy.Set | None:
-    """`x < 1 or x > 2`: what one variable is said to lie in. A comma joins holes alone: `x \\ne 1, 2`."""
+    """`x < 1 or x > 2`, `x \\ne 1, 2`: what one variable is said to lie in.
+
+    A comma says `and`, unless nothing can meet both: `x < 1, x > 2`. Intervals may be joined by `or` alone.
+    """
     items = _with_holes(listing)
-    if not all(isinstance(item, Named | Inequality) for item in items):
-        return None
-    holes = [isinstance(item, Inequality) and item.operators == (r"\ne",) for item in items]
     parts = [_as_set(item) for item in items]
-    if None in parts or not variable_of(Listing(items, listing.joined_by)):
+    if None in parts:
         return None
-    if listing.joined_by == "or" and not any(holes):
+    if all(isinstance(item, Bracketed) for item in items):
+        return sympy.Union(*parts) if listing.joined_by == "or" else None
+    if not all(isinstance(item, Named | Inequality) for item in items) or not variable_of(
+        Listing(items, listing.joined_by)
+    ):
+        return None
+    met = reduce(sympy.Intersection, parts)
+    if listing.joined_by == "or" or (listing.joined_by == "," and met == sympy.S.EmptySet):
         return sympy.Union(*parts)
-    if listing.joined_by == "and" or (any(holes) and listing.joined_by == ","):
-        return reduce(sympy.Intersection, parts)
-    return None
+    return met
 
 
 def _with_holes(listing: Listing) -> tuple[Reading, ...]:

@@ -17,7 +17,7 @@ from recursivemas.grading.maths.forms import (
 from recursivemas.grading.maths.literals import Read
 from recursivemas.grading.maths.text import enclosed, split, tidy
 
-_RELATIONS = frozenset(("=", "<", ">", r"\le", r"\ge", r"\ne", r"\in", r"\approx", r"\equiv"))
+_RELATIONS = frozenset(("=", "<", ">", r"\le", r"\ge", r"\ne", r"\in", r"\notin", r"\approx", r"\equiv"))
 _FLIPPED = {">": "<", r"\ge": r"\le"}
 _NUMBERS_IN_NAMES = re.compile(r"_(?:\{\w+\}|\w)|(?<=[fghpEFGHP])\([^()]*\)")
 _NAMES_NOTHING = re.compile(r"[0-9!]|\\sqrt|^\s*-")
@@ -35,6 +35,8 @@ def read_relation(text: str, read: Read) -> Reading | None:
         return _read_approximation(sides, read)
     if found == [r"\in"]:
         return Named(tidy(sides[0]), read(sides[1]))
+    if found == [r"\notin"]:
+        return Named(tidy(sides[0]), SetOperation(r"\setminus", (Expression(r"\mathbb{R}"), read(sides[1]))))
     if set(found) == {"="}:
         return _read_equation(sides, read)
     return _read_inequality(sides, found)
@@ -96,7 +98,7 @@ def read_set_operation(text: str, read: Read) -> Reading | None:
         if len(pieces) > 1 and all(piece.strip() for piece in pieces):
             return SetOperation(operator, tuple(read(piece) for piece in pieces))
     pieces = [piece.strip() for piece in split(text, frozenset("-"))[0]]
-    if len(pieces) == 2 and _SET.fullmatch(pieces[0]) and pieces[1].startswith(r"\{"):
+    if len(pieces) == 2 and all(map(_SET.fullmatch, pieces)) and pieces[1].startswith((r"\{", "[", "(")):
         return SetOperation(r"\setminus", tuple(read(piece) for piece in pieces))
     return None
 

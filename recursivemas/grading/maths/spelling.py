@@ -55,6 +55,7 @@ _SPELLINGS = {
     **_each(r"＄ \$ \textdollar", r"\dollar "),
     **_each(r"€ \texteuro", r"\euro "),
     **_each(r"£ \textsterling", r"\pounds "),
+    **_each(r"¢ \cent \textcent", r"\text{ cents}"),
     **_each(r"ℝ \R \Reals \reals", r"\mathbb{R}"),
     **_each(r"ℤ \Z", r"\mathbb{Z}"),
     **_each(r"ℕ \N", r"\mathbb{N}"),
@@ -80,7 +81,7 @@ _SPELLINGS = {
     **_each(r"\colon ：", ":"),
     **_each(r"\backslash ∖", r"\setminus "),
     **_each(r"\lor ∨", r"\text{ or }"),
-    **_each(r"\land ∧", r"\text{ and }"),
+    **_each(r"\land ∧ \&", r"\text{ and }"),
     **_each(r"\imath", "i"),
     '"': "",
 }
@@ -95,8 +96,9 @@ _FIRST = (
     (re.compile(r"\\(?:left|right)\s*\."), ""),
     (re.compile(r"(?<=\d)\s*(?:\{\s*,\s*\}|,\s*\\!)\s*(?=\d{3}(?!\d))"), ""),  # thousands, spelt so in TeX
     (re.compile(r"(?<=\d)(?:\\,|\{\\,\}|\\thinspace\s)\s*(?=\d{3}(?!\d))"), ""),
-    (re.compile(r"\{\s*,\s*\}"), ","),
+    (re.compile(r"(?<!\\text)\{\s*,\s*\}"), ","),
     (re.compile(r"\.\.\.+"), r"\\ldots "),
+    (re.compile(r"\+\s*/\s*-"), r"\\pm "),
     (re.compile(r"<="), r"\\le "),
     (re.compile(r">="), r"\\ge "),
     (re.compile(r"!=|\\not\s*="), r"\\ne "),
@@ -106,6 +108,8 @@ _FIRST = (
 _LAST = (
     (re.compile(r"\^\s*\{\s*\\circ\s*\}"), r"^\\circ "),
     (re.compile(r"\\text\s+\{"), r"\\text{"),
+    (re.compile(r"\\text\{\s*(\\dollar|[%,;])\s*\}"), r"\1"),
+    (re.compile(r"(?<=[\d}])\s*\^\s*\{?\s*(?:\\text\{\s*)?o\s*\}*(?![A-Za-z])"), r"^\\circ "),
     (re.compile(rf"\\text\{{\s*({_FUNCTIONS})\s*\}}"), r"\\\1 "),
     (re.compile(r"\\mathbb\s*R(?![A-Za-z])"), r"\\mathbb{R}"),
     (re.compile(r"(?<![\\A-Za-z])(asin|acos|atan)(?=\s*\()"), lambda match: rf"\{_INVERSES[match[1]]} "),
@@ -128,6 +132,8 @@ _UNIT_LETTERS = "mshgNJWVlL"
 _UPRIGHT_LETTER = re.compile(r"\\text\{\s*(?:([A-Za-z])|(\\(?:pi|theta)))\s*\}")
 
 
+_IDLE_BRACES = re.compile(r"(?<=\d)\{\s*(\\frac\{[^{}]*\}\{[^{}]*\}|)\s*\}")
+_POWER_IN_TEXT = re.compile(r"\\text\{([A-Za-z. ]+)\^\{(-?\d)\}\s*\}")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ", "0123456789+-ni")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋ₙ", "0123456789+-n")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ]+")
@@ -154,8 +160,9 @@ def normalise(text: str) -> str:
     text = "".join(parts)
     for pattern, spelling in _LAST:
         text = pattern.sub(spelling, text)
-    text = _UPRIGHT_LETTER.sub(_letter, unlabel(text))
-    return join_thousands(brace_arguments(text)).strip()
+    text = brace_arguments(_UPRIGHT_LETTER.sub(_letter, unlabel(text)))
+    text = _POWER_IN_TEXT.sub(r"\\text{\1}^{\2}", text)
+    return join_thousands(_IDLE_BRACES.sub(r"\1", text)).strip()
 
 
 def _spell_unicode(text: str) -> str:

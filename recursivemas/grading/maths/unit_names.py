@@ -117,14 +117,13 @@ _IRREGULAR = {
     "leaves": "leaf",
     "vertices": "vertex",
     "pennies": "penny",
-    "halves": "half",
 }
 _ONLY_PLURAL = frozenset(words("cube factor prime root sign square zero"))
 """Words that may change a value where they stand alone, as `5 square` does."""
 QUALIFIERS = frozenset(
     words(
-        "altogether black blue complete different distinct full green integral possible rational real red "
-        "total unique white whole"
+        "altogether black blue complete different distinct full green integral old possible rational real "
+        "red total unique white whole"
     )
 )
 """Adjectives that do not change how many there are."""

@@ -34,6 +34,7 @@ _TEXT_UNIT = re.compile(
 _DEGREES = re.compile(
     r"^(?P<body>.*\S)\s*\^\s*\\circ(?P<scale>\s*(?:\\text\{\s*[CF]\s*\}|[CF]))?$", re.DOTALL
 )
+_DEGREES_ABOVE = re.compile(r"^(-?\s*\\frac)\{([^{}]+)\^\s*\\circ\s*\}\{([^{}]+)\}$")
 _WORD_UNIT = re.compile(
     r"^(?P<body>.*[0-9}])(?P<space>\s*)"
     rf"(?P<unit>[A-Za-z]+\.?(?:\s*{_POWER})?(?:(?:\s*/\s*|\s+)[A-Za-z]+\.?(?:\s*{_POWER})?)*)$",
@@ -74,6 +75,7 @@ def _take_money(text: str) -> tuple[str, Unit] | None:
 
 
 def _take_degrees(text: str) -> tuple[str, Unit] | None:
+    text = _DEGREES_ABOVE.sub(r"\1{\2}{\3}^\\circ", text)
     match = _DEGREES.match(text)
     if match is None or re.search(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc)", text):
         return None
@@ -85,7 +87,7 @@ def _take_text(text: str) -> tuple[str, Unit] | None:
     match = _TEXT_UNIT.match(text)
     if match is None:
         return None
-    written = re.sub(r"\\text\{([^{}]*)\}", r" \1 ", match["unit"])
+    written = re.sub(r"\\text\{\s*\(?([^{}()]*)\)?\s*\}", r" \1 ", match["unit"])
     name = unit_name(written)
     if name:
         return match["body"], Unit(name)

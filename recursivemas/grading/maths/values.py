@@ -56,6 +56,8 @@ def same_expressions(a: sympy.Expr, b: sympy.Expr) -> bool:
     symbols = sorted(a.free_symbols | b.free_symbols, key=str)
     if not symbols:
         return _same_numbers(a, b)
+    if _differ_at(a, b, next(_points(symbols))):
+        return False
     exact = _same_rational_functions(a, b, symbols)
     return _same_functions(a, b, symbols) if exact is None else exact
 
@@ -105,6 +107,15 @@ def _agree_at_points(a: sympy.Expr, b: sympy.Expr, symbols: Sequence[sympy.Symbo
     return True if met else None
 
 
+def _differ_at(a: sympy.Expr, b: sympy.Expr, point: dict[sympy.Symbol, sympy.Expr]) -> bool:
+    """A quick look before all is multiplied out; False also where nothing can be said."""
+    if a.has(*_OVER_WHOLE_NUMBERS) or b.has(*_OVER_WHOLE_NUMBERS):
+        return False
+    first, second = _evaluate(a.subs(point)), _evaluate(b.subs(point))
+    both_real = first is not None and second is not None and first[1] == 0 == second[1]
+    return both_real and first is not None and second is not None and _differ(first, second)
+
+
 def _put_in(expression: sympy.Expr, point: dict[sympy.Symbol, sympy.Expr]) -> sympy.Expr:
     put = expression.subs(point)
     return put.doit() if put.has(sympy.Sum, sympy.Product) else put
@@ -122,8 +133,12 @@ def _points(symbols: Sequence[sympy.Symbol]) -> Iterator[dict[sympy.Symbol, symp
 
 
 def _whole_points(symbols: Sequence[sympy.Symbol]) -> Iterator[dict[sympy.Symbol, sympy.Expr]]:
-    for start in (3, 5, 6, 8):
-        yield {symbol: sympy.Integer(start + 2 * place) for place, symbol in enumerate(reversed(symbols))}
+    """Such as lie far apart, in both orders, so that differences are of both signs, and no two the same."""
+    for numbers in ((3, 8, 5, 12), (9, 4, 11, 2), (7, 1, 10, 4), (4, 11, 3, 9), (10, 2, 7, 5)):
+        yield {
+            symbol: sympy.Integer(number)
+            for symbol, number in zip(symbols, itertools.cycle(numbers), strict=False)
+        }
 
 
 # ---------------------------------------------------------------------------------------------------------

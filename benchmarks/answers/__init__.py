@@ -1,0 +1,1 @@
+"""Answers for `paraphrases.py`: other ways to write them, and wrong ones."""
