@@ -101,6 +101,7 @@ def save_scripted_release(folder: Path, scripts: Scripts, hidden_size: int) -> P
     tokenizer = scripted_tokenizer()
     scripted_model(tokenizer, scripts, hidden_size).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    (folder / "generation_config.json").write_text("{}")  # a repository without one is refused
     shutil.copy(MODEL_FILE, folder)
     config = json.loads((folder / "config.json").read_text())
     config["auto_map"] = {
