@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recursivemas.benchmarks import Benchmark
 from recursivemas.grading import Grade, Grader, Judge, JudgeSettings, grade
 from recursivemas.grading.code import CodeGrader
+from recursivemas.grading.release_code import CodeColumns
 from recursivemas.settings import RunSettings
 from recursivemas.solving import Solution
 from recursivemas.tools import find_isolation
@@ -23,11 +24,12 @@ class RunGraders:
 
     def __init__(self, benchmark: Benchmark, settings: RunSettings) -> None:
         self._benchmark = benchmark
-        self._code: CodeGrader | None = None
+        self._code: CodeColumns | None = None
         self._judge: Judge | None = None
         if benchmark.task == "code":
             isolation = find_isolation(allow_unisolated=settings.allow_unisolated_code)
-            self._code = CodeGrader(isolation=isolation, private_tests=settings.lcb_use_private_tests)
+            strict = CodeGrader(isolation=isolation, private_tests=settings.lcb_use_private_tests)
+            self._code = CodeColumns(strict=strict)
         if settings.judge_model:
             self._judge = Judge(JudgeSettings(model=settings.judge_model, base_url=settings.judge_base_url))
             self._judge.check()
@@ -41,7 +43,7 @@ class RunGraders:
         """What decided the verdicts, for the run's record."""
         return {
             "names": list(self.names),
-            "code_isolation": self._code.isolation if self._code else None,
+            "code_isolation": self._code.strict.isolation if self._code else None,
             "judge": self._judge.describe() if self._judge else None,
         }
 
@@ -60,7 +62,8 @@ class RunGraders:
             ]
         answers = [(solution.own_text, solution.question) for solution in solutions if not solution.error]
         graded = iter(self._code.grade_many(answers))
-        # Both columns hold the tests' verdict: there is no looser way to read it.
-        return [
-            failed if solution.error else dict.fromkeys(self.names, next(graded)) for solution in solutions
-        ]
+        return [failed if solution.error else self._columns(next(graded)) for solution in solutions]
+
+    def _columns(self, verdicts: Mapping[str, Grade]) -> dict[str, Grade]:
+        """Of code, tests are the judge: a model that was to be one has the strict verdict's place."""
+        return {name: verdicts["strict" if name == JUDGE else name] for name in self.names}

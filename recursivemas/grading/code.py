@@ -1,8 +1,9 @@
 """Grading code: the tests of a question run against the code in an answer, in a sandbox.
 
-Both columns, `release` and `strict`, hold the same verdict: all tests pass or they do not. It departs from
-one script with everything in it only where that script could be fooled: a solution that ends the process,
-patches what the tests use, or returns an object that claims to equal anything does not pass.
+The `strict` verdict, and of cases the `release` one too; scripts the release runs in its own way, which is in
+`release_code`. It departs from one script with everything in it only where that script could be fooled: a
+solution that ends the process, patches what the tests use, or returns an object that claims to equal anything
+does not pass.
 
 Source: protocol section 4 (mbppplus, livecodebench).
 """
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from recursivemas.grading.base import Grade
-from recursivemas.grading.code_tests import CodeTests
+from recursivemas.grading.code_tests import CodeTests, TestJob
 from recursivemas.grading.extract import last_code_block
 from recursivemas.grading.harness.allowance import WALL_FACTOR
 from recursivemas.question import CODE_KINDS, Question
@@ -93,7 +94,11 @@ class CodeGrader:
             return list(pool.map(lambda answer: self.grade(*answer), answers))
 
     def grade(self, text: str, question: Question) -> CodeGrade:
-        """The verdict on the last fenced block of a text.
+        """The verdict on the last fenced block of a text; raises what `grade_code` raises."""
+        return self.grade_code(last_code_block(text), question)
+
+    def grade_code(self, code: str | None, question: Question) -> CodeGrade:
+        """The verdict on a solution, None where there is none.
 
         Raises ValueError for a question that is not about code, and SandboxError when the sandbox cannot be
         set up. Nothing that the code does raises.
@@ -102,17 +107,20 @@ class CodeGrader:
             raise ValueError(
                 f"question {question.id} is of the kind {question.kind}, which has no code to grade"
             )
-        code = last_code_block(text)
         if code is None:
             return CodeGrade(correct=False, extracted=None, how="no code: no fenced block", verdict="no code")
         verdict, detail, seconds = self._run_tests(code, question)
-        return CodeGrade(
-            correct=verdict == "passed",
-            extracted=code,
-            how=f"{verdict}: {detail}",
-            error=detail if verdict == "bad tests" else None,
-            verdict=verdict,
-            seconds=seconds,
+        return make_grade(code, verdict, detail, seconds)
+
+    def limits(self, job: TestJob, num_bytes: int) -> Limits:
+        """What a run may use on top of what a solution may, for tests that are so large."""
+        job_bytes = BYTES_PER_JOB_BYTE * num_bytes
+        return Limits(
+            time_s=WALL_FACTOR * job.time_s,
+            cpu_s=job.time_s,
+            memory_bytes=self.memory_bytes + HARNESS_BYTES + job_bytes,
+            tmp_bytes=Limits.tmp_bytes + job_bytes,
+            file_bytes=Limits.file_bytes + job_bytes,
         )
 
     def _run_tests(self, code: str, question: Question) -> tuple[CodeVerdict, str, float]:
@@ -124,33 +132,49 @@ class CodeGrader:
         nonce = secrets.token_hex(16)
         fields = {**job.fields, "code": code, "memory_bytes": self.memory_bytes, "nonce": nonce}
         stdin = json.dumps(fields)
-        job_bytes = BYTES_PER_JOB_BYTE * len(stdin)
-        limits = Limits(
-            time_s=WALL_FACTOR * job.time_s,
-            cpu_s=job.time_s,
-            memory_bytes=self.memory_bytes + HARNESS_BYTES + job_bytes,
-            tmp_bytes=Limits.tmp_bytes + job_bytes,
-            file_bytes=Limits.file_bytes + job_bytes,
-        )
         outcome = run_python(
             START,
             stdin=stdin,
-            limits=limits,
+            limits=self.limits(job, len(stdin)),
             isolation=self.isolation,
             import_from=[HARNESS, INSIDE, *site_packages()],
         )
         return *_read_verdict(outcome, nonce), outcome.seconds
 
 
+def make_grade(code: str, verdict: CodeVerdict, detail: str, seconds: float) -> CodeGrade:
+    """The grade of a solution that was run."""
+    return CodeGrade(
+        correct=verdict == "passed",
+        extracted=code,
+        how=f"{verdict}: {detail}",
+        error=detail if verdict == "bad tests" else None,
+        verdict=verdict,
+        seconds=seconds,
+    )
+
+
+def what_stopped(outcome: Outcome) -> tuple[CodeVerdict, str] | None:
+    """The limit that ended the tests, if one did."""
+    if outcome.ended_by not in ENDED_BY:
+        return None
+    used = f"{outcome.seconds:.1f} s, {outcome.cpu_seconds:.1f} s of them on a processor"
+    return ENDED_BY[outcome.ended_by], f"the tests were stopped after {used}"
+
+
+def how_it_ended(outcome: Outcome) -> str:
+    """In words, with the last line of what it had to say."""
+    end = f"signal {outcome.signal}" if outcome.signal else f"exit code {outcome.exit_code}"
+    last_line = outcome.stderr.strip().rpartition("\n")[2]
+    return f"the tests' process ended with {end}. {last_line}".rstrip()
+
+
 def _read_verdict(outcome: Outcome, nonce: str) -> tuple[CodeVerdict, str]:
     """The verdict that the tests' process wrote; none but that process holds the nonce."""
-    if outcome.ended_by in ENDED_BY:
-        used = f"{outcome.seconds:.1f} s, {outcome.cpu_seconds:.1f} s of them on a processor"
-        return ENDED_BY[outcome.ended_by], f"the tests were stopped after {used}"
+    if stopped := what_stopped(outcome):
+        return stopped
     if outcome.exit_code != 0 or not outcome.verdict:
-        end = f"signal {outcome.signal}" if outcome.signal else f"exit code {outcome.exit_code}"
-        last_line = outcome.stderr.strip().rpartition("\n")[2]
-        return "ended early", f"the tests' process ended with {end}. {last_line}".rstrip()
+        return "ended early", how_it_ended(outcome)
     try:
         verdict = json.loads(outcome.verdict)
         if not hmac.compare_digest(verdict["nonce"], nonce):

@@ -35,7 +35,7 @@ from json import *
 from builtins import *
 from typing import *
 import string, re, datetime, collections, heapq, bisect, copy, math, random, statistics
-import itertools, functools, operator, io, sys, json
+import itertools, functools, operator, io, sys, json, builtins, typing
 """
 
 

@@ -375,6 +375,7 @@ PAIRS = [("1\n2", "3"), ("[1, 2]\n[3]", "[1, 2, 3]"), ('"a"\n"b"', '"ab"')]
         "def add(a, b): return a + b",
         "def add(a, b): return tuple(a + b) if isinstance(a, list) else a + b",
         "class Solution:\n    add = staticmethod(lambda a, b: reduce(operator.add, [a, b]))",
+        "def same(deque): return deque\ndef add(a, b): return same(deque([a, b])[0] + b)",
         "def add(a, b): return a + b\nif __name__ == '__main__': raise SystemExit(1)",
     ],
 )

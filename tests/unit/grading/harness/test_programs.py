@@ -66,6 +66,18 @@ def test_different_output(printed, expected):
         ("(n := 3)\nprint([n for n in range(n)], lambda q: q)", set()),
         ("eval('sqrt(2)')", {"eval"}),
         ("from math import *\nprint(sqrt(2))", {"sqrt"}),
+        # What one scope binds is not there for others
+        ("def f(deque): return deque\nq = deque([1])", {"deque"}),
+        ("def f():\n    gcd = 1\n    return gcd\ndef g(): return gcd(1, 2)", {"gcd"}),
+        ("def f():\n    def g(): return x + y\n    x = 1\n    return g", {"y"}),
+        ("def f():\n    global x\n    x = 1\nf()\nprint(x)", set()),
+        ("def f(a=b, *, c: d = e) -> g: return a, c", {"b", "d", "e", "g"}),
+        ("f = lambda pi=pi: pi", {"pi"}),
+        ("class A:\n    heap = []\n    def f(self): return heap", {"heap"}),
+        ("class A(Base, key=value):\n    x = 1\n    y = x", {"Base", "value"}),
+        ("@cache\ndef f(): pass", {"cache"}),
+        ("print([count for count in range(3)])\nprint(count)", {"count"}),
+        ("async def f():\n    return [x async for x in g()]", {"g"}),
     ],
 )
 def test_loose_names(source, names):
