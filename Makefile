@@ -35,8 +35,17 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Told before minutes of downloads: pip would refuse an old Python only after them.
+define CHECK_PYTHON
+import sys
+sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed, and %s is %s; give another one: \
+make PYTHON=python3.12" % (sys.executable, sys.version.split()[0]))
+endef
+export CHECK_PYTHON
+
 # PyTorch goes in first, so that nothing else chooses a build for it.
 $(VENV)/.installed: pyproject.toml
+	@if test -x $(BIN)/python; then $(BIN)/python -c "$$CHECK_PYTHON"; else $(PYTHON) -c "$$CHECK_PYTHON"; fi
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
 	$(BIN)/python -m pip install --quiet --editable .

@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from recursivemas.listing import list_datasets, list_styles
 from recursivemas.plan import describe_plan
 from recursivemas.prompts import check_output, load_choice_rule, read_published
 from recursivemas.redaction import redact_urls
-from recursivemas.settings import resolve_settings
+from recursivemas.settings import Origin, RunSettings, resolve_settings
 from recursivemas.toy import build
 
 DISK_ADVICE = {
@@ -128,9 +128,18 @@ def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any
 def _run(arguments: dict[str, Any]) -> None:
     settings, origins = resolve_settings(arguments)
     if settings.dry_run:
-        print(redact_urls(describe_plan(settings, origins)))
+        _print_plan(settings, origins)
     else:
         launch(settings, origins)
+
+
+def _print_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> None:
+    """The plan as far as it can be told; raises UserError where a run would not get as far as its models."""
+    problems: list[str] = []
+    for section in describe_plan(settings, origins, problems):
+        print(f"{redact_urls(section)}\n", flush=True)
+    if problems:
+        raise UserError("a run would stop here:\n" + "\n".join(problems))
 
 
 def _import_prompts(arguments: dict[str, Any]) -> None:

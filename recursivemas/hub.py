@@ -96,11 +96,21 @@ class LinkFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseFiles:
-    """All files of a system: agents by role, outer links by (source, target); `source` says which release."""
+    """All files of a system: agents by role, outer links by (source, target); `source` says which release.
+
+    `sizes` are the bytes of every file that a run needs, by where it is or would lie, as the release says.
+    """
 
     agents: dict[str, AgentFiles]
     links: dict[tuple[str, str], LinkFile]
     source: str
+    sizes: Mapping[Path, int] = field(default_factory=dict, compare=False)
+
+    def weight_bytes(self, role: str) -> int:
+        """The size of an agent's model weights."""
+        files = self.agents[role]
+        paths = [files.model_dir / name for name in files.model_files if name.endswith(HEAVY_SUFFIXES)]
+        return sum(self.sizes.get(path, 0) for path in paths)
 
 
 def resolve_release(
@@ -141,10 +151,11 @@ def resolve_release(
         outer = _choose_outer_link(link, link_set, own.get(OUTER), repos.get(_repository_of(link, style)))
         links[link.source, link.target] = _link_file(outer)
         wanted += [(outer[0], outer[1].filename)] if outer else []
+    sizes = {repo.path(name): repo.sizes[name] for repo, name in wanted}
     wanted = [(repo, name) for repo, name in wanted if download_weights or not name.endswith(HEAVY_SUFFIXES)]
     fetch(wanted)
     verify(wanted)
-    return ReleaseFiles(agents=agents, links=links, source=str(source))
+    return ReleaseFiles(agents=agents, links=links, source=str(source), sizes=sizes)
 
 
 @contextmanager

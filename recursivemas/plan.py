@@ -9,11 +9,14 @@ from typing import Any
 from transformers import GenerationConfig
 
 from recursivemas.benchmarks import find_benchmark
+from recursivemas.errors import UserError
 from recursivemas.evaluate import choose_style, read_questions
+from recursivemas.footprint import describe_footprint, estimate
 from recursivemas.hub import ReleaseFiles, resolve_release
 from recursivemas.loading import reading
 from recursivemas.prompts import load_pack
 from recursivemas.report import format_table
+from recursivemas.reproduction import describe_reproduction
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.styles import Style
 from recursivemas.system import check_dimensions, read_configs, resolve_devices
@@ -22,24 +25,62 @@ from recursivemas.tools import Toolbox
 from recursivemas.verdicts import RunGraders
 
 
-def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
-    """The plan of a run as text.
+def describe_plan(settings: RunSettings, origins: Mapping[str, Origin], problems: list[str]) -> Iterator[str]:
+    """The plan of a run, section by section, as far as it can be told.
 
-    Everything is looked up and checked as a run would do it; configurations are read (and fetched from the
-    hub), weights are not. Raises what a run would raise before it loads weights.
+    What is set and how it stands to the published run comes first and asks nobody; then all is looked up and
+    checked as a run would do it; configurations are read (and fetched from the hub), weights are not. What
+    would stop a run before it loads weights is added to `problems`, and the other sections are told all the
+    same. Raises UserError where style and dataset themselves are not to be had.
     """
-    benchmark = find_benchmark(settings.dataset)
-    style = choose_style(settings)
+    style, benchmark = choose_style(settings), find_benchmark(settings.dataset)
     benchmark.check_style(style)
-    graders = RunGraders(benchmark, settings).describe()
-    toolbox = build_toolbox(style, settings)
-    questions = read_questions(settings)
-    prompts = load_pack(settings.prompts).with_prompts(style.prompts)
-    prompts.check(style, task=benchmark.task, mode=settings.solve_settings().mode)
+    values = [[name, str(value), origins[name]] for name, value in asdict(settings).items()]
+    yield format_table(["setting", "value", "origin"], values)
+    yield describe_reproduction(settings, style)
+    for section in (_devices, _prompts, _tools, _graders, _questions, _agents):
+        try:
+            yield from section(settings, style)
+        except UserError as error:
+            problems.append(str(error))
+    yield "No weights were loaded."
+
+
+def _devices(settings: RunSettings, style: Style) -> Iterator[str]:
     devices = resolve_devices(settings.device, style)
+    yield format_table(["agent", "device"], [[role, str(device)] for role, device in devices.items()])
+
+
+def _prompts(settings: RunSettings, style: Style) -> Iterator[str]:
+    prompts = load_pack(settings.prompts).with_prompts(style.prompts)
+    described = prompts.describe()
+    words = (
+        ""
+        if described["origin"] == "published"
+        else "; not the words that published checkpoints were trained on"
+    )
+    yield f"prompts: {described['origin']} {described['name']} (sha256 {described['sha256'][:12]}){words}"
+    prompts.check(style, task=find_benchmark(settings.dataset).task, mode=settings.solve_settings().mode)
+
+
+def _tools(settings: RunSettings, style: Style) -> Iterator[str]:
+    yield from _describe_tools(build_toolbox(style, settings), style, settings.mode)
+
+
+def _graders(settings: RunSettings, style: Style) -> Iterator[str]:
+    graders = RunGraders(find_benchmark(settings.dataset), settings).describe()
+    yield f"graded by {', '.join(graders['names'])}{_isolation(graders)}"
+
+
+def _questions(settings: RunSettings, style: Style) -> Iterator[str]:
+    yield f"{len(read_questions(settings))} questions of {find_benchmark(settings.dataset).name}"
+
+
+def _agents(settings: RunSettings, style: Style) -> Iterator[str]:
+    """Agents, their files, how the answer is sampled, and what all takes."""
     paths = resolve_release(
         style,
-        benchmark.task,
+        find_benchmark(settings.dataset).task,
         release=settings.release,
         overrides=settings.overrides(),
         revision=settings.revision,
@@ -48,7 +89,6 @@ def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
     )
     configs = read_configs(paths, settings.trust_remote_code)
     check_dimensions(paths, configs)
-    values = [[name, str(value), origins[name]] for name, value in asdict(settings).items()]
     agents = [
         [
             role,
@@ -56,22 +96,14 @@ def describe_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> str:
             files.revision or "-",
             str(configs[role].hidden_size),
             str(configs[role].dtype) if settings.dtype == "auto" else settings.dtype,
-            str(devices[role]),
+            f"{paths.weight_bytes(role) / 1e9:.3g} GB",
         ]
         for role, files in paths.agents.items()
     ]
-    return "\n\n".join(
-        [
-            format_table(["setting", "value", "origin"], values),
-            format_table(["agent", "repository", "revision", "hidden size", "dtype", "device"], agents),
-            format_table(["file of", "place"], _places(style, paths)),
-            *_describe_tools(toolbox, style, settings.mode),
-            _describe_sampling(settings, style, paths),
-            f"release {paths.source}; {_describe_prompts(prompts.describe())}; "
-            f"{len(questions)} questions of {benchmark.name}, graded by {', '.join(graders['names'])}"
-            f"{_isolation(graders)}. No weights were loaded.",
-        ]
-    )
+    yield format_table(["agent", "repository", "revision", "hidden size", "dtype", "weights"], agents)
+    yield format_table(["file of", "place"], _places(style, paths))
+    yield _describe_sampling(settings, style, paths)
+    yield f"release {paths.source}; {describe_footprint(estimate(settings, style, paths, configs))}"
 
 
 def _places(style: Style, paths: ReleaseFiles) -> list[list[str]]:
@@ -108,10 +140,6 @@ def _describe_tools(toolbox: Toolbox | None, style: Style, mode: str) -> Iterato
     ]
     table = format_table(["tool", "agents", "settings"], rows)
     yield f"{table}\nup to {max_calls} call{'s' * (max_calls != 1)} in a text"
-
-
-def _describe_prompts(described: Mapping[str, Any]) -> str:
-    return f"prompts: {described['origin']} {described['name']} (sha256 {described['sha256'][:12]})"
 
 
 def _place(path: object) -> str:

@@ -21,6 +21,7 @@ from recursivemas import __version__
 from recursivemas.engine import SamplingSettings
 from recursivemas.errors import UserError
 from recursivemas.question import Question
+from recursivemas.redaction import redact_data
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.system import MASSystem
 
@@ -118,8 +119,13 @@ def check_same_settings(before: Mapping[str, Any], settings: RunSettings) -> Non
     """The same for what was set alone, which can be told before anything is loaded."""
     neutral = {spec.name for spec in fields(RunSettings) if spec.metadata.get("neutral")}
     old = {name: row["value"] for name, row in before["settings"].items() if name not in neutral}
-    new = {name: value for name, value in json.loads(json.dumps(asdict(settings))).items() if name in old}
+    new = {name: value for name, value in _as_recorded(settings).items() if name in old}
     _refuse_differences(_differing(old, new))
+
+
+def _as_recorded(settings: RunSettings) -> dict[str, Any]:
+    """The settings as `config.json` holds them."""
+    return json.loads(json.dumps(redact_data(asdict(settings), urls=True)))
 
 
 def _refuse_differences(differences: Mapping[str, tuple[Any, Any]]) -> None:

@@ -17,6 +17,7 @@ PACKAGE = Path(recursivemas.__file__).parent
 FLOORS = [
     ["cli", "__main__"],
     ["launch", "plan", "flags", "listing"],
+    ["reproduction", "footprint"],
     ["sweep"],
     ["report", "compare", "show"],
     ["runs"],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -87,3 +89,26 @@ def test_vllm_stands_apart_and_is_pinned():
 def test_the_version_is_the_package_s_own():
     assert re.fullmatch(r"\d+\.\d+\.\d+", recursivemas.__version__)
     assert "version" in PROJECT["dynamic"], "the build reads it from the package"
+
+
+def test_an_old_python_is_refused_before_anything_is_installed(tmp_path):
+    """An interpreter that says it is 3.9 stands in for one."""
+    old = tmp_path / "python3"
+    old.write_text(
+        f"""#!/bin/sh
+exec {sys.executable} -c "import sys
+sys.version_info, sys.version = (3, 9, 2), '3.9.2 (old)'
+exec(sys.argv[1])" "$2"
+"""
+    )
+    old.chmod(0o755)
+    result = subprocess.run(
+        ["make", "demo", f"PYTHON={old}", f"VENV={tmp_path / 'venv'}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode != 0
+    assert "Python 3.11 or newer is needed" in result.stderr
+    assert "is 3.9.2; give another one: make PYTHON=python3.12" in result.stderr
+    assert not (tmp_path / "venv").exists()
