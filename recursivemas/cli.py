@@ -21,6 +21,7 @@ from recursivemas.listing import list_datasets, list_styles
 from recursivemas.plan import describe_plan
 from recursivemas.prompts import check_output, load_choice_rule, read_published
 from recursivemas.redaction import redact_urls
+from recursivemas.screen import harmless
 from recursivemas.settings import Origin, RunSettings, resolve_settings
 from recursivemas.toy import build
 
@@ -107,7 +108,7 @@ def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any
         command(arguments)
         sys.stdout.flush()
     except UserError as error:
-        print(f"error: {redact_urls(str(error))}", file=sys.stderr)
+        print(f"error: {harmless(redact_urls(str(error)))}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # Whoever read has gone. What is still to be written goes nowhere, also when Python ends.

@@ -20,6 +20,7 @@ from recursivemas.runs import (
     saved_share,
     with_interval,
 )
+from recursivemas.screen import harmless
 from recursivemas.statistics import PairedDifference, paired_difference
 from recursivemas.tables import NOTHING, Table, TableFormat, to_csv
 
@@ -291,4 +292,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: dict[str, Any]) -> None:
     """`recursivemas compare RUN RUN ...`: print the comparison."""
-    print(compare(arguments["runs"]).render(arguments["format"]))
+    print(harmless(compare(arguments["runs"]).render(arguments["format"])))

@@ -88,9 +88,9 @@ CONFIG_SHAPE = Record(
         "questions": Record({"number": COUNT}),
         "platform": TEXT,
         "accelerator": TEXT_OR_NONE,
+        "agents": MapOf(MapOf(PLAIN)),
     },
     {
-        "agents": MapOf(MapOf(PLAIN)),
         "launches": ListOf(Record({"started": TEXT, "processes": COUNT, "seconds": NUMBER})),
     },
 )

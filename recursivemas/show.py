@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
 import sys
 import textwrap
@@ -13,6 +12,7 @@ from typing import Any
 
 from recursivemas.errors import UserError
 from recursivemas.run_files import SAMPLES, Sample, read_config
+from recursivemas.screen import harmless
 from recursivemas.sharding import iterate_finished
 from recursivemas.tables import format_table
 from recursivemas.tools import as_block
@@ -21,8 +21,6 @@ NUM_SUGGESTIONS = 20
 BAR = "    │ "
 LEAST_WIDTH = 20
 """What is left of a result's line, however narrow the terminal is."""
-STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters other than line ends and tabs, and marks that turn the direction of writing."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: Mapping[str, Any]) -> None:
     """`recursivemas show RUN --id ID`."""
-    text = _harmless(show(arguments["run"], arguments["id"], arguments["rollout"]))
+    text = harmless(show(arguments["run"], arguments["id"], arguments["rollout"]))
     print(_fit(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
 
 
@@ -79,11 +77,6 @@ def _find(path: Path, question_id: str | None, rollout: int) -> tuple[Sample, Sa
                 f"{min(rollouts)} to {max(rollouts)}"
             )
     return rollouts[rollout], rollouts[0]
-
-
-def _harmless(text: str) -> str:
-    """The text without what would steer the terminal: models and web pages have written it."""
-    return STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _fit(text: str, width: int) -> str:

@@ -51,7 +51,7 @@ def write_report(
         [record_of_run(run, choose_grader(run, grader), run.costs_a_question()) for run in runs]
     )
     for name, text in files.items():
-        (folder / name).write_text(text + "\n", encoding="utf-8")
+        (folder / name).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     return [*(folder / name for name in files), *(path for plot in plots for path in plot.save(folder))]
 
 

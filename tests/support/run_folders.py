@@ -59,6 +59,7 @@ def config_of(num_questions: int, *, platform: str = "Linux", **explicit: Any) -
             name: {"value": value, "origin": origins[name]} for name, value in asdict(settings).items()
         },
         "style": {"name": settings.style, "agents": [{"role": settings.role or "solver"}]},
+        "agents": {},
         "questions": {"number": num_questions},
         "platform": platform,
         "accelerator": None,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
+import stat
+import tracemalloc
 
 import pytest
 import torch
@@ -94,3 +99,84 @@ def test_the_summary_is_written_whole(tmp_path):
         folder.finish({"value": 0.5})
     assert json.loads((tmp_path / "summary.json").read_text()) == {"value": 0.5}
     assert not list(tmp_path.glob(".*"))
+
+
+def test_nothing_of_the_samples_stays_in_memory(tmp_path):
+    """Ten batches of 2 MB each: what is kept does not grow with them."""
+    text = "long " * 400_000
+    with RunFolder.create(tmp_path / "run", config_of(10)) as folder:
+        tracemalloc.start()
+        for number in range(10):
+            folder.append([sample_of(f"q{number}", text=text)])
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert kept < 1_000_000
+
+
+@pytest.mark.parametrize("what", ["removed", "moved", "replaced"])
+def test_a_folder_that_goes_is_noticed_at_the_next_batch(what, tmp_path):
+    path = tmp_path / "run"
+    with RunFolder.create(path, config_of(5)) as folder:
+        folder.put(0, rows(BATCHES[0]), {})
+        path.rename(tmp_path / "elsewhere")
+        if what == "removed":
+            shutil.rmtree(tmp_path / "elsewhere")
+        if what == "replaced":
+            written(path)
+        with pytest.raises(UserError, match=r"samples.jsonl is gone, or another file"):
+            folder.put(1, rows(BATCHES[1]), {})
+
+
+def test_latents_on_a_full_disk_are_an_error_with_its_number_and_leave_nothing(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    message = {"c/r1/planner->critic": torch.ones(2, 3)}
+    with RunFolder.create(tmp_path, config_of(5)) as folder:
+        folder.put(0, rows(BATCHES[0]), {})
+        with monkeypatch.context() as patch:
+            patch.setattr("recursivemas.records.os.fsync", full)
+            with pytest.raises(OSError, match="No space left") as raised:
+                folder.put(1, rows(BATCHES[1]), message)
+        assert raised.value.errno == errno.ENOSPC
+        assert not any((tmp_path / "latents").iterdir())
+        assert len(read_samples(tmp_path)) == 2
+        folder.put(1, rows(BATCHES[1]), message)
+    assert len(read_samples(tmp_path)) == 4
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_files_are_as_readable_as_the_umask_says(umask, mode, tmp_path):
+    before = os.umask(umask)
+    try:
+        with RunFolder.create(tmp_path, config_of(5)) as folder:
+            folder.put(0, rows(BATCHES[0]), {"a/r1/planner->critic": torch.ones(2, 3)})
+            folder.finish({})
+    finally:
+        os.umask(before)
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert {file.name for file in files} == {
+        *("config.json", "samples.jsonl", "summary.json", "batch-00000.safetensors")
+    }
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {mode}
+
+
+def test_half_of_a_surrogate_pair_is_kept(tmp_path):
+    with RunFolder.create(tmp_path, config_of(1)) as folder:
+        folder.append([sample_of("a", text="half: \ud800, whole: \U0001f600")])
+    (tmp_path / SAMPLES).read_text(encoding="utf-8", errors="strict")
+    assert read_samples(tmp_path)[0]["text"] == "half: \ud800, whole: \U0001f600"
+
+
+def test_the_seconds_of_all_launches_add_up(tmp_path):
+    path = tmp_path / "run"
+    written(path, BATCHES[:1])
+    config = json.loads((path / CONFIG).read_text())
+    config["launches"][0]["seconds"] = 100.0
+    (path / CONFIG).write_text(json.dumps(config))
+    with RunFolder.resume(path, BATCHES, num_processes=3) as folder:
+        assert 100.0 < folder.seconds < 200.0
+        folder.append(rows(BATCHES[1]))
+        first, second = json.loads((path / CONFIG).read_text())["launches"]
+    assert (first["seconds"], first["processes"], second["processes"]) == (100.0, 1, 3)
+    assert second["seconds"] > 0
