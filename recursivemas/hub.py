@@ -8,6 +8,7 @@ Source: protocol sections 1 and 2.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,6 +50,8 @@ __all__ = [
     "model_view",
     "resolve_release",
 ]
+
+logger = logging.getLogger(__name__)
 
 OUTER = "outer"
 PEFT_CONFIG = "adapter_config.json"
@@ -155,6 +158,7 @@ def resolve_release(
     wanted = [(repo, name) for repo, name in wanted if download_weights or not name.endswith(HEAVY_SUFFIXES)]
     fetch(wanted)
     verify(wanted)
+    _tell_inner_links(agents, own)
     return ReleaseFiles(agents=agents, links=links, source=str(source), sizes=sizes)
 
 
@@ -262,6 +266,26 @@ def _choose_inner_link(
         f"{repo.missing_advice} A folder with a link of your own can be given as the override "
         f"{agent.role}=FOLDER."
     )
+
+
+def _tell_inner_links(agents: Mapping[str, AgentFiles], own: Mapping[str, Repository]) -> None:
+    """Say which inner link a model of one's own gets: one that was trained for another is a poor guess."""
+    for role, folder in own.items():
+        if role == OUTER or not has_model(folder):
+            continue
+        files = agents[role]
+        if files.inner_link is None:
+            logger.warning("%s: your model %s gets an untrained inner link", role, folder.folder)
+        elif files.inner_link.parent == folder.folder:
+            logger.warning(
+                "%s: your model %s gets its own inner link, %s", role, folder.folder, files.inner_link.name
+            )
+        else:
+            logger.warning(
+                "%s: your model %s has no inner link and gets the release's, %s of %s, which was trained "
+                "with another model; put an adapter.pt of its own beside it to use that",
+                *(role, folder.folder, files.inner_link.name, files.inner_repo_id),
+            )
 
 
 def _choose_outer_link(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -11,14 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from recursivemas.checkpoint import LoadError, Outline, read_outline, reading
 from recursivemas.engine import Backbone
-from recursivemas.errors import UserError
-from recursivemas.hub import model_view
-
-logger = logging.getLogger(__name__)
 
 DTYPES: dict[str, torch.dtype | None] = {
     "auto": None,
@@ -31,10 +26,6 @@ DTYPES: dict[str, torch.dtype | None] = {
 SPLIT: Literal["split"] = "split"
 """In place of a device: a model's layers are spread over all accelerators, for models larger than one."""
 Placement = torch.device | Literal["split"]
-
-
-class LoadError(UserError):
-    """A model cannot be loaded as asked: a damaged checkpoint, a device or dtype that is not there."""
 
 
 def resolve_device(device: str | torch.device) -> Placement:
@@ -73,38 +64,23 @@ def resolve_dtype(name: str | torch.dtype | None) -> torch.dtype | None:
     return DTYPES[name]
 
 
-@contextmanager
-def reading(model_dir: Path) -> Iterator[Path]:
-    """A view of a model's folder to read from; what fails in there is a LoadError naming the folder."""
-    generation_config = model_dir / "generation_config.json"
-    try:
-        if generation_config.exists():  # transformers passes over a damaged one in silence
-            json.loads(generation_config.read_text(encoding="utf-8"))
-        with model_view(model_dir) as view:
-            yield view
-    except (UserError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # configurations, weights, tokenizers and their code fail in any way there is
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise LoadError(
-            f"the model in {model_dir} cannot be read: {type(error).__name__}: {reason}. A file may be "
-            "damaged or missing: delete the folder and get the repository again"
-        ) from error
-
-
 def load_backbone(
-    model_dir: Path, *, device: Placement, dtype: torch.dtype | None, trust_remote_code: bool
+    model_dir: Path,
+    *,
+    device: Placement,
+    dtype: torch.dtype | None,
+    trust_remote_code: bool,
+    outline: Outline | None = None,
 ) -> tuple[Backbone, PreTrainedTokenizerBase]:
     """A frozen model in eval mode and its tokenizer, from a folder. `dtype` None keeps the checkpoint's.
 
-    `device` `split` leaves the placing of layers to accelerate.
+    `device` `split` leaves the placing of layers to accelerate. `outline` is what `read_outline` found, if it
+    was asked before. The tokenizer pads on the left and has a pad token.
 
-    The tokenizer pads on the left and has a pad token. A tokenizer that knows more tokens than the model
-    embeds is warned of.
-
-    Raises LoadError when weights are missing from the checkpoint (transformers would start them at random) or
-    the tokenizer has no end-of-sequence token.
+    Raises LoadError for what `read_outline` raises it for, and when weights are missing from the checkpoint
+    (transformers would start them at random).
     """
+    outline = outline or read_outline(model_dir, trust_remote_code=trust_remote_code)
     with reading(model_dir) as view, _no_weight_bars():
         model, report = AutoModelForCausalLM.from_pretrained(
             view,
@@ -114,16 +90,17 @@ def load_backbone(
             output_loading_info=True,
             **({"device_map": "auto"} if device == SPLIT else {}),
         )
-        tokenizer = AutoTokenizer.from_pretrained(
-            view, trust_remote_code=trust_remote_code, local_files_only=True
-        )
     _check_complete(model_dir, report)
-    _check_tokenizer(model_dir, tokenizer, model.get_input_embeddings().num_embeddings)
-    _set_padding(tokenizer)
-    model.config._name_or_path = tokenizer.name_or_path = str(model_dir)  # the view is gone by now
+    model.config._name_or_path = str(model_dir)  # the view is gone by now
     if device != SPLIT:
         model = model.to(device)
-    return Backbone(model.eval().requires_grad_(False)), tokenizer
+    backbone = Backbone(model.eval().requires_grad_(False))
+    if backbone.dtype not in DTYPES.values():
+        raise LoadError(
+            f"the model in {model_dir} embeds in {backbone.dtype}, which nothing here computes in; give a "
+            f"dtype ({', '.join(DTYPES)})"
+        )
+    return backbone, outline.tokenizer
 
 
 @contextmanager
@@ -136,29 +113,6 @@ def _no_weight_bars() -> Iterator[None]:
     finally:
         if shown:
             transformers_logging.enable_progress_bar()
-
-
-def _check_tokenizer(model_dir: Path, tokenizer: PreTrainedTokenizerBase, num_embeddings: int) -> None:
-    if len(tokenizer) == 0:
-        raise LoadError(f"the tokenizer in {model_dir} has no tokens; are its files all there?")
-    if len(tokenizer) > num_embeddings:
-        # As in the release: a tokenizer that was saved anew often knows a token or two that no text uses.
-        logger.warning(
-            "the tokenizer in %s has %d tokens and the model embeds %d; a question that needs one of the "
-            "others will be refused",
-            model_dir,
-            len(tokenizer),
-            num_embeddings,
-        )
-    if tokenizer.eos_token_id is None:
-        raise LoadError(f"the tokenizer in {model_dir} names no eos_token, so no text could end")
-
-
-def _set_padding(tokenizer: PreTrainedTokenizerBase) -> None:
-    """As the release sets a loaded tokenizer, for who batches with it; our own batches are of embeddings."""
-    tokenizer.padding_side = "left"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
 
 
 def _check_complete(model_dir: Path, report: Mapping[str, Any]) -> None:

@@ -6,20 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from transformers import GenerationConfig
-
 from recursivemas.benchmarks import find_benchmark
+from recursivemas.checkpoint import Outline
 from recursivemas.errors import UserError
 from recursivemas.evaluate import choose_style, read_questions
 from recursivemas.footprint import describe_footprint, estimate
 from recursivemas.hub import ReleaseFiles, resolve_release
-from recursivemas.loading import reading
 from recursivemas.prompts import load_pack
 from recursivemas.report import format_table
 from recursivemas.reproduction import describe_reproduction
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.styles import Style
-from recursivemas.system import check_dimensions, read_configs, resolve_devices
+from recursivemas.system import check_dimensions, read_outlines, resolve_devices
 from recursivemas.toolkit import build_toolbox, writing_agents
 from recursivemas.tools import Toolbox
 from recursivemas.verdicts import RunGraders
@@ -87,8 +85,9 @@ def _agents(settings: RunSettings, style: Style) -> Iterator[str]:
         trust_remote_code=settings.trust_remote_code,
         download_weights=False,
     )
-    configs = read_configs(paths, settings.trust_remote_code)
-    check_dimensions(paths, configs)
+    outlines = read_outlines(paths, settings.trust_remote_code, weights=False)
+    check_dimensions(paths, outlines)
+    configs = {role: outline.config for role, outline in outlines.items()}
     agents = [
         [
             role,
@@ -102,7 +101,7 @@ def _agents(settings: RunSettings, style: Style) -> Iterator[str]:
     ]
     yield format_table(["agent", "repository", "revision", "hidden size", "dtype", "weights"], agents)
     yield format_table(["file of", "place"], _places(style, paths))
-    yield _describe_sampling(settings, style, paths)
+    yield _describe_sampling(settings, style, outlines)
     yield f"release {paths.source}; {describe_footprint(estimate(settings, style, paths, configs))}"
 
 
@@ -146,14 +145,9 @@ def _place(path: object) -> str:
     return "untrained" if path is None else str(path)
 
 
-def _describe_sampling(settings: RunSettings, style: Style, paths: ReleaseFiles) -> str:
+def _describe_sampling(settings: RunSettings, style: Style, outlines: Mapping[str, Outline]) -> str:
     """How the answering agent's text is sampled once its model's own defaults are filled in."""
-    files = paths.agents[style.answering_role]
-    with reading(files.model_dir) as view:
-        defaults = (
-            GenerationConfig.from_pretrained(view) if (view / "generation_config.json").exists() else None
-        )
-    sampling = settings.solve_settings().sampling.resolve(defaults)
+    sampling = settings.solve_settings().sampling.resolve(outlines[style.answering_role].generation)
     if sampling.greedy:
         return f"{style.answering_role} writes greedily, repetition_penalty {sampling.repetition_penalty}"
     shown = ", ".join(f"{name} {value}" for name, value in asdict(sampling).items() if name != "greedy")

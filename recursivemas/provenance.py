@@ -18,14 +18,17 @@ from typing import Any
 import torch
 
 from recursivemas import __version__
+from recursivemas.digests import digest, digests
 from recursivemas.engine import SamplingSettings
 from recursivemas.errors import UserError
+from recursivemas.hub import AgentFiles
 from recursivemas.question import Question
 from recursivemas.redaction import redact_data
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.system import MASSystem
 
 VERSIONED = ("torch", "transformers", "tokenizers", "huggingface_hub", "datasets")
+VERIFIED = ("verified",)
 OPTIONAL = ("bm25s", "tavily-python", "sympy", "mpmath", "math-verify")
 """Packages of tools and graders; one that an installation lacks is not needed for what it runs."""
 
@@ -48,9 +51,13 @@ def describe_run(
                 "revision": agent.revision,
                 "device": str(agent.device),
                 "dtype": str(agent.backbone.dtype),
+                "files": _digests(system.paths.agents[role]),
+                "verified": sorted(system.paths.agents[role].verified),
                 "inner_link": {
                     "dtype": str(agent.inner_link.dtype),
                     "variant": agent.inner_link.variant,
+                    "repo_id": system.paths.agents[role].inner_repo_id,
+                    "verified": system.paths.agents[role].inner_verified,
                     **_file(system.paths.agents[role].inner_link),
                 },
                 "hidden_size": agent.hidden_size,
@@ -63,6 +70,7 @@ def describe_run(
                 "variant": link.variant,
                 "repo_id": system.paths.links[source, target].repo_id,
                 "revision": system.paths.links[source, target].revision,
+                "verified": system.paths.links[source, target].verified,
                 **_file(system.paths.links[source, target].path),
             }
             for (source, target), link in system.outer_links.items()
@@ -95,7 +103,13 @@ def _file(path: Path | None) -> dict[str, str | None]:
     """A link's file by name and content; none for a link that started untrained."""
     if path is None:
         return {"file": None, "sha256": None}
-    return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return {"file": path.name, "sha256": digest(path)}
+
+
+def _digests(files: AgentFiles) -> dict[str, str]:
+    """The SHA-256 of each file that decides what a model reads and writes, by name."""
+    found = digests(files.model_dir / name for name in files.model_files)
+    return {path.relative_to(files.model_dir).as_posix(): sha256 for path, sha256 in found.items()}
 
 
 def _sampling(system: MASSystem, settings: RunSettings) -> SamplingSettings:
@@ -177,7 +191,8 @@ def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
     for role, agent in config["agents"].items():
         for name, value in agent.items():
             values |= flatten(f"{role}'s {name}", value) if name != "device" else {}
-    return values
+    # What was held against the hub is the same file, whether or not it was.
+    return {name: value for name, value in values.items() if not name.endswith(VERIFIED)}
 
 
 def _git_revision() -> str | None:

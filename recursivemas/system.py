@@ -12,25 +12,18 @@ from typing import Any, TypeVar
 
 import torch
 from tqdm import tqdm
-from transformers import AutoConfig, PreTrainedConfig
 
 from recursivemas.agent import Agent
 from recursivemas.benchmarks import find_benchmark
+from recursivemas.checkpoint import LoadError, Outline, read_outline
 from recursivemas.engine import Backbone, SamplingSettings
 from recursivemas.errors import UserError, did_you_mean
 from recursivemas.hub import AgentFiles, ReleaseFiles
 from recursivemas.ledger import Watcher
 from recursivemas.links import InnerLink, LinkError, OuterLink, load_inner_link, load_outer_link
-from recursivemas.loading import (
-    LoadError,
-    Placement,
-    load_backbone,
-    reading,
-    resolve_device,
-    resolve_dtype,
-)
+from recursivemas.loading import Placement, load_backbone, resolve_device, resolve_dtype
 from recursivemas.paths import ResolvedMASPaths, resolve_mas_paths
-from recursivemas.prompts import PromptSource, load_pack
+from recursivemas.prompts import ChatRenderer, PromptSource, load_pack
 from recursivemas.question import Question, as_questions
 from recursivemas.settings import SWEEP, SolveSettings, resolve_settings
 from recursivemas.solving import Prepared, Solution, Solver
@@ -239,10 +232,21 @@ def load_mas_system(
         revision=revision,
         trust_remote_code=trust_remote_code,
     )
-    check_dimensions(paths, read_configs(paths, trust_remote_code))
-    agents = _load_agents(graph, paths, devices, model_dtype, trust_remote_code)
+    outlines = read_outlines(paths, trust_remote_code)
+    check_dimensions(paths, outlines)
+    # Links come first: they are small, and what is wrong with them is known before gigabytes are loaded.
+    inner = {role: _load_inner_link(paths.agents[role], outlines[role], model_dtype) for role in graph.roles}
+    outer = {link: _load_outer_link(link, paths, outlines, link_dtype) for link in graph.links}
+    agents = _load_agents(graph, paths, outlines, inner, devices, model_dtype, trust_remote_code)
     outer_links = {
-        (link.source, link.target): _load_outer_link(link, paths, agents, link_dtype) for link in graph.links
+        (link.source, link.target): _place(
+            outer[link],
+            agents[link.source].device,  # where its messages are made
+            None
+            if paths.links[link.source, link.target].path
+            else link_dtype or agents[link.target].backbone.dtype,
+        )
+        for link in graph.links
     }
     return MASSystem(
         style=graph, dataset=dataset, agents=agents, outer_links=outer_links, prompts=source, paths=paths
@@ -254,26 +258,32 @@ def unload_mas_system(system: MASSystem) -> None:
     system.close()
 
 
-def read_configs(paths: ReleaseFiles, trust_remote_code: bool = False) -> dict[str, PreTrainedConfig]:
-    """Each role's model configuration (of its text part), without its weights."""
-    configs = {}
+def read_outlines(
+    paths: ReleaseFiles, trust_remote_code: bool = False, weights: bool = True
+) -> dict[str, Outline]:
+    """What is known of each role's model before its weights are loaded; with `weights`, of their headers too.
+
+    Raises LoadError for what cannot be loaded, UserError for a chat template that cannot be used.
+    """
+    read: dict[Path, Outline] = {}
+    outlines = {}
     for role, files in paths.agents.items():
-        with reading(files.model_dir) as view:
-            config = AutoConfig.from_pretrained(
-                view, trust_remote_code=trust_remote_code, local_files_only=True
-            )
-        configs[role] = config.get_text_config()
-    return configs
+        place = files.model_dir.resolve()
+        if place not in read:
+            read[place] = read_outline(files.model_dir, trust_remote_code=trust_remote_code, weights=weights)
+            ChatRenderer(read[place].tokenizer)
+        outlines[role] = read[place]
+    return outlines
 
 
-def check_dimensions(paths: ReleaseFiles, configs: Mapping[str, PreTrainedConfig]) -> None:
+def check_dimensions(paths: ReleaseFiles, outlines: Mapping[str, Outline]) -> None:
     """Hold the outer links' manifests against the models; a LinkError names both sides of a misfit."""
     for (source, target), file in paths.links.items():
         for role, verb, stated in ((source, "reads", file.in_dim), (target, "emits", file.out_dim)):
-            if stated is not None and stated != configs[role].hidden_size:
+            if stated is not None and stated != outlines[role].config.hidden_size:
                 raise LinkError(
                     f"link {source}->{target} {verb} {stated} features by its manifest, but {role}'s hidden "
-                    f"size is {configs[role].hidden_size}; do {paths.agents[role].repo_id} and "
+                    f"size is {outlines[role].config.hidden_size}; do {paths.agents[role].repo_id} and "
                     f"{file.repo_id or file.path} belong to the same style?"
                 )
 
@@ -325,6 +335,8 @@ def resolve_devices(
 def _load_agents(
     style: Style,
     paths: ReleaseFiles,
+    outlines: Mapping[str, Outline],
+    inner_links: Mapping[str, InnerLink],
     devices: Mapping[str, Placement],
     dtype: torch.dtype | None,
     trust_remote_code: bool,
@@ -339,14 +351,20 @@ def _load_agents(
         place = (files.model_dir.resolve(), devices[role])
         if place not in loaded:
             loaded[place] = load_backbone(
-                files.model_dir, device=devices[role], dtype=dtype, trust_remote_code=trust_remote_code
+                files.model_dir,
+                device=devices[role],
+                dtype=dtype,
+                trust_remote_code=trust_remote_code,
+                outline=outlines[role],
             )
         backbone, tokenizer = loaded[place]
         agents[role] = Agent(
             role=role,
             backbone=backbone,
             tokenizer=tokenizer,
-            inner_link=_load_inner_link(files, backbone, dtype),
+            inner_link=_place(
+                inner_links[role], backbone.device, None if files.inner_link else dtype or backbone.dtype
+            ),
             repo_id=files.repo_id,
             revision=files.revision,
             repo_path=files.model_dir,
@@ -355,33 +373,34 @@ def _load_agents(
     return agents
 
 
-def _load_inner_link(files: AgentFiles, backbone: Backbone, dtype: torch.dtype | None) -> InnerLink:
+def _load_inner_link(files: AgentFiles, outline: Outline, dtype: torch.dtype | None) -> InnerLink:
+    hidden_size = outline.config.hidden_size
     if files.inner_link is None:
-        link = _fresh(InnerLink, backbone.hidden_size).to(dtype or backbone.dtype)
-    else:
-        link = load_inner_link(
-            files.inner_link, variant=files.inner_variant, hidden_size=backbone.hidden_size, dtype=dtype
-        )
-    return link.to(backbone.device)
+        return _fresh(InnerLink, hidden_size)
+    return load_inner_link(
+        files.inner_link, variant=files.inner_variant, hidden_size=hidden_size, dtype=dtype
+    )
 
 
 def _load_outer_link(
-    spec: LinkSpec, paths: ReleaseFiles, agents: Mapping[str, Agent], dtype: torch.dtype | None
+    spec: LinkSpec, paths: ReleaseFiles, outlines: Mapping[str, Outline], dtype: torch.dtype | None
 ) -> OuterLink:
-    """The link, on its source's device, where its messages are made."""
-    source, target = agents[spec.source], agents[spec.target]
+    source, target = outlines[spec.source].config, outlines[spec.target].config
     file = paths.links[spec.source, spec.target]
     if file.path is None:
-        link = _fresh(OuterLink, source.hidden_size, target.hidden_size).to(dtype or target.backbone.dtype)
-    else:
-        link = load_outer_link(
-            file.path,
-            variant=file.variant,
-            source=(source.role, source.hidden_size),
-            target=(target.role, target.hidden_size),
-            dtype=dtype,
-        )
-    return link.to(source.device)
+        return _fresh(OuterLink, source.hidden_size, target.hidden_size)
+    return load_outer_link(
+        file.path,
+        variant=file.variant,
+        source=(spec.source, source.hidden_size),
+        target=(spec.target, target.hidden_size),
+        dtype=dtype,
+    )
+
+
+def _place(link: LinkT, device: torch.device, dtype: torch.dtype | None) -> LinkT:
+    """The link on a device; `dtype` None keeps its own."""
+    return link.to(device) if dtype is None else link.to(device, dtype)
 
 
 def _fresh(link_class: Callable[..., LinkT], *sizes: int) -> LinkT:

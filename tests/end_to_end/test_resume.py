@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +93,47 @@ def test_other_settings_are_refused_with_the_difference(flags, tmp_path, capsys)
     assert "latent_length: 4 before, 5 now" in error
     assert "batch_size" not in error
     assert (folder / "samples.jsonl").read_bytes() == before
+
+
+def change_eos(path: Path) -> None:
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps({**data, "eos_token": "<|endoftext|>"}))
+
+
+def change_weights(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("model.safetensors", change_weights),
+        ("chat_template.jinja", lambda path: path.write_text(path.read_text() + " ")),
+        ("tokenizer_config.json", change_eos),
+        ("generation_config.json", lambda path: path.write_text("{}")),
+    ],
+)
+def test_another_model_is_refused_by_the_file_that_changed(
+    flags, toy_release, tmp_path, capsys, name, change
+):
+    home = tmp_path / "release" / "RecursiveMAS"
+    home.mkdir(parents=True)
+    solver = "Sequential-Light-Solver-Qwen2.5-Math-1.5B"
+    for folder in (toy_release / "RecursiveMAS").glob("Sequential-Light-*"):
+        if folder.name == solver:
+            shutil.copytree(folder, home / solver)
+        else:
+            (home / folder.name).symlink_to(folder)
+    small = [*flags, "--num_samples", "1", "--max_new_tokens", "2", "--output_dir", str(tmp_path / "run")]
+    small += ["--release", str(home.parent)]
+    assert run_main(small) == 0
+    assert run_main([*small, "--resume"]) == 0
+    change(home / solver / name)
+    capsys.readouterr()
+    assert run_main([*small, "--resume"]) == 2
+    assert f"solver's files.{name}: " in capsys.readouterr().err
 
 
 def test_resuming_needs_a_folder(capsys):

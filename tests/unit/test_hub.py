@@ -188,12 +188,13 @@ def test_overrides_train_what_started_untrained(resolve: Callable[..., ReleaseFi
 
 
 def test_a_full_model_brings_its_link(
-    resolve: Callable[..., ReleaseFiles], home: Path, tmp_path: Path
+    resolve: Callable[..., ReleaseFiles], home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = write_model(tmp_path / "own")
     (own / "adapter.pt").write_bytes(b"")
     write_json(own / "adapter_config.json", {"adapter_type": "linear_adapter"})
     files = resolve(overrides={"planner": own})
+    assert caplog.messages == [f"planner: your model {own} gets its own inner link, adapter.pt"]
     planner = files.agents["planner"]
     assert (planner.model_dir, planner.inner_link) == (own, own / "adapter.pt")
     assert (planner.repo_id, planner.inner_variant) == (str(own), "linear_adapter")
@@ -201,10 +202,13 @@ def test_a_full_model_brings_its_link(
 
 
 def test_a_full_model_without_a_link_takes_the_release_s(
-    resolve: Callable[..., ReleaseFiles], home: Path, tmp_path: Path
+    resolve: Callable[..., ReleaseFiles], home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     planner = resolve(overrides={"planner": write_model(tmp_path / "own")}).agents["planner"]
     assert planner.model_dir == tmp_path / "own"
+    assert planner.inner_repo_id == "RecursiveMAS/Small-Planner"
+    (said,) = caplog.messages
+    assert "has no inner link and gets the release's, adapter(math).pt of RecursiveMAS/Small-Planner" in said
     assert planner.inner_link == home / "Small-Planner" / "adapter(math).pt"
 
 

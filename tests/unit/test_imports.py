@@ -36,6 +36,7 @@ FLOORS = [
     ["published"],
     ["agent", "loading"],
     ["paths"],
+    ["checkpoint"],
     ["hub"],
     ["manifests"],
     ["repositories"],
