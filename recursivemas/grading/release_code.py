@@ -57,14 +57,15 @@ class CodeColumns:
         """The verdicts on a text; raises what `CodeGrader.grade_code` raises. What is alike runs once."""
         strict = self.strict.grade(text, question)
         code = first_code(text)
-        tests = question.meta["tests"]
-        if code is not None and isinstance(tests, ScriptTests):
-            release = self._run_script(code, tests, question)
-        elif code == strict.extracted:
-            release = strict
-        else:
-            release = self.strict.grade_code(code, question)
-        return {"release": release, "strict": strict}
+        alike = code == strict.extracted and not isinstance(question.meta["tests"], ScriptTests)
+        return {"release": strict if alike else self.grade_release(code, question), "strict": strict}
+
+    def grade_release(self, code: str | None, question: Question) -> CodeGrade:
+        """The release's verdict on a solution, None where there is none."""
+        tests = question.meta.get("tests")
+        if code is None or not isinstance(tests, ScriptTests):
+            return self.strict.grade_code(code, question)
+        return self._run_script(code, tests, question)
 
     def _run_script(self, code: str, tests: ScriptTests, question: Question) -> CodeGrade:
         script = f"{MUTE}{PREAMBLE}\n{code}\n\n{tests.script}\n"
