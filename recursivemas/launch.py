@@ -23,7 +23,7 @@ from recursivemas.evaluate import (
 from recursivemas.provenance import check_same_settings
 from recursivemas.ranks import Rank, current_rank
 from recursivemas.report import format_summary, result_line
-from recursivemas.run_files import CONFIG, SAMPLES, read_config, read_summary
+from recursivemas.run_files import CONFIG, SAMPLES, count_missing, read_config, read_summary
 from recursivemas.run_lock import RunLock
 from recursivemas.settings import SWEEP, Origin, RunSettings
 from recursivemas.sweep import (
@@ -107,14 +107,16 @@ def _check_writable(folder: Path) -> None:
 
 
 def _finished(run: PlannedRun) -> Summary | None:
-    """The summary of a run that is to be resumed and has nothing left to do."""
+    """The summary of a run that is to be resumed and has nothing left to do: all its answers are there."""
     if not run.settings.resume:
         return None
     try:
         summary = read_summary(run.folder)
+        if summary is None or count_missing(run.folder) > 0:
+            return None
     except UserError:  # damaged: it is written anew from the samples
         return None
-    if summary and run.settings.result_jsonl:
+    if run.settings.result_jsonl:
         shutil.copyfile(run.folder / SAMPLES, run.settings.result_jsonl)
     return summary
 

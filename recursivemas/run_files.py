@@ -7,7 +7,7 @@ the file, the place in it and what helps; nothing else comes out of here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from types import NoneType
@@ -134,6 +134,18 @@ def read_config(path: Path) -> dict[str, Any]:
             f"version, or edited? {ANOTHER_FOLDER[0].upper()}{ANOTHER_FOLDER[1:]}"
         )
     return config
+
+
+def num_expected(config: Mapping[str, Any]) -> int:
+    """How many samples a run with that `config.json` has in the end."""
+    settings = config["settings"]
+    rollouts = settings["num_rollouts"]["value"] if "num_rollouts" in settings else RunSettings.num_rollouts
+    return max(config["questions"]["number"] * rollouts, 1)
+
+
+def count_missing(path: Path) -> int:
+    """How many samples a run lacks; raises what `read_config` and `iterate_samples` raise."""
+    return num_expected(read_config(path)) - sum(1 for _ in iterate_samples(path))
 
 
 def read_summary(path: Path) -> dict[str, Any] | None:

@@ -13,7 +13,14 @@ from typing import Any
 from recursivemas.errors import UserError
 from recursivemas.metrics import Outcome, question_shares, score, total_costs
 from recursivemas.provenance import flatten
-from recursivemas.run_files import SAMPLES, SUMMARY, iterate_samples, read_config, read_summary
+from recursivemas.run_files import (
+    SAMPLES,
+    SUMMARY,
+    iterate_samples,
+    num_expected,
+    read_config,
+    read_summary,
+)
 from recursivemas.settings import RunSettings
 from recursivemas.tables import NOTHING
 from recursivemas.tools import MAX_CALLS
@@ -231,8 +238,7 @@ def read_run(path: Path, label: str | None = None) -> Run:
     for sample, _ in iterate_samples(path):
         outcomes.append(Outcome.of(sample))
         asked.setdefault(sample["id"], fingerprints(sample))
-    rollouts = config["settings"].get("num_rollouts", {"value": DEFAULTS["num_rollouts"]})["value"]
-    expected = max(config["questions"]["number"] * rollouts, 1)
+    expected = num_expected(config)
     summary = read_summary(path)
     if summary is None or len(outcomes) < expected:
         raise UnfinishedRunError(
