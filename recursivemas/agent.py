@@ -5,7 +5,6 @@ Shapes: B batch, T prompt positions, L latent steps, D the agent's hidden size.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,13 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from recursivemas.engine import Backbone, PromptBatch
 from recursivemas.links import InnerLink
-from recursivemas.prompts import ChatPrompt
-
-CONTROL = re.compile(r"[<\[].*\w.*[>\]]", re.DOTALL)
-SENTINELS = ("a", "\n", ".")
-"""Texts to go on from: one of them ends where a token ends, whatever follows."""
-CONTEXT_TOKENS = 8
-"""How many ids before a text decide how it is decoded: enough for a letter of several bytes."""
+from recursivemas.prompts import ChatPrompt, TokenText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,58 +83,20 @@ class Agent:
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     def plain_ids(self, text: str) -> list[int]:
-        """Token ids of a text from elsewhere that goes on where another one ends.
-
-        What is spelled like a control token in it is plain text: it is tokenized in two pieces. No space is
-        put in front, as some tokenizers do with a text that they take for a beginning.
-        """
-        ids: list[int] = []
-        while control := self._controls.search(text):
-            ids += self._continuing_ids(text[: control.start() + 1])
-            text = text[control.start() + 1 :]
-        return ids + self._continuing_ids(text)
+        """Token ids of a text from elsewhere that goes on where another one ends, control tokens as text."""
+        return self._texts.plain_ids(text)
 
     def text(self, token_ids: Sequence[int], *, after: Sequence[int] = ()) -> str:
-        """The text of token ids, letter by letter, special tokens left out.
-
-        `after` are the ids before them, if any: some tokenizers drop the space that a text begins with.
-        """
-        before = self._decode(after[-CONTEXT_TOKENS:])
-        whole = self._decode([*after[-CONTEXT_TOKENS:], *token_ids])
-        return whole[len(before) :] if whole.startswith(before) else self._decode(token_ids)
+        """The text of token ids, letter by letter, special tokens left out; `after` are the ids before."""
+        return self._texts.text(token_ids, after=after)
 
     def without_controls(self, text: str) -> str:
         """A text in which nothing is spelled like a control token: a space is put into what is."""
-        return self._controls.sub(lambda control: f"{control[0][0]} {control[0][1:]}", text)
+        return self._texts.without_controls(text)
 
     @cached_property
-    def _controls(self) -> re.Pattern[str]:
-        """Every added token that is a mark (<|im_end|>, </think>, [INST]) and not white space or a word."""
-        added = [token.content for token in self.tokenizer.added_tokens_decoder.values()]
-        marks = sorted(filter(CONTROL.fullmatch, added), key=len, reverse=True)
-        return re.compile("|".join(map(re.escape, marks)) or r"(?!)")
-
-    def _continuing_ids(self, text: str) -> list[int]:
-        if not text:
-            return []
-        plain = self._encode(text)
-        for sentinel in SENTINELS:
-            before = self._encode(sentinel)
-            both = self._encode(sentinel + text)
-            for ids in (plain, both[len(before) :]):
-                if self._decode([*before, *ids]) == sentinel + text:
-                    return ids
-        return plain
-
-    def _encode(self, text: str) -> list[int]:
-        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
-        return list(encoded.input_ids)
-
-    def _decode(self, token_ids: Sequence[int]) -> str:
-        decoded = self.tokenizer.decode(
-            token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return str(decoded)
+    def _texts(self) -> TokenText:
+        return TokenText(self.tokenizer)
 
     def read(self, prompts: Sequence[ChatPrompt], messages: Mapping[str, Tensor]) -> PromptBatch:
         """Prompts with their slots filled, as a left-padded batch of embeddings.

@@ -12,7 +12,7 @@ Source: protocol section 2; the paper's equations for the inner and outer Recurs
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -177,7 +177,7 @@ def load_inner_link(
     `dtype` None keeps the file's. Raises LinkError when the file is damaged, carries code, holds other
     parameters than the variant's, or is made for another hidden size.
     """
-    link = InnerLink(hidden_size, variant)
+    link = _build(path, lambda: InnerLink(hidden_size, variant))
     return _fill(link, path, f"its agent's hidden size is {hidden_size}", dtype)
 
 
@@ -196,7 +196,8 @@ def load_outer_link(
     sides.
     """
     state = read_state_dict(path)
-    link = OuterLink(source[1], target[1], variant or _tell_outer_variant(state, path))
+    told = variant or _tell_outer_variant(state, path)
+    link = _build(path, lambda: OuterLink(source[1], target[1], told))
     emitted = f"{source[0]} thinks in {source[1]} dimensions and {target[0]} embeds {target[1]}"
     return _fill(link, path, emitted, dtype, state)
 
@@ -283,6 +284,16 @@ def _tell_outer_variant(state: Mapping[str, Tensor], path: Path) -> str:
 
 
 LinkT = TypeVar("LinkT", InnerLink, OuterLink)
+
+
+def _build(path: Path, build: Callable[[], LinkT]) -> LinkT:
+    """A link of the variant that the manifest beside `path` names."""
+    try:
+        return build()
+    except LinkError as error:
+        raise LinkError(
+            f"{path} cannot be built: {error}. The manifest beside it names that variant"
+        ) from error
 
 
 def _fill(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from recursivemas.agent import Agent
 from recursivemas.errors import UserError
-from recursivemas.prompts import ChatPrompt, ChatRenderer, Pieces, PromptRequest, PromptSource
+from recursivemas.prompts import ChatPrompt, ChatRenderer, Pieces, PromptRequest, PromptSource, TokenText
 from recursivemas.question import CODE_KINDS, Question, TaskKind
 from recursivemas.settings import SolveSettings
 from recursivemas.styles import Style
@@ -45,6 +45,7 @@ class PromptWriter:
             role: ChatRenderer(agent.tokenizer, enable_thinking=settings.enable_thinking)
             for role, agent in agents.items()
         }
+        self._texts = {role: TokenText(agent.tokenizer) for role, agent in agents.items()}
 
     def prepare(self, questions: Sequence[Question]) -> list[Prepared | UserError]:
         """All prompts that the rounds need, of each question; the first error of one that lacks a prompt.
@@ -85,23 +86,39 @@ class PromptWriter:
         self, asked: Sequence[tuple[Question, Turn, Mapping[str, str] | None]]
     ) -> list[ChatPrompt | UserError]:
         """The prompt of each question's turn: slots open, or with texts in them as part of its own."""
-        requests = [self._request(*one) for one in asked]
         roles = [role for _, (role, _), _ in asked]
+        breaks = [self._find_break(question, role) for question, (role, _), _ in asked]
+        requests = [self._request(*one, mark) for one, mark in zip(asked, breaks, strict=True)]
         return [
-            self._render(role, request.prompt, pieces)
-            for role, request, pieces in zip(roles, requests, self._source.write(requests), strict=True)
+            self._render(role, request.prompt, pieces, mark)
+            for role, request, pieces, mark in zip(
+                roles, requests, self._source.write(requests), breaks, strict=True
+            )
         ]
 
-    def _render(self, role: str, prompt: str, pieces: Pieces | UserError) -> ChatPrompt | UserError:
+    def _find_break(self, question: Question, role: str) -> str | None:
+        """What to break a question's control tokens with, so that they are read as the text they are."""
+        if self._settings.special_tokens_in_questions:
+            return None
+        return self._texts[role].find_break(question.text)
+
+    def _render(
+        self, role: str, prompt: str, pieces: Pieces | UserError, mark: str | None
+    ) -> ChatPrompt | UserError:
         if isinstance(pieces, UserError):
             return pieces
         try:
-            return self._renderers[role].render(self._source.system(prompt, self._tools[role]), pieces)
+            system = self._source.system(prompt, self._tools[role])
+            return self._renderers[role].render(system, pieces, broken_at=mark)
         except UserError as error:
             return error
 
-    def _request(self, question: Question, turn: Turn, texts: Mapping[str, str] | None) -> PromptRequest:
+    def _request(
+        self, question: Question, turn: Turn, texts: Mapping[str, str] | None, mark: str | None
+    ) -> PromptRequest:
         role, with_feedback = turn
+        if mark is not None:
+            question = replace(question, text=self._texts[role].break_controls(question.text, mark))
         spec = self._style.agent(role)
         if self._settings.release_quirks and with_feedback and question.kind in CODE_KINDS:
             question = replace(question, kind=spec.release_feedback_kind or question.kind)

@@ -41,6 +41,7 @@ class SolveSettings:
     num_rollouts: int
     mode: Mode
     enable_thinking: bool
+    special_tokens_in_questions: bool
     release_quirks: bool
     save_latents: bool
     rejoin_every: int
@@ -93,6 +94,9 @@ class RunSettings:
     max_new_tokens: int = _option(4000, "longest answer, in tokens", minimum=1, recommended=True)
     recommended: str = _option("june", "the published table that settings come from: june or april (2026)")
     enable_thinking: bool = _option(False, "thinking on, where a chat template knows the switch")
+    special_tokens_in_questions: bool = _option(
+        False, "read <|im_end|> and the like in a question as the tokens they name, not as text"
+    )
     prompts: str | None = _option(None, "prompt pack to use instead of the built-in one (YAML)")
     release: str = _option("hub", "where models come from: hub, toy, or a release folder", neutral=True)
     revision: str | None = _option(None, "commit, tag or branch of every repository on the hub")
@@ -196,6 +200,7 @@ class RunSettings:
             num_rollouts=self.num_rollouts,
             mode="text" if self.mode == "text" else "latent",
             enable_thinking=self.enable_thinking,
+            special_tokens_in_questions=self.special_tokens_in_questions,
             release_quirks=self.release_quirks,
             save_latents=self.save_latents,
             rejoin_every=self.rejoin_every,

@@ -106,15 +106,15 @@ class MASSystem:
     ) -> list[Solution]:
         """Solve questions, in order; one solution each, or one a rollout with `num_rollouts`.
 
-        A question is its text, or a `Question`. `num_rounds`, `latent_length` and the other `settings` (as on
-        the command line: batch_size, seed, sample_seed, greedy, temperature, top_p, top_k, min_p,
+        A question is its text, or a `Question`. `num_rounds`, `latent_length` and the other `settings` (as
+        on the command line: batch_size, seed, sample_seed, greedy, temperature, top_p, top_k, min_p,
         repetition_penalty, max_new_tokens, num_rollouts, mode, role, enable_thinking, release_quirks,
-        save_latents, rejoin_every, and those of tools) default to what is recommended for the system's style
-        and dataset. `mode` is `latent`, `text` (agents pass on text), or `single`: the agent `role` answers
-        alone, by default the one that answers in the style. Agents whose spec names tools have those of
-        `toolbox` and no others; without it, the ones that the settings describe. Raises UserError for a
-        setting that is unknown or out of range and for a toolbox that would not be used, IsolationError where
-        agents write code and nothing can contain it.
+        special_tokens_in_questions, save_latents, rejoin_every, and those of tools) default to what is
+        recommended for the system's style and dataset. `mode` is `latent`, `text` (agents pass on text), or
+        `single`: the agent `role` answers alone, by default the one that answers in the style. Agents whose
+        spec names tools have those of `toolbox` and no others; without it, the ones that the settings
+        describe. Raises UserError for a setting that is unknown or out of range and for a toolbox that
+        would not be used, IsolationError where agents write code and nothing can contain it.
         """
         given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
         explicit = {name: value for name, value in given.items() if value is not None}

@@ -8,6 +8,7 @@ from recursivemas.prompts.pack import PromptPack, load_pack
 from recursivemas.prompts.published import PromptImportError
 from recursivemas.prompts.source import Pieces, PromptRequest, PromptSource
 from recursivemas.prompts.template import Slot, Template
+from recursivemas.prompts.token_text import TokenText
 
 __all__ = [
     "ChatPrompt",
@@ -21,6 +22,7 @@ __all__ = [
     "PromptSource",
     "Slot",
     "Template",
+    "TokenText",
     "check_output",
     "check_slots",
     "import_prompts",

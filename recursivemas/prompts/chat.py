@@ -16,11 +16,15 @@ from typing import Any
 import jinja2
 
 from recursivemas.errors import UserError
+from recursivemas.prompts.guarded import TemplateLimitError, check_length, deadline, try_out
 from recursivemas.prompts.template import Slot
+from recursivemas.prompts.token_text import TokenText
 
 PROMPT_DATE = "26 Jul 2024"
 """The date for templates that print one (Llama 3.2's: its own where it is told none). Left to itself such a
 template prints today's, and a run's numbers would change overnight."""
+
+ANOTHER_TEMPLATE = "Correct the repository's chat_template.jinja, or use another repository"
 
 Segment = tuple[int, ...] | str
 """Token ids of one piece of text, or the name of the slot that stands there."""
@@ -71,18 +75,40 @@ class ChatRenderer:
                 f"{self._where} is missing; prompts are rendered by the agent's own template, so use an "
                 "instruction-tuned repository, or put a chat_template.jinja beside its tokenizer"
             )
+        self._texts = TokenText(tokenizer)
+        self._try_out()
         self.takes_system_turn = self._probe_system_turn()
 
-    def render(self, system: str, prompt: Sequence[str | Slot]) -> ChatPrompt:
+    def render(
+        self, system: str, prompt: Sequence[str | Slot], *, broken_at: str | None = None
+    ) -> ChatPrompt:
         """The conversation of a system text and one user turn, cut at the user turn's slots.
 
         An empty system text makes no turn. Where the template refuses a system turn, its text goes in front
         of the user's, with a blank line between. Raises UserError when the template fails, or when it drops
         or repeats a slot.
+
+        `broken_at` is a mark that stands in the prompt wherever the text on both sides of it is not to be
+        read as one token; it is not part of the text.
         """
         sentinels = _make_sentinels(system, prompt)
         user = "".join(sentinels[piece.name] if isinstance(piece, Slot) else piece for piece in prompt)
-        return self._cut(self._render_turns(system, user), sentinels)
+        return self._cut(self._render_turns(system, user), sentinels, broken_at)
+
+    def _try_out(self) -> None:
+        try:
+            template = self.tokenizer.get_chat_template()
+            specials = {
+                name: token
+                for name, token in self.tokenizer.special_tokens_map.items()
+                if isinstance(token, str)
+            }
+            switches = {"enable_thinking": self.enable_thinking, "date_string": PROMPT_DATE}
+            try_out(template, {**specials, **switches, "add_generation_prompt": True})
+        except TemplateLimitError as error:
+            raise UserError(f"{self._where} {error}. {ANOTHER_TEMPLATE}") from error
+        except (ValueError, TypeError) as error:  # several templates, and none of them the default
+            raise UserError(f"{self._where} cannot be used: {error}. {ANOTHER_TEMPLATE}") from error
 
     def _probe_system_turn(self) -> bool:
         try:
@@ -90,7 +116,7 @@ class ChatRenderer:
         except jinja2.TemplateError as error:
             # A template's own raise_exception raises this very class, not a subclass.
             if type(error) is not jinja2.TemplateError:
-                raise UserError(f"{self._where} fails: {error}") from error
+                raise UserError(f"{self._where} fails: {error}. {ANOTHER_TEMPLATE}") from error
             self._render_turns("", "Hello.")
             return False
         return True
@@ -105,20 +131,33 @@ class ChatRenderer:
         try:
             return self._apply(turns)
         except jinja2.TemplateError as error:
-            raise UserError(f"{self._where} fails on a plain conversation: {error}") from error
+            raise UserError(
+                f"{self._where} fails on a plain conversation: {error}. {ANOTHER_TEMPLATE}"
+            ) from error
 
     def _apply(self, turns: list[dict[str, str]]) -> str:
-        return self.tokenizer.apply_chat_template(
-            turns,
-            tokenize=False,
-            add_generation_prompt=True,
-            enable_thinking=self.enable_thinking,
-            date_string=PROMPT_DATE,
-        )
+        """The rendered text. Raises jinja2.TemplateError as the template does, UserError for all else."""
+        try:
+            with deadline():
+                text = self.tokenizer.apply_chat_template(
+                    turns,
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    enable_thinking=self.enable_thinking,
+                    date_string=PROMPT_DATE,
+                )
+            check_length(text, turns)
+        except jinja2.TemplateError:
+            raise
+        except TemplateLimitError as error:
+            raise UserError(f"{self._where} {error}. {ANOTHER_TEMPLATE}") from error
+        except Exception as error:  # a template's code fails in any way there is
+            raise UserError(
+                f"{self._where} fails ({type(error).__name__}: {error}). {ANOTHER_TEMPLATE}"
+            ) from error
+        return text
 
-    def _cut(self, text: str, sentinels: dict[str, str]) -> ChatPrompt:
-        if not sentinels:
-            return ChatPrompt(self._segments([text], {}), text)
+    def _cut(self, text: str, sentinels: dict[str, str], broken_at: str | None = None) -> ChatPrompt:
         for name, sentinel in sentinels.items():
             if text.count(sentinel) != 1:
                 raise UserError(
@@ -126,15 +165,21 @@ class ChatRenderer:
                     "user's text whole, once"
                 )
         names = {sentinel: name for name, sentinel in sentinels.items()}
-        pieces = re.split(f"({'|'.join(names)})", text)
+        pieces = re.split(f"({'|'.join(names)})", text) if names else [text]
         shown = "".join(str(Slot(names[piece])) if piece in names else piece for piece in pieces)
-        return ChatPrompt(self._segments(pieces, names), shown)
+        if broken_at is not None:
+            shown = shown.replace(broken_at, "")
+        return ChatPrompt(self._segments(pieces, names, broken_at), shown)
 
-    def _segments(self, pieces: list[str], names: dict[str, str]) -> tuple[Segment, ...]:
+    def _segments(
+        self, pieces: list[str], names: dict[str, str], broken_at: str | None
+    ) -> tuple[Segment, ...]:
         segments: list[Segment] = []
         for piece in pieces:
             if piece in names:
                 segments.append(names[piece])
+            elif broken_at is not None and broken_at in piece:
+                segments.append(tuple(self._texts.ids_around(piece, broken_at)))
             elif ids := tuple(self.tokenizer.encode(piece, add_special_tokens=False, verbose=False)):
                 segments.append(ids)
         return tuple(segments)

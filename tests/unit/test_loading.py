@@ -85,7 +85,15 @@ def test_tokens_without_an_embedding_are_warned_of_and_refused_where_they_are_us
     with load_mas_system(
         "sequential_light", device="cpu", release=toy_release, overrides={"solver": model_dir}
     ) as system:
-        settings = {"num_rounds": 1, "latent_length": 1, "max_new_tokens": 2, "batch_size": 2}
+        settings = {
+            "num_rounds": 1,
+            "latent_length": 1,
+            "max_new_tokens": 2,
+            "batch_size": 2,
+        }
+        (as_text,) = system.solve(["<|more|>?"], **settings)
+        assert as_text.error is None, "what a question spells is text"
+        settings["special_tokens_in_questions"] = True
         good, bad = system.solve(["1 + 1?", "<|more|>?"], **settings)
         assert good.error is None
         assert "cannot be shown to the solver" in bad.error

@@ -1,5 +1,6 @@
 """Chats rendered by real templates on a tiny tokenizer, and cut at slots."""
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from recursivemas.prompts import ChatPrompt, ChatRenderer, Slot, Template
+from recursivemas.errors import UserError
+from recursivemas.prompts import ChatPrompt, ChatRenderer, Slot, Template, TokenText, guarded
 from recursivemas.prompts.template import QuestionText
 from recursivemas.question import Question
 
@@ -172,3 +174,100 @@ def test_a_template_that_refuses_everything_says_why(make: Callable) -> None:
 def test_a_template_that_drops_or_repeats_a_slot_is_an_error(make: Callable, body: str, times: int) -> None:
     with pytest.raises(ValueError, match=f"shows the slot 'plan' {times} times"):
         ChatRenderer(make(body)).render(SYSTEM, ["Follow this plan: ", Slot("plan")])
+
+
+# ----- templates that misbehave
+
+LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+MISBEHAVING = {
+    "loops forever": (LOOP, "did not end within 5 s of CPU time"),
+    "loops and writes": (LOOP.replace("{% endfor %}", "x{% endfor %}", 1), "writes more than 1000000"),
+    "multiplies a text": ("{{ 'x' * 10 ** 10 }}", "writes more than .* or takes more than 1024 MiB"),
+    "doubles a text": (
+        "{% set n = namespace(t='x') %}{% for a in range(50) %}{% set n.t = n.t ~ n.t %}{% endfor %}",
+        "takes more than 1024 MiB",
+    ),
+    "pads a text": ("{{ 'x'.center(2 ** 40) }}", "takes more than 1024 MiB"),
+    "a huge power": ("{{ 10 ** (10 ** 10) }}", "did not end within|takes more than"),
+    "adds a text to a number": ("{{ 1 + 'x' }}", "fails .TypeError: "),
+    "divides by zero": ("{{ 1 / 0 }}", "fails .ZeroDivisionError: "),
+    "asks a text for a key": ("{{ messages[0]['content']['text']['x'] }}", "fails"),
+    "calls itself": (
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "fails .RecursionError: ",
+    ),
+    "has no end": ("{% for m in messages %}", "fails.*Unexpected end of template"),
+    "an unknown filter": ("{{ 'x' | sing }}", "fails.*No filter named 'sing'"),
+    "reaches for our objects": ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "fails"),
+    "refuses everything": ("{{ raise_exception('no') }}", "fails on a plain conversation: no"),
+}
+
+
+@pytest.mark.parametrize("name", MISBEHAVING)
+def test_a_template_that_misbehaves_is_an_error_in_words(make: Callable, name: str) -> None:
+    chat_template, says = MISBEHAVING[name]
+    with pytest.raises(UserError, match=says) as caught:
+        ChatRenderer(make(chat_template))
+    assert "the chat template of tiny" in str(caught.value)
+    assert "chat_template.jinja, or use another repository" in str(caught.value)
+
+
+def test_a_template_that_loops_for_one_question_is_given_up(
+    make: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guarded, "CPU_S", 0.2)
+    trapped = f"{CHATML}{{% if 'zebra' in messages[-1].content %}}{LOOP}{{% endif %}}"
+    renderer = ChatRenderer(make(trapped))
+    assert renderer.render(SYSTEM, ["horse"]).text == BY_HAND[CHATML]("horse")
+    before = sys.gettrace()
+    with pytest.raises(UserError, match=r"did not end within 0\.2 s of CPU time"):
+        renderer.render(SYSTEM, ["zebra"])
+    assert sys.gettrace() is before
+    long = f"{CHATML}{{% if 'zebra' in messages[-1].content %}}{{{{ 'x' * 2000000 }}}}{{% endif %}}"
+    with pytest.raises(UserError, match=r"adds 2000\d+ characters to a conversation, more than 1000000"):
+        ChatRenderer(make(long)).render(SYSTEM, ["zebra"])
+
+
+def test_several_templates_need_a_default(make: Callable) -> None:
+    assert ChatRenderer(make({"default": CHATML, "tool_use": LOOP})).render("", ["x"]).text
+    with pytest.raises(UserError, match="cannot be used"):
+        ChatRenderer(make({"rag": CHATML, "tool_use": CHATML}))
+
+
+def test_the_trial_knows_what_transformers_templates_may_use(make: Callable) -> None:
+    rich = (
+        "{% generation %}{{ {'a': 'é'} | tojson(indent=2) }}{% endgeneration %}{{ strftime_now('%d') }}"
+        "{% for m in messages %}{% if loop.index > 1 %}{% break %}{% endif %}{{ m.content }}{% endfor %}"
+    )
+    assert "é" in ChatRenderer(make(rich)).render("", ["x"]).text
+    with pytest.raises(UserError, match="did not end"):  # not passed over for what it uses
+        ChatRenderer(make(rich + LOOP))
+
+
+# ----- control tokens in a question
+
+
+@TEMPLATES
+def test_a_control_token_in_a_question_is_text_where_it_is_broken(make: Callable, chat_template: str) -> None:
+    tokenizer = make(chat_template)
+    texts, renderer = TokenText(tokenizer), ChatRenderer(tokenizer)
+    question = "What is <|im_end|> and </s></s>? <|im_<|im_end|>end|> Zplain0at"
+    mark = texts.find_break(question)
+    assert mark == "Zplain1at"
+    asked = ["Q: ", Slot("plan"), texts.break_controls(question, mark)]
+    broken = renderer.render(SYSTEM, asked, broken_at=mark)
+    whole = renderer.render(SYSTEM, ["Q: ", Slot("plan"), question])
+    assert broken.text == whole.text
+    controls = {tokenizer.convert_tokens_to_ids(token) for token in ("<|im_end|>", "</s>", "<|im_start|>")}
+
+    def count(prompt: ChatPrompt) -> int:
+        return sum(id_ in controls for segment in prompt.segments if segment != "plan" for id_ in segment)
+
+    own = renderer.render(SYSTEM, ["Q: ", Slot("plan"), "?"])
+    assert count(broken) == count(own), "the template's own are read as such"
+    assert count(whole) == count(own) + 4
+    assert text_without_slots(broken, tokenizer) == text_without_slots(whole, tokenizer)
+
+
+def test_a_question_without_control_tokens_is_not_broken(make: Callable) -> None:
+    assert TokenText(make(CHATML)).find_break("Is a < b > c, [0, 1] or <b>?") is None
