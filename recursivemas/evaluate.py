@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from recursivemas.benchmarks import find_benchmark, load_questions
 from recursivemas.errors import UserError
 from recursivemas.grading import Grade
 from recursivemas.metrics import summarise
+from recursivemas.progress import Progress, Silence, warnings_above_the_bar
 from recursivemas.provenance import check_same_run, check_same_tools, describe_run
 from recursivemas.question import Question
 from recursivemas.records import Batch, RunFolder, check_free, complete_batches
@@ -34,9 +34,6 @@ from recursivemas.tools import Toolbox
 from recursivemas.verdicts import RunGraders
 
 logger = logging.getLogger(__name__)
-
-BAR_STEPS = 16
-"""How many tokens pass between two looks of the progress bar at the text."""
 
 
 def read_questions(settings: RunSettings) -> list[Question]:
@@ -181,16 +178,12 @@ def _solve(
     show: bool,
 ) -> None:
     """Solve and grade the batches that the folder asks for."""
-    total = sum(map(len, batches))
-    with (
-        logging_redirect_tqdm([logging.getLogger("recursivemas")]),  # warnings stand above the bar
-        tqdm(total=total, unit="question", file=sys.stderr, dynamic_ncols=True, disable=not show) as bar,
-    ):
-        watcher = _BarWatcher(bar, settings.num_recursive_rounds)
+    sizes = [len(batch) for batch in batches]
+    with warnings_above_the_bar(), _progress(settings, sizes, folder.num_batches, show) as progress:
         for index in folder.pending(len(batches)):
-            bar.update(sum(map(len, batches[: folder.num_batches])) - bar.n)
+            progress.batch(sum(sizes[: folder.num_batches]), sizes[index])
             for solutions in system.solve_batches(
-                batches[index], settings.solve_settings(), watcher, toolbox
+                batches[index], settings.solve_settings(), progress, toolbox
             ):
                 samples = [
                     to_sample(solution, verdicts, settings.solve_settings().sample_seed)
@@ -200,7 +193,20 @@ def _solve(
                 for solution in solutions:
                     if solution.error:
                         tqdm.write(f"error: {redact_urls(solution.error)}", file=sys.stderr)
-        bar.update(total - bar.n)
+        progress.finish(sum(sizes[: folder.num_batches]))
+
+
+def _progress(
+    settings: RunSettings, sizes: Sequence[int], num_batches: int, show: bool
+) -> Progress | Silence:
+    """The bar of a run with batches of these sizes, the first of which are done."""
+    if not show:
+        return Silence()
+    solving = settings.solve_settings()
+    schedule = choose_style(settings).schedule(solving.num_recursive_rounds)
+    turns = [(number, role) for number, roles in enumerate(schedule, start=1) for role in roles]
+    num_tokens = solving.max_new_tokens * solving.num_rollouts
+    return Progress(turns, num_tokens, sum(sizes), sum(sizes[:num_batches]))
 
 
 def _open_folder(
@@ -220,27 +226,6 @@ def _expected(batches: Sequence[Sequence[Question]], settings: RunSettings) -> l
         [(question.id, rollout) for question in batch for rollout in range(settings.num_rollouts)]
         for batch in batches
     ]
-
-
-class _BarWatcher:
-    """Shows round, agent and tokens written behind the progress bar."""
-
-    def __init__(self, bar: tqdm[Any], num_rounds: int) -> None:
-        self._bar = bar
-        self._num_rounds = num_rounds
-        self._where = ""
-        self._num_steps = 0
-
-    def turn(self, round_number: int, role: str) -> None:
-        self._where = f"round {round_number}/{self._num_rounds}, {role}"
-        self._num_steps = 0
-        self._bar.set_postfix_str(self._where)
-
-    def token(self, num_running: int) -> None:
-        self._num_steps += 1
-        running = "1 question goes on" if num_running == 1 else f"{num_running} questions go on"
-        text = f"{self._where} writes token {self._num_steps}, {running}"
-        self._bar.set_postfix_str(text, refresh=self._num_steps % BAR_STEPS == 0)
 
 
 def to_sample(solution: Solution, verdicts: Mapping[str, Grade], sample_seed: int) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from recursivemas.evaluate import (
 )
 from recursivemas.provenance import check_same_settings
 from recursivemas.ranks import Rank, current_rank
-from recursivemas.report import format_summary, result_line
-from recursivemas.run_files import CONFIG, SAMPLES, count_missing, read_config, read_summary
+from recursivemas.report import format_example, format_summary, result_line
+from recursivemas.run_files import CONFIG, SAMPLES, count_missing, iterate_samples, read_config, read_summary
 from recursivemas.run_lock import RunLock
 from recursivemas.settings import SWEEP, Origin, RunSettings
 from recursivemas.sweep import (
@@ -143,4 +143,7 @@ def _report(runs: Sequence[PlannedRun], summaries: Mapping[int, Summary]) -> Non
     """What came of each run: its costs, its folder."""
     for run in runs:
         print(format_summary(summaries[run.settings.latent_length]))
+        first, _ = next(iterate_samples(run.folder), (None, 0))
+        if first:
+            print(format_example(first, run.folder))
         print(f"run folder: {run.folder}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, get_args
 
+from recursivemas.screen import harmless
 from recursivemas.tables import format_table
 from recursivemas.tools.base import Status
 
@@ -21,6 +24,7 @@ STAGE_COLUMNS = {
 
 STATUSES: tuple[str, ...] = get_args(Status)
 MAX_REASON_CHARACTERS = 200
+MAX_EXAMPLE_CHARACTERS = 160
 
 
 def result_line(summary: Mapping[str, Any]) -> str:
@@ -42,15 +46,50 @@ def format_summary(summary: Mapping[str, Any]) -> str:
         f"{score['correct']} of {score['total']} by the {name} grader{_undecided(score)}"
         for name, score in summary["metrics"].items()
     )
-    counts = (
-        f"correct: {verdicts}\n"
-        f"{summary['num_unparsed']} without an answer that the {summary['headline']['grader']} grader reads, "
-        f"{summary['num_retried']} asked again, "
-        f"{summary['num_errors']} not run, {summary['num_past_context']} past the model's context; "
-        f"{summary['seconds']:.1f} s"
-    )
+    counts = [f"correct: {verdicts}; {_duration(summary['seconds'])}", *_remarks(summary)]
     tools = [_describe_calls(name, tool) for name, tool in summary["tools"].items()]
-    return "\n".join([format_table(list(columns.values()), rows), counts, *tools])
+    return "\n".join([format_table(list(columns.values()), rows), *counts, *tools])
+
+
+def _remarks(summary: Mapping[str, Any]) -> list[str]:
+    """What was out of the ordinary, each with what it means."""
+    grader = summary["headline"]["grader"]
+    remarks = [
+        (summary["num_unparsed"], f"without an answer that the {grader} grader reads"),
+        (
+            summary["num_retried"],
+            "asked again: no answer could be read, so a cue was put behind the text and the agent wrote on",
+        ),
+        (summary["num_errors"], "not run: their errors are in samples.jsonl, and they count as wrong"),
+        (summary["num_past_context"], "past the context that the answering model was made for"),
+    ]
+    return [f"{number} {meaning}" for number, meaning in remarks if number]
+
+
+def format_example(sample: Mapping[str, Any], folder: Path) -> str:
+    """A sample in a few lines, and the command that shows all of it."""
+    command = shlex.join(["recursivemas", "show", str(folder), "--id", sample["id"]])
+    verdicts = ", ".join(
+        f"{'correct' if verdict['correct'] else 'wrong'} by the {name} grader"
+        for name, verdict in sample["verdicts"].items()
+    )
+    answer = sample["error"] or sample["text"]
+    lines = [
+        f"for example {sample['id']}: {_in_a_line(sample['question'], MAX_EXAMPLE_CHARACTERS)}",
+        f"  {'not run' if sample['error'] else 'answer'}: {_in_a_line(answer, MAX_EXAMPLE_CHARACTERS)}",
+        f"  gold: {_in_a_line(str(sample['gold']), MAX_EXAMPLE_CHARACTERS)}; {verdicts}",
+        f"  step by step: {command}",
+    ]
+    return "\n".join(map(harmless, lines))
+
+
+def _duration(seconds: float) -> str:
+    """Wall clock, with what people count in where it is long."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
 def _undecided(score: Mapping[str, Any]) -> str:
@@ -72,5 +111,11 @@ def _describe_calls(name: str, tool: Mapping[str, Any]) -> str:
 
 def _reason(text: str) -> str:
     """How a reason begins, in one line. Servers may have written it: nothing in it steers the terminal."""
-    line = " ".join(text.split())[:MAX_REASON_CHARACTERS]
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+    return harmless(" ".join(text.split())[:MAX_REASON_CHARACTERS])
+
+
+def _in_a_line(text: str, length: int) -> str:
+    """A text's beginning and end in one line of so many characters at most."""
+    line = " ".join(text.split())
+    half = (length - 5) // 2
+    return line if len(line) <= length else f"{line[:half]} ... {line[-half:]}"

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from recursivemas import cli, evaluate, launch, plan
+from recursivemas import cli, evaluate, launch, plan, progress
 from recursivemas.question import Question
 from recursivemas.settings import resolve_settings
 
@@ -22,24 +22,17 @@ class WarningSystem:
         return iter(())
 
 
-def test_warnings_stand_above_the_progress_bar(capsys):
+def test_warnings_stand_above_the_progress_bar(capsys, monkeypatch):
     settings, _ = resolve_settings({})
     folder = SimpleNamespace(pending=lambda number: iter(range(number)), num_batches=0)
     batches = [[Question(id="q", text="What?")]]
+    monkeypatch.setattr(progress, "REFRESH_IN_FILE_S", 0.0)
     evaluate._solve(WarningSystem(), batches, settings, None, None, folder, show=True)
     written = capsys.readouterr().err
     before, _, after = written.partition("look here")
     assert "question" in before
     assert before[-1] in "\r\n"
     assert after.startswith("\n")
-
-
-@pytest.mark.parametrize(("number", "said"), [(1, "1 question goes on"), (2, "2 questions go on")])
-def test_the_bar_counts_questions_in_words(number, said):
-    shown = []
-    bar = SimpleNamespace(set_postfix_str=lambda text, refresh=True: shown.append(text))
-    evaluate._BarWatcher(bar, 1).token(number)
-    assert shown[0].endswith(f"writes token 1, {said}")
 
 
 @pytest.mark.parametrize("flags", [(), ("--dry_run",)])
