@@ -51,7 +51,18 @@ FLOORS = [
     ["styles"],
     ["question"],
     ["locks", "ranks"],
-    ["archives", "digests", "disk_cache", "errors", "redaction", "screen", "shapes", "statistics", "tables"],
+    [
+        "archives",
+        "digests",
+        "disk_cache",
+        "errors",
+        "progress",
+        "redaction",
+        "screen",
+        "shapes",
+        "statistics",
+        "tables",
+    ],
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 
