@@ -42,7 +42,8 @@ def test_long_times_are_told_in_what_people_count_in(seconds, said):
 
 
 def test_an_example_is_short_harmless_and_says_what_to_type_next():
-    sample = sample_of("it's one", text=f"begin \x1b[2J {'long ' * 200}\nend", question="What?\nReally?")
+    sample = sample_of("it's one", text=f"begin \x1b[2J {'long ' * 200}\nend")
+    sample["question"] = "What?\nReally?"
     lines = format_example(sample, Path("my runs/a")).splitlines()
     assert lines[0] == "for example it's one: What? Really?"
     assert lines[1].startswith("  answer: begin \\x1b[2J long")
