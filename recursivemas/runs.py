@@ -269,13 +269,24 @@ def _check_verdicts(path: Path, outcomes: Sequence[Outcome], summary: Mapping[st
             )
 
 
-def read_runs(paths: Sequence[Path]) -> list[Run]:
+def read_runs(paths: Sequence[Path], *, unfinished: list[str] | None = None) -> list[Run]:
     """Finished runs, labelled with their folders' names, or with the paths as given where names repeat.
 
-    Raises UserError for a folder that is given twice, and what `read_run` raises.
+    Raises UserError for a folder that is given twice, and what `read_run` raises. Where `unfinished` is
+    given, runs that have not finished are left out, and why is appended to it, unless none has finished.
     """
     for path, count in Counter(path.resolve() for path in paths).items():
         if count > 1:
             raise UserError(f"the run in {path} is given {count} times; give each run once")
     names = Counter(path.resolve().name for path in paths)
-    return [read_run(path, str(path) if names[path.resolve().name] > 1 else None) for path in paths]
+    runs = []
+    for path in paths:
+        try:
+            runs.append(read_run(path, str(path) if names[path.resolve().name] > 1 else None))
+        except UnfinishedRunError as error:
+            if unfinished is None:
+                raise
+            unfinished.append(str(error))
+    if not runs and unfinished:
+        raise UnfinishedRunError("none of the runs has finished: " + "; ".join(unfinished))
+    return runs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recursivemas.report.canvas import GREY, TEXT_COLOUR, Plot, canvas, dodge, latent_colour
 from recursivemas.report.grouping import Family
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TITLES = {
-    "generated_tokens": "tokens written (change against text),\nlatent steps on top",
+    "generated_tokens": "tokens written (change against text),\nlatent steps beside them",
     "seconds": "seconds (speed-up over text)\n",
 }
 
@@ -52,29 +52,35 @@ def _groups(family: Family) -> Groups:
 
 
 def _draw_bars(panel: Axes, family: Family, groups: Groups, cost: str) -> None:
-    """A group of bars a number of rounds; latent steps, hatched, on top of tokens."""
-    most = max(map(len, groups.values()))
+    """A group of bars a number of rounds; latent steps, hatched, beside the tokens.
+
+    Each has a bar of its own, so that what is said of the tokens stands on the tokens.
+    """
+    bars = {rounds: [bar for run in runs for bar in _bars(run, cost)] for rounds, runs in groups.items()}
+    most = max(map(len, bars.values()))
     width = 0.8 / most
     shown = sorted((run for runs in groups.values() for run in runs), key=_by_length)
     for colour, label in dict.fromkeys(_look(family, run) for run in shown):
         panel.bar(0, 0, color=colour, label=label)  # for the legend, shortest first
-    for place, runs in enumerate(groups.values()):
-        base = runs[0].costs_a_question()
-        for i, run in enumerate(runs):
-            x, costs = place + dodge(i, len(runs), width), run.costs_a_question()
+    for place, (rounds, row) in enumerate(bars.items()):
+        base = groups[rounds][0].costs_a_question()
+        for i, (run, shown_cost) in enumerate(row):
+            x, costs = place + dodge(i, len(row), width), run.costs_a_question()
             colour, _ = _look(family, run)
-            panel.bar(x, costs[cost], 0.92 * width, color=colour)
-            top = costs[cost]
-            if cost == "generated_tokens" and costs["latent_steps"]:
-                steps = costs["latent_steps"]
-                panel.bar(x, steps, 0.92 * width, top, color=colour, alpha=0.5, hatch="//")
-                top += steps
-            if run.mode == "latent":
-                _write_above(panel, x, top, _gain(base, costs, cost), upright=most > 2)
+            hatching: dict[str, Any] = {"alpha": 0.5, "hatch": "//"} if shown_cost == "latent_steps" else {}
+            panel.bar(x, costs[shown_cost], 0.92 * width, color=colour, **hatching)
+            if run.mode == "latent" and shown_cost == cost:
+                _write_above(panel, x, costs[cost], _gain(base, costs, cost), upright=most > 2)
     if cost == "generated_tokens":
         panel.bar(0, 0, color=GREY, alpha=0.5, hatch="//", label="latent steps")
     panel.set_xticks(range(len(groups)), list(map(str, groups)))
     panel.margins(y=0.25 if most > 2 else 0.15)
+
+
+def _bars(run: Run, cost: str) -> list[tuple[Run, str]]:
+    """A run's bars, as the costs that they show: latent steps stand beside tokens."""
+    with_steps = cost == "generated_tokens" and run.costs_a_question()["latent_steps"] > 0
+    return [(run, cost), *([(run, "latent_steps")] if with_steps else [])]
 
 
 def _write_above(panel: Axes, x: float, top: float, text: str, *, upright: bool) -> None:

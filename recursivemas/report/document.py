@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from recursivemas.report.plots import accuracy_by_latent_length, accuracy_by_rou
 from recursivemas.runs import Run, read_runs, record_of_run
 from recursivemas.tables import Table, TableFormat, to_csv
 
+logger = logging.getLogger(__name__)
+
 RULE = (
-    "Every run that was given is shown, and none was chosen for its score. Where several runs fall into one "
-    "cell, all their values stand in it, divided by a slash. Intervals are 95%: Wilson's where a question is "
-    "right or wrong as a whole, else the bootstrap over questions."
+    "Every finished run that was given is shown, and none was chosen for its score. Where several runs fall "
+    "into one cell, all their values stand in it, divided by a slash. Intervals are 95%: Wilson's where a "
+    "question is right or wrong as a whole, else the bootstrap over questions."
 )
 FORMATS: dict[str, TableFormat] = {"csv": "csv", "tex": "latex"}
 
@@ -35,16 +38,22 @@ def write_report(
     """Read finished runs and write their report into the folder; returns the files, report.md first.
 
     `grader` is the one to count by: by default the release's, as the published figures do, where a run has
-    it. Raises UserError for a run that cannot be read or has not finished, for a grader that a run does not
-    have, and when plots are wanted and matplotlib is missing.
+    it. Runs that have not finished are left out, with a warning; another one says when there was no plot to
+    draw. Raises UserError for a run that cannot be read, or when none has finished, for a grader that a run
+    does not have, and when plots are wanted and matplotlib is missing.
     """
     if with_plots:
         check_matplotlib()
-    runs = read_runs(paths)
+    unfinished: list[str] = []
+    runs = read_runs(paths, unfinished=unfinished)
+    for reason in unfinished:
+        logger.warning("left out: %s", reason)
     tables = {name: table for name, table in _tables(runs, grader).items() if table.rows}
     plots, missing = _plots(runs, grader) if with_plots else ([], [])
+    if with_plots and not plots:
+        logger.warning("no plot was drawn. %s", " ".join(line[0].upper() + line[1:] for line in missing))
     folder.mkdir(parents=True, exist_ok=True)
-    files = {"report.md": _document(runs, grader, list(tables.values()), plots, missing)}
+    files = {"report.md": _document(runs, grader, list(tables.values()), plots, missing, unfinished)}
     for name, table in tables.items():
         files |= {f"{name}.{suffix}": table.render(layout) for suffix, layout in FORMATS.items()}
     files["figures.csv"] = to_csv(
@@ -88,12 +97,14 @@ def _document(
     tables: Sequence[Table],
     plots: Sequence[Plot],
     missing: Sequence[str],
+    unfinished: Sequence[str],
 ) -> str:
     graders = sorted({choose_grader(run, grader) for run in runs})
     parts = [
         f"# {len(runs)} {'run' if len(runs) == 1 else 'runs'}",
         f"{RULE} Answers were graded by the {' or '.join(graders)} grader.",
         *_departures(runs),
+        *_left_out(unfinished),
         "## Tables",
         *(table.render("markdown") for table in tables),
     ]
@@ -102,6 +113,11 @@ def _document(
     if missing:
         parts += ["## Plots left out", "\n".join(f"- {line[0].upper()}{line[1:]}" for line in missing)]
     return "\n\n".join(parts)
+
+
+def _left_out(unfinished: Sequence[str]) -> list[str]:
+    """A paragraph on the runs that were given and are not shown, if there are any."""
+    return ["Left out:", "\n".join(f"- {reason}" for reason in unfinished)] if unfinished else []
 
 
 def _departures(runs: Sequence[Run]) -> list[str]:

@@ -46,7 +46,7 @@ def format_summary(summary: Mapping[str, Any]) -> str:
         f"{score['correct']} of {score['total']} by the {name} grader{_undecided(score)}"
         for name, score in summary["metrics"].items()
     )
-    counts = [f"correct: {verdicts}; {_duration(summary['seconds'])}", *_remarks(summary)]
+    counts = [f"correct: {verdicts}", f"took {_duration(summary['seconds'])}", *_remarks(summary)]
     tools = [_describe_calls(name, tool) for name, tool in summary["tools"].items()]
     return "\n".join([format_table(list(columns.values()), rows), *counts, *tools])
 

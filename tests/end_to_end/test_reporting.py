@@ -54,7 +54,7 @@ def test_runs_are_reported_with_plots(runs, tmp_path):
 def test_an_unfinished_run_is_refused(runs, tmp_path, capsys):
     (tmp_path / "config.json").write_text("{}")
     assert main(["compare", runs[0], str(tmp_path)]) == 2
-    assert "was it written by another version" in capsys.readouterr().err
+    assert "Was it written by another version" in capsys.readouterr().err
     unfinished = shutil.copytree(runs[0], tmp_path / "unfinished")
     (unfinished / "summary.json").unlink()
     assert main(["compare", runs[0], str(unfinished)]) == 2

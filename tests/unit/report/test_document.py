@@ -99,8 +99,25 @@ def test_without_matplotlib_there_are_tables_or_a_hint(tmp_path, sweep, monkeypa
     assert str(tmp_path / "out" / "rounds.tex") in capsys.readouterr().out
 
 
-def test_an_unfinished_run_is_refused_and_nothing_is_written(tmp_path, sweep):
-    broken = write_run(tmp_path / "broken", [True], finished=False)
-    with pytest.raises(UserError, match="has not finished"):
-        write_report([*sweep, broken], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+def test_a_run_that_has_not_finished_is_left_out_and_said_so(tmp_path, caplog):
+    whole = write_run(tmp_path / "whole", [True, False])
+    half = write_run(tmp_path / "half", [True, False], finished=False)
+    files = write_report([half, whole], tmp_path / "report", with_plots=False)
+    assert "left out: the run in" in caplog.text
+    assert "half has not finished" in caplog.text
+    report = files[0].read_text()
+    assert report.startswith("# 1 run\n")
+    assert "Left out:" in report
+    assert "half has not finished" in report
+    with pytest.raises(UserError, match="none of the runs has finished"):
+        write_report([half], tmp_path / "none", with_plots=False)
+    assert not (tmp_path / "none").exists()
+
+
+def test_no_plot_is_said_on_the_screen_with_the_reasons(tmp_path, caplog):
+    write_report([write_run(tmp_path / "one", [True])], tmp_path / "report")
+    assert "no plot was drawn. Accuracy by rounds needs runs with two numbers of rounds" in caplog.text
+    assert "Costs by rounds needs a latent run and a text run" in caplog.text
+    caplog.clear()
+    write_report([tmp_path / "one"], tmp_path / "report", with_plots=False)
+    assert "no plot" not in caplog.text

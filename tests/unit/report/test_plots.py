@@ -77,6 +77,9 @@ def test_bars_start_at_zero_and_say_what_is_saved(tmp_path):
     assert (tokens.get_ylim()[0], seconds.get_ylim()[0]) == (0, 0)
     assert [text.get_text() for text in tokens.texts] == ["−75%", "−75%"]
     assert [text.get_text() for text in seconds.texts] == ["3.0×", "3.0×"]
+    drawn_bars = [bar for bar in tokens.patches if bar.get_height()]
+    heights = {round(bar.get_x() + bar.get_width() / 2, 3): bar.get_height() for bar in drawn_bars}
+    assert [heights[round(text.xy[0], 3)] for text in tokens.texts] == [30, 30], "on the bars of tokens"
     assert [tick.get_text() for tick in tokens.get_xticklabels()] == ["1", "2"]
 
 

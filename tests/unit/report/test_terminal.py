@@ -26,7 +26,7 @@ def summary_of(**fields):
 
 def test_only_what_was_out_of_the_ordinary_is_said_and_what_it_means():
     quiet = format_summary(summary_of())
-    assert quiet.splitlines()[-1] == "correct: 1 of 2 by the release grader; 5.0 s"
+    assert quiet.splitlines()[-2:] == ["correct: 1 of 2 by the release grader", "took 5.0 s"]
     said = format_summary(summary_of(num_retried=3, num_errors=1, num_unparsed=2, num_past_context=4))
     assert "3 asked again: no answer could be read, so a cue was put behind the text" in said
     assert "1 not run: their errors are in samples.jsonl, and they count as wrong" in said
@@ -38,7 +38,7 @@ def test_only_what_was_out_of_the_ordinary_is_said_and_what_it_means():
     ("seconds", "said"), [(0.04, "0.0 s"), (119.9, "119.9 s"), (125, "2 min 05 s"), (7384, "2 h 03 min")]
 )
 def test_long_times_are_told_in_what_people_count_in(seconds, said):
-    assert format_summary(summary_of(seconds=seconds)).endswith(f"; {said}")
+    assert format_summary(summary_of(seconds=seconds)).endswith(f"took {said}")
 
 
 def test_an_example_is_short_harmless_and_says_what_to_type_next():
