@@ -20,8 +20,10 @@ from recursivemas.grading.maths.text import enclosed, split, tidy
 _RELATIONS = frozenset(("=", "<", ">", r"\le", r"\ge", r"\ne", r"\in", r"\notin", r"\approx", r"\equiv"))
 _FLIPPED = {">": "<", r"\ge": r"\le"}
 _NUMBERS_IN_NAMES = re.compile(r"_(?:\{\w+\}|\w)|(?<=[fghpEFGHP])\([^()]*\)")
-_NAMES_NOTHING = re.compile(r"[0-9!]|\\sqrt|^\s*-")
-"""What makes a left side an equation to solve, and no name: numbers, roots, a sign in front."""
+_NAMES_NOTHING = re.compile(
+    r"[0-9!]|\\sqrt|^\s*-|\\text\{\s*(?i:if|unless|not|when|where|let|suppose|assume)\b"
+)
+"""What makes a left side no name: numbers, roots, a sign in front (an equation to solve), a condition."""
 
 
 def read_relation(text: str, read: Read) -> Reading | None:
