@@ -86,6 +86,8 @@ def wrong_pairs(golds: Sequence[tuple[str, str]]) -> Iterator[Pair]:
     for problem, gold in golds:
         found = [(kind.__name__, answer) for kind in WRONG for answer in kind(gold)]
         found += [("others", other) for other in others(gold, all_golds, OTHERS_PER_GOLD, random)]
+        if "percent" in problem:  # where it is asked for, its sign may be left out
+            found = [(kind, answer) for kind, answer in found if not answer.endswith("%")]
         yield from distinct(found, problem, gold)
 
 

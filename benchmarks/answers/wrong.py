@@ -93,7 +93,7 @@ def scaled(gold: str) -> Iterable[str]:
             rf"10({gold})",
             rf"\frac{{{gold}}}{{2}}",
             rf"2({gold})",
-            rf"({gold})^{{-2}}",
+            rf"({gold})^{{-2}}+1",
             rf"{gold}+10^{{-30}}",
         )
         yield from (rf"({gold})\%", rf"100({gold})")
@@ -251,7 +251,7 @@ def near(gold: str) -> Iterable[str]:
         yield from (
             f"{value}.5",
             f"{value}.001",
-            f"{value}{value}",
+            f"{value}{value or 1}",
             f"{value}, {value + 1}",
             f"{value},{abs(value) % 10}",
         )
@@ -259,10 +259,10 @@ def near(gold: str) -> Iterable[str]:
             rf"{value}\frac{{1}}{{2}}",
             rf"\text{{not }}{value}",
             rf"x > {value}",
-            rf"\sqrt{{{abs(value) + 2}}}",
+            rf"\sqrt{{{value * value + 1}}}",
         )
         yield from (
-            rf"\frac{{{value}}}{{3}} = {value}",
+            rf"\frac{{{value}}}{{3}} = {value}" if value else "3 = 0",
             rf"-x = {value}" if value else "-1",
             rf"{value}_{{8}}",
         )
