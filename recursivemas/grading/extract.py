@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
+USUAL_OPTIONS = 4
+"""How many letters count where a question says nothing of its options but what its text does."""
+
 _BRACE = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\.|[{}]", re.DOTALL)
 _BARE_BOX = re.compile(
     r"\\boxed\s*((?:[-+]?[0-9]|\\(?:d|t)?frac\s*[{0-9])[^\s$]*[^\s$.,;:)\]*]|[0-9]|[A-Z](?![A-Za-z]))"
@@ -98,7 +101,7 @@ def lone_letter(text: str, num_options: int) -> str | None:
 
     `B`, `b`, `(B)`, `**B.**`, `Option B`, `B. Argon`, but not `A patient`, `B-cells` or `B or C`.
     """
-    letters = ascii_uppercase[:num_options]
+    letters = ascii_uppercase[: num_options or USUAL_OPTIONS]
     match = re.fullmatch(
         r"[\W_]*+(?:(?i:option|answer|choice)\b[\W_]*+)?"
         rf"(?:([{letters}])(?:[\W_]*+|[*_)\]]{{0,6}}[.:)][*_]*+\s++\S.*)|([{letters.lower()}])[\W_]*+)",
@@ -113,7 +116,7 @@ def stated_letter(text: str, num_options: int) -> str | None:
 
     It may stand on the next line with text, if it stands there alone or with its option's text behind it.
     """
-    letters = ascii_uppercase[:num_options]
+    letters = ascii_uppercase[: num_options or USUAL_OPTIONS]
     letter = rf"([{letters}])(?![-/]?[A-Za-z0-9])(?![*_)\s]*+(?:,|/|(?i:or|and))[*_(\s]*+[{letters}]\b)"
     keyword = r"(?i:\b(?:answer|choice|option)\b)[*_ \t]*+"
     says = (

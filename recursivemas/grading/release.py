@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from string import ascii_uppercase
 
 from recursivemas.grading.base import Grade, Grader, answer_form
+from recursivemas.grading.extract import USUAL_OPTIONS
 from recursivemas.grading.release_comparing import MATH_READINGS, PHRASE_READINGS, Reading, find_match
 from recursivemas.grading.release_reading import (
-    USUAL_OPTIONS,
     choice_letter,
     first_code,
     last_box,

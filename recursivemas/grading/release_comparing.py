@@ -42,7 +42,7 @@ def find_match(gold: str, answer: str, readings: Mapping[str, Reading]) -> Match
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _FRACTION = re.compile(r"\\frac\{\s*([+-]?\d+)\s*\}\{\s*([+-]?\d+)\s*\}")
 _NUMBER = re.compile(r"(-?)(\d+)(?:\.\d+)?")
-_NUMBER_DRESS = ("\\left", "\\right", ",", "\\circ", "^\\circ")
+_NUMBER_DRESS = ("\\left", "\\right", ",", "\\circ")
 _LATEX_DRESS = ("\\left", "\\right", "$", "\\,", "\\;", "\\!", "\\:", "{", "}", '"', "'")
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from string import ascii_uppercase
 
-USUAL_OPTIONS = 4
+from recursivemas.grading.extract import USUAL_OPTIONS
 
 _BOX = "\\boxed{"
 _PLAIN_BOX = re.compile(r"\\boxed\{([^{}]+)\}")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recursivemas.grading import extract
+from recursivemas.grading import extract, has_answer
+from recursivemas.question import Question
 
 CASES = json.loads((Path(__file__).parents[2] / "cases" / "extract.json").read_text(encoding="utf-8"))[
     "cases"
@@ -26,6 +27,13 @@ def read(function: str, text: str) -> object:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['function']}: {case['why']}")
 def test_case(case):
     assert read(case["function"], case["text"]) == case["expected"]
+
+
+def test_without_options_the_usual_letters_count():
+    question = Question(id="q", text="Which?\nA. one\nB. two", kind="choice")
+    assert has_answer("The answer is B", question)
+    assert has_answer("\\boxed{D}", question)
+    assert not has_answer("\\boxed{E}", question)
 
 
 @given(st.text(alphabet="ab{}\\ ", max_size=20).filter(lambda text: text.strip()))
