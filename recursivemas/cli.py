@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--choice_lines",
         type=Path,
         metavar="RULE.yaml",
-        help="what makes a choice question, where it cannot be told from the builders",
+        help="what the builders take for a choice question (default: as the default pack)",
     )
     importing.set_defaults(command=_import_prompts)
 
@@ -149,10 +149,9 @@ def _import_prompts(arguments: dict[str, Any]) -> None:
     given = arguments["choice_lines"]
     imported = read_published(source, choice_rule=load_choice_rule(given) if given else None)
     imported.pack.save(output)
-    apart = f"; the given choice rule differs on {imported.num_apart} of them" if imported.num_apart else ""
     print(
         f"{output}: prompts of {len(imported.pack.prompts)} agents, verified on {imported.num_questions} "
-        f"questions made to tell them apart{apart} (sha256 {imported.pack.sha256[:12]})"
+        f"questions made to tell them apart (sha256 {imported.pack.sha256[:12]})"
     )
 
 

@@ -19,6 +19,7 @@ from recursivemas.errors import UserError
 from recursivemas.grading import Grade
 from recursivemas.metrics import summarise
 from recursivemas.progress import Progress, Silence, warnings_above_the_bar
+from recursivemas.prompts import PromptSource, load_prompts
 from recursivemas.provenance import check_same_run, check_same_tools, describe_run
 from recursivemas.question import Question
 from recursivemas.records import Batch, RunFolder, check_free, complete_batches
@@ -54,8 +55,8 @@ def choose_style(settings: RunSettings) -> Style:
     return alone(style, settings.role) if settings.mode == "single" else style
 
 
-def load_system(settings: RunSettings) -> MASSystem:
-    """The system that the settings ask for."""
+def load_system(settings: RunSettings, prompts: PromptSource) -> MASSystem:
+    """The system that the settings ask for; its agents are shown those prompts."""
     return load_mas_system(
         choose_style(settings),
         settings.dataset,
@@ -66,8 +67,17 @@ def load_system(settings: RunSettings) -> MASSystem:
         release=settings.release,
         overrides=settings.overrides(),
         revision=settings.revision,
-        prompts=settings.prompts,
+        prompts=prompts,
     )
+
+
+def choose_prompts(settings: RunSettings) -> PromptSource:
+    """The prompts that the settings ask for, held against the style; raises what their source raises."""
+    style = choose_style(settings)
+    prompts = load_prompts(settings.prompts, release=settings.release, style_prompts=style.prompts)
+    task = find_benchmark(settings.dataset).task
+    prompts.check(style, task=task, mode=settings.solve_settings().mode)
+    return prompts
 
 
 def run_folder_path(settings: RunSettings) -> Path:

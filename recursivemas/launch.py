@@ -14,13 +14,14 @@ from recursivemas.benchmarks import find_benchmark
 from recursivemas.errors import UserError
 from recursivemas.evaluate import (
     check_outputs,
+    choose_prompts,
     choose_style,
     evaluate,
     load_system,
     read_questions,
     run_folder_path,
 )
-from recursivemas.provenance import check_same_settings
+from recursivemas.provenance import check_same_prompts, check_same_settings
 from recursivemas.ranks import Rank, current_rank
 from recursivemas.report import format_example, format_summary, result_line
 from recursivemas.run_files import CONFIG, SAMPLES, count_missing, iterate_samples, read_config, read_summary
@@ -130,8 +131,12 @@ def _run_all(settings: RunSettings, runs: Sequence[PlannedRun], rank: Rank) -> d
     summaries: dict[int, Summary] = {}
     with ExitStack() as stack:
         locks = [stack.enter_context(RunLock(run.folder, rank)) for run in runs]
+        prompts = choose_prompts(settings)
+        for run in runs:
+            if settings.resume and (run.folder / CONFIG).exists():
+                check_same_prompts(read_config(run.folder), prompts.describe())
         questions = read_questions(settings)
-        system = stack.enter_context(load_system(settings))
+        system = stack.enter_context(load_system(settings, prompts))
         for run, toolbox, lock in zip(runs, toolboxes, locks, strict=True):
             summary = evaluate(system, questions, run.settings, run.origins, graders, toolbox, lock)
             if summary is not None:  # in the other processes it is

@@ -9,10 +9,9 @@ from typing import Any
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.checkpoint import Outline
 from recursivemas.errors import UserError
-from recursivemas.evaluate import choose_style, read_questions
+from recursivemas.evaluate import choose_prompts, choose_style, read_questions
 from recursivemas.footprint import describe_footprint, estimate
 from recursivemas.hub import ReleaseFiles, resolve_release
-from recursivemas.prompts import load_pack
 from recursivemas.report import format_table
 from recursivemas.reproduction import describe_reproduction
 from recursivemas.settings import Origin, RunSettings
@@ -50,7 +49,7 @@ def _devices(settings: RunSettings, style: Style) -> Iterator[str]:
 
 
 def _prompts(settings: RunSettings, style: Style) -> Iterator[str]:
-    prompts = load_pack(settings.prompts).with_prompts(style.prompts)
+    prompts = choose_prompts(settings)
     described = prompts.describe()
     words = (
         ""
@@ -58,7 +57,6 @@ def _prompts(settings: RunSettings, style: Style) -> Iterator[str]:
         else "; not the words that published checkpoints were trained on"
     )
     yield f"prompts: {described['origin']} {described['name']} (sha256 {described['sha256'][:12]}){words}"
-    prompts.check(style, task=find_benchmark(settings.dataset).task, mode=settings.solve_settings().mode)
 
 
 def _tools(settings: RunSettings, style: Style) -> Iterator[str]:

@@ -137,6 +137,12 @@ def check_same_settings(before: Mapping[str, Any], settings: RunSettings) -> Non
     _refuse_differences(_differing(old, new))
 
 
+def check_same_prompts(before: Mapping[str, Any], prompts: Mapping[str, Any]) -> None:
+    """The same for the prompts, as their source describes them."""
+    old = flatten("prompts", before.get("prompts"))
+    _refuse_differences(_differing(old, flatten("prompts", json.loads(json.dumps(prompts)))))
+
+
 def _as_recorded(settings: RunSettings) -> dict[str, Any]:
     """The settings as `config.json` holds them."""
     return json.loads(json.dumps(redact_data(asdict(settings), urls=True)))

@@ -97,7 +97,12 @@ class RunSettings:
     special_tokens_in_questions: bool = _option(
         False, "read <|im_end|> and the like in a question as the tokens they name, not as text"
     )
-    prompts: str | None = _option(None, "prompt pack to use instead of the built-in one (YAML)")
+    prompts: str = _option(
+        "auto",
+        "whose words agents are shown: published (fetched once), default (ours), a prompt pack (YAML), a "
+        "published prompts.py, a checkout's folder; auto: published for the release hub, else default",
+        neutral=True,
+    )
     release: str = _option("hub", "where models come from: hub, toy, or a release folder", neutral=True)
     revision: str | None = _option(None, "commit, tag or branch of every repository on the hub")
     ckpt_override: tuple[str, ...] = _option(

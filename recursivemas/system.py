@@ -23,7 +23,7 @@ from recursivemas.ledger import Watcher
 from recursivemas.links import InnerLink, LinkError, OuterLink, load_inner_link, load_outer_link
 from recursivemas.loading import Placement, load_backbone, resolve_device, resolve_dtype
 from recursivemas.paths import ResolvedMASPaths, resolve_mas_paths
-from recursivemas.prompts import ChatRenderer, PromptSource, load_pack
+from recursivemas.prompts import ChatRenderer, PromptSource, load_prompts
 from recursivemas.question import Question, as_questions
 from recursivemas.settings import SWEEP, SolveSettings, resolve_settings
 from recursivemas.solving import Prepared, Solution, Solver
@@ -178,6 +178,7 @@ class MASSystem:
         affected.
         """
         self._check_whole()
+        self.prompts.check(self.graph, task=find_benchmark(self.dataset).task, mode=settings.mode)
         solver = Solver(self.graph, self.agents, self.outer_links, self.prompts, settings, toolbox)
         for start in range(0, len(questions), settings.batch_size):
             batch = solver.prepare(questions[start : start + settings.batch_size])
@@ -203,7 +204,7 @@ def load_mas_system(
     release: str | Path = "hub",
     overrides: Mapping[str, str | Path] | None = None,
     revision: str | None = None,
-    prompts: str | Path | None = None,
+    prompts: str | Path | PromptSource = "auto",
 ) -> MASSystem:
     """Load a style's agents and links.
 
@@ -212,15 +213,18 @@ def load_mas_system(
     or a mapping from role to one of these. `dtype` holds for models and inner links, `outer_dtype` for outer
     links: `auto` keeps what is stored, and for outer links follows an explicit `dtype`. `release` is `hub`,
     `toy` or a folder; `overrides` maps a role, or `outer`, to a folder that is used instead; `revision` pins
-    the hub's repositories; `prompts` is a prompt pack's file.
+    the hub's repositories; `prompts` says whose words agents are shown: `published`, `default`, the file of a
+    prompt pack or of a published prompts.py, a checkout's folder, or a source of your own; `auto` is
+    `published` for the release `hub`, else `default`.
 
     Everything that can be checked without weights is checked before any is loaded. Raises UserError for bad
     arguments, ReleaseError for files that cannot be had, LinkError and LoadError for what does not fit.
     """
     graph = load_style(style)
     task = find_benchmark(dataset).task
-    source = load_pack(prompts).with_prompts(graph.prompts)
-    source.check(graph, task=task, mode="latent")
+    if isinstance(prompts, str | Path):
+        prompts = load_prompts(prompts, release=release, style_prompts=graph.prompts)
+        prompts.check(graph, task=task, mode="latent")
     devices = resolve_devices(device, graph)
     model_dtype = resolve_dtype(dtype)
     link_dtype = resolve_dtype(outer_dtype) or model_dtype
@@ -249,7 +253,7 @@ def load_mas_system(
         for link in graph.links
     }
     return MASSystem(
-        style=graph, dataset=dataset, agents=agents, outer_links=outer_links, prompts=source, paths=paths
+        style=graph, dataset=dataset, agents=agents, outer_links=outer_links, prompts=prompts, paths=paths
     )
 
 

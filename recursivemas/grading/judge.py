@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import platformdirs
-
-from recursivemas.disk_cache import DiskCache
+from recursivemas.disk_cache import DiskCache, user_cache
 from recursivemas.errors import UserError
 from recursivemas.grading.base import Grade
 from recursivemas.grading.extract import final_line, marked_answer
@@ -92,7 +90,7 @@ class Judge:
 
     def __init__(self, settings: JudgeSettings) -> None:
         self.settings = settings
-        folder = settings.cache_dir or platformdirs.user_cache_path("recursivemas") / "judge"
+        folder = settings.cache_dir or user_cache() / "judge"
         self._cache = DiskCache(folder)
 
     def __call__(self, text: str, question: Question) -> Grade:

@@ -1,12 +1,13 @@
-"""Prompts: packs of templates as data, chat rendering, and reading a published prompts.py into a pack."""
+"""Prompts: packs of templates as data, the builders of a published prompts.py, and chat rendering."""
 
 from recursivemas.prompts.chat import ChatPrompt, ChatRenderer
 from recursivemas.prompts.choice import ChoiceRule, load_choice_rule
+from recursivemas.prompts.choose import load_prompts
 from recursivemas.prompts.fit import check_slots
 from recursivemas.prompts.importer import ImportedPrompts, check_output, import_prompts, read_published
 from recursivemas.prompts.pack import PromptPack, load_pack
-from recursivemas.prompts.published import PromptImportError
-from recursivemas.prompts.source import Pieces, PromptRequest, PromptSource
+from recursivemas.prompts.published import PublishedPrompts
+from recursivemas.prompts.source import Pieces, PromptRequest, PromptsError, PromptSource
 from recursivemas.prompts.template import Slot, Template
 from recursivemas.prompts.token_text import TokenText
 
@@ -16,10 +17,11 @@ __all__ = [
     "ChoiceRule",
     "ImportedPrompts",
     "Pieces",
-    "PromptImportError",
     "PromptPack",
     "PromptRequest",
     "PromptSource",
+    "PromptsError",
+    "PublishedPrompts",
     "Slot",
     "Template",
     "TokenText",
@@ -28,5 +30,6 @@ __all__ = [
     "import_prompts",
     "load_choice_rule",
     "load_pack",
+    "load_prompts",
     "read_published",
 ]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from recursivemas.prompts.published import PromptImportError
+from recursivemas.prompts.prompt_file import PromptFile, parse
 
 
 @dataclass(frozen=True)
@@ -20,12 +18,12 @@ class Literals:
     numbers: tuple[int, ...]
 
 
-def read_literals(path: Path, max_length: int = 200) -> Literals:
-    """The literals in a Python file and in the modules beside it that it imports.
+def read_literals(file: PromptFile, max_length: int = 200) -> Literals:
+    """The literals in a prompts.py and in the modules beside it that it imports.
 
     Longer texts than `max_length` characters are prompts, not something to look for, and are left out.
     """
-    trees = list(_syntax_trees(path))
+    trees = [parse(content, name) for name, content in file.files.items()]
     functions = [
         node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)
     ]
@@ -38,30 +36,6 @@ def read_literals(path: Path, max_length: int = 200) -> Literals:
     }
     texts = dict.fromkeys(text for tree in trees for text in _texts(tree, max_length))
     return Literals(tuple(texts), tuple(group for group in groups if len(group) > 1), tuple(sorted(numbers)))
-
-
-def _syntax_trees(path: Path) -> Iterator[ast.Module]:
-    waiting, seen = [path], set()
-    while waiting:
-        file = waiting.pop()
-        if file in seen or not file.is_file():
-            continue
-        seen.add(file)
-        try:
-            tree = ast.parse(file.read_bytes(), filename=str(file))
-        except (SyntaxError, ValueError) as error:
-            raise PromptImportError(f"{file} is no valid Python: {error}") from error
-        yield tree
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                modules = [node.module or "", *(f"{node.module or ''}.{alias.name}" for alias in node.names)]
-            else:
-                continue
-            places = [path.parent.joinpath(*module.strip(".").split(".")) for module in modules if module]
-            waiting += [place.with_suffix(".py") for place in places]
-            waiting += [place / "__init__.py" for place in places]
 
 
 def _texts(tree: ast.AST, max_length: int) -> tuple[str, ...]:

@@ -24,8 +24,9 @@ import yaml
 from recursivemas.errors import UserError
 from recursivemas.prompts.choice import ChoiceRule, read_choice_rule
 from recursivemas.prompts.fit import check_slots
+from recursivemas.prompts.markers import fill_slots
 from recursivemas.prompts.source import Pieces, PromptRequest
-from recursivemas.prompts.template import SLOT_NAME, Slot, Template
+from recursivemas.prompts.template import SLOT_NAME, Template
 from recursivemas.question import CODE_KINDS, Question, TaskKind
 from recursivemas.styles import TOOLS, Style
 
@@ -76,7 +77,7 @@ class PromptPack:
             pieces = template.render(request.question)
         except UserError as error:
             return error
-        return pieces if request.texts is None else _fill(pieces, request.texts)
+        return pieces if request.texts is None else fill_slots(pieces, request.texts)
 
     def template(self, prompt: str, kind: TaskKind, *, feedback: bool = False) -> Template:
         """The prompt of `family/role` for a task kind.
@@ -196,11 +197,6 @@ def load_pack(path: str | Path | None = None) -> PromptPack:
 
 # ---------------------------------------------------------------------------------------------------------
 # Looking up
-
-
-def _fill(pieces: Pieces, texts: Mapping[str, str]) -> Pieces:
-    """The prompt with texts in its slots; nothing in them is read as a marker."""
-    return ["".join(texts[piece.name] if isinstance(piece, Slot) else piece for piece in pieces)]
 
 
 def _variants_to_data(variants: Mapping[str, Template]) -> dict[str, str] | str:

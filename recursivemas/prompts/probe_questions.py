@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from recursivemas.prompts.infer_choice import option_questions
 from recursivemas.prompts.literals import Literals, regex_samples
 
 PLAIN = "Zquestion4f1c stands here"
@@ -65,4 +66,51 @@ def adversarial_questions(markers: Sequence[str], prompt: str) -> list[str]:
         *(f"{stem}\n{options}", f"{options}\n{stem}", f"{stem} (A) 1 (B) 2", f"{stem}\nA. 1\nZ. 2"),
     ]
     padded = [f"{left}{text}{right}" for text in (stem, f"{stem}\n{options}") for left, right in PADDINGS]
-    return [*texts, *padded, *option_questions()]
+    return [*texts, *padded]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How option lines are written."""
+
+    opener: str = ""
+    gap: str = ""
+    delimiter: str = "."
+    tail: str = " x"
+    separator: str = "\n"
+
+    def lines(self, letters: Iterable[str]) -> str:
+        return self.separator.join(
+            f"{self.opener}{letter}{self.gap}{self.delimiter}{self.tail}" for letter in letters
+        )
+
+
+def option_questions(count: int = 400, seed: int = 0) -> list[str]:
+    """Questions with all kinds of option lines. The same ones for the same seed."""
+    rng = random.Random(seed)
+    return [_random_question(rng) for _ in range(count)]
+
+
+def _random_question(rng: random.Random) -> str:
+    letters = "ABCDEFGH"[: rng.randint(0, 6)]
+    if rng.random() < 0.3:
+        letters = "".join(rng.choices("ABCDEZabcd", k=len(letters)))
+    layout = _random_layout(rng)
+    lines = [
+        (layout if rng.random() < 0.7 else replace(_random_layout(rng), separator=layout.separator)).lines(
+            letter
+        )
+        for letter in letters
+    ]
+    text = layout.separator.join(lines)
+    return text if text and rng.random() < 0.15 else f"{STEM}{layout.separator}{text}"
+
+
+def _random_layout(rng: random.Random) -> Layout:
+    return Layout(
+        opener=rng.choice(("", "", "", "", "(", "[", "**")),
+        gap=rng.choice(("", "", "", "", " ")),
+        delimiter=rng.choice(".).).):-:-,] "),
+        tail=rng.choice((" x", " x", " x is 2.5", "x", "")),
+        separator=rng.choice(("\n", "\n", "\n", "\n  ", "\n\t", "\n\n", "\r\n", " ")),
+    )

@@ -1,280 +1,236 @@
-"""A published prompts.py as a process that can be asked, and the table of what it is asked.
+"""The builders of a published prompts.py as a source of prompts: asked for each question, so to the letter.
 
-The file is the user's, and it is code: it runs in a process of its own, in an empty folder, without our
-environment variables and under a time limit.
+Which builder is asked follows from the benchmark's kind of question; all conditions inside the builders hold.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import reprlib
-import subprocess
-import sys
-import tempfile
-import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from recursivemas.errors import UserError
-
-RUNNER = Path(__file__).with_name("run_builders.py")
-
-KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
-"""What the process needs to start; everything else in our environment is none of its business."""
-
-
-class PromptImportError(UserError):
-    """A published prompts.py that cannot be read into a pack."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of a builder; the question, and a function's name, come on top of `arguments`."""
-
-    builder: str
-    arguments: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class RoleBuilders:
-    """How one role's prompts of one round are built: a call for each task kind, a constant for each slot."""
-
-    prompt: str
-    variant: str
-    calls: Mapping[str, Call]
-    slots: Mapping[str, str]
-
-
-NO_CODE = {"task_type": "", "fn_name": None}
-FUNCTION = {"task_type": "function"}
-PROGRAM = {"task_type": "complete", "fn_name": None}
-
-
-def _by_builder(
-    prompt: str, variant: str, math: str, code: str, slots: Mapping[str, str], solver: bool = False
-) -> RoleBuilders:
-    """Builders for text questions and for code; they find out for themselves what is a choice question."""
-    shared: dict[str, Any] = {
-        "mas_shape": "chain",
-        "args": {"solver_pre_question": 0, "choice_old_prompt": 0},
-    }
-    extra = shared if solver else {}
-    calls = {
-        "math": Call(math, extra),
-        "choice": Call(math, extra),
-        "function": Call(code, {**extra, **FUNCTION}),
-        "program": Call(code, {**extra, **PROGRAM}),
-    }
-    if solver:
-        calls["gpqa"] = Call(math, {**extra, "args": {"solver_pre_question": 0, "choice_old_prompt": 2}})
-    return RoleBuilders(prompt, variant, calls, slots)
-
-
-def _by_task(
-    prompt: str, variant: str, builder: str, slots: Mapping[str, str], hie_role: str | None = None
-) -> RoleBuilders:
-    """One builder that is told the task."""
-    role = {"hie_role": hie_role} if hie_role else {}
-    calls = {
-        "math": Call(builder, {**role, "mas_task": "math", **NO_CODE}),
-        "choice": Call(builder, {**role, "mas_task": "choice", **NO_CODE}),
-        "function": Call(builder, {**role, "mas_task": "code", **FUNCTION}),
-        "program": Call(builder, {**role, "mas_task": "code", **PROGRAM}),
-    }
-    return RoleBuilders(prompt, variant, calls, slots)
-
-
-def _experts() -> list[RoleBuilders]:
-    first, feedback = "build_hie_expert_prompt", "build_hie_expert_prompt_with_feedback_slot"
-    return [
-        _by_task(f"mixture/{role}", variant, builder, slots, f"hie_{role}_expert")
-        for role in ("math", "code", "science")
-        for variant, builder, slots in (
-            ("first", first, {}),
-            ("feedback", feedback, {"feedback": "HIE_FEEDBACK_SLOT"}),
-        )
-    ]
-
-
-ROLE_BUILDERS: tuple[RoleBuilders, ...] = (
-    _by_builder("sequential/planner", "first", "build_math_planner_prompt", "build_code_planner_prompt", {}),
-    _by_builder(
-        "sequential/planner",
-        "feedback",
-        "build_math_planner_prompt_with_feedback_slot",
-        "build_code_planner_prompt_with_feedback_slot",
-        {"feedback": "FEEDBACK_SLOT"},
-    ),
-    _by_builder(
-        "sequential/critic",
-        "first",
-        "build_math_refiner_prompt_with_slot",
-        "build_code_refiner_prompt_with_slot",
-        {"plan": "PLANNER_SLOT"},
-    ),
-    _by_builder(
-        "sequential/solver",
-        "first",
-        "build_math_solver_prompt_with_slots",
-        "build_code_solver_prompt_with_slots",
-        {"refined_plan": "REFINED_SLOT"},
-        solver=True,
-    ),
-    *_experts(),
-    _by_task(
-        "mixture/summarizer",
-        "first",
-        "build_hie_summarizer_prompt_with_slots",
-        {
-            "math": "HIE_MATH_EXPERT_SLOT",
-            "code": "HIE_CODE_EXPERT_SLOT",
-            "science": "HIE_SCIENCE_EXPERT_SLOT",
-        },
-    ),
-    _by_task("distillation/expert", "first", "build_distill_expert_prompt", {}),
-    _by_task(
-        "distillation/expert",
-        "feedback",
-        "build_distill_expert_prompt_with_feedback_slot",
-        {"feedback": "DISTILL_FEEDBACK_SLOT"},
-    ),
-    _by_task(
-        "distillation/learner",
-        "first",
-        "build_distill_learner_prompt_with_slot",
-        {"plan": "DISTILL_EXPERT_SLOT"},
-    ),
-    _by_task("deliberation/reflector", "first", "build_deliberation_reflector_prompt", {}),
-    _by_task(
-        "deliberation/reflector",
-        "feedback",
-        "build_deliberation_reflector_prompt_with_feedback_slot",
-        {"feedback": "DELIBERATION_FEEDBACK_SLOT"},
-    ),
-    _by_task(
-        "deliberation/toolcaller",
-        "first",
-        "build_deliberation_toolcaller_prompt_with_slot",
-        {"reflection": "DELIBERATION_REFLECTOR_SLOT"},
-    ),
+from recursivemas.prompts.builder_table import (
+    ROLE_BUILDERS,
+    SYSTEM_BUILDER,
+    SYSTEM_CONSTANT,
+    Call,
+    RoleBuilders,
 )
+from recursivemas.prompts.builders import BuilderCall, Builders, Content
+from recursivemas.prompts.code_cue import find_code_cue
+from recursivemas.prompts.fit import check_slots, check_variant
+from recursivemas.prompts.markers import break_markers, cut_at_slots, fill_slots
+from recursivemas.prompts.pack import PromptPack
+from recursivemas.prompts.prompt_file import PromptFile
+from recursivemas.prompts.source import Pieces, PromptRequest, PromptsError
+from recursivemas.prompts.template import explain_nameless
+from recursivemas.question import CODE_KINDS, Question, TaskKind
+from recursivemas.styles import AgentSpec, Style
 
-SYSTEM_CONSTANT = "SYSTEM_PROMPT"
-SYSTEM_BUILDER = "get_system_prompt"
+logger = logging.getLogger(__name__)
+
+RETRY_CUES: dict[TaskKind, str] = {
+    "math": "Final Answer: \\boxed{",
+    "choice": "Final Choice: \\boxed{",
+    "gpqa": "Final Choice: \\boxed{",
+}
+"""Release-exact section 2; the cue for code is read from the file that belongs to the builders."""
+KINDS_OF_TASK: dict[str, tuple[TaskKind, ...]] = {
+    "math": ("math", "choice", "gpqa"),
+    "code": CODE_KINDS,
+}
+DELIBERATION = "deliberation"
+"""The one design that has system texts of its own."""
 
 
 class PublishedPrompts:
-    """The module in its process. Use it as a context manager.
+    """A prompts.py in its process, as a `PromptSource`.
 
-    `texts` are its constants by name. Raises PromptImportError when it does not load, lacks a name, dies, or
-    takes longer than `time_limit_s` seconds in all.
+    Prompts that no builder writes come from `own`: those of a style's own, and that of an agent by itself.
+    Where a prompt of `own` has a builder's name, it holds. Raises PromptsError when the file does not load.
     """
 
-    def __init__(self, path: Path, time_limit_s: float) -> None:
-        if not path.is_file():
-            raise PromptImportError(f"{path} is no file; give the path of a published prompts.py")
-        self.path = path
-        self.time_limit_s = time_limit_s
-        self.texts: dict[str, str] = {}
+    def __init__(self, file: PromptFile, own: PromptPack, builders: Builders | None = None) -> None:
+        self.file = file
+        self._builders = builders or Builders(file)
+        constants = {name for entry in ROLE_BUILDERS for name in entry.slots.values()} | {SYSTEM_CONSTANT}
+        self._content: Content = self._builders.content(sorted(constants))
+        system = {"default": self.constant(SYSTEM_CONSTANT)}
+        self._own = replace(own, system_texts=system)
+        self._entries = {
+            (entry.prompt, entry.variant): entry for entry in ROLE_BUILDERS if entry.prompt not in own.prompts
+        }
+        self._system_texts: dict[str, str] = {}
+        self._warned = False
 
-    def __enter__(self) -> PublishedPrompts:
-        self._scratch = tempfile.TemporaryDirectory(prefix="recursivemas-prompts-")
-        self._log = (Path(self._scratch.name) / "stderr.log").open("w+", encoding="utf-8", errors="replace")
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-X", "utf8", str(RUNNER), str(self.path.resolve())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            cwd=self._scratch.name,
-            env={name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
-            encoding="utf-8",
-        )
-        self._timed_out = threading.Event()
-        self._timer = threading.Timer(self.time_limit_s, self._stop_late)
-        self._timer.start()
-        try:
-            self._read_content(self._receive())
-        except BaseException:
-            self.close()
-            raise
-        return self
+    # ----- what a run asks
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def describe(self) -> dict[str, Any]:
+        return {
+            **self.file.describe(),
+            "code_cue": self._code_cue,
+            "own_prompts": self._own.sha256,
+        }
 
-    def close(self) -> None:
-        self._timer.cancel()
-        self._process.kill()
-        self._process.communicate()
-        self._log.close()
-        self._scratch.cleanup()
+    def check(self, style: Style, *, task: str, mode: str) -> None:
+        """Refuse a file that lacks what agents of the style need for that task, naming all of it."""
+        check_slots(self._own, style, [one for one in style.agents if not self._is_built(one.prompt)])
+        missing = [] if SYSTEM_CONSTANT in self._content.constants else [SYSTEM_CONSTANT]
+        for agent in style.agents:
+            for entry, with_feedback in self._entries_of(style, agent):
+                place = f"{self.file.place}, {entry.variant}"
+                check_variant(style, agent, place, tuple(entry.slots), with_feedback=with_feedback)
+                missing += self._missing_of(entry, task, in_text=mode == "text")
+        if missing:
+            raise PromptsError(
+                f"{self.file.place} lacks {', '.join(dict.fromkeys(missing))}, which style {style.name} "
+                f"needs on {task} questions; give the prompts.py of a release, or --prompts default for our "
+                "own words"
+            )
+        for agent in style.agents:
+            self.system(agent.prompt)
+        if task == "code" and self._code_cue["origin"] == "default" and not self._warned:
+            self._warned = True
+            logger.warning(
+                "%s comes without the words that ask for code again (they stand in the lcb_utils.py of a "
+                "checkout's inference_utils), so our own are used",
+                self.file.place,
+            )
 
-    def ask(self, calls: Sequence[tuple[Call, Mapping[str, Any]]]) -> list[str | PromptImportError]:
-        """What each call gives with the arguments on top of its own: a text, or the error it raises."""
-        message = [(call.builder, {**call.arguments, **arguments}) for call, arguments in calls]
-        try:
-            assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps(message) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise self._ended() from None
+    def system(self, prompt: str, tools: Sequence[str] = ()) -> str:
+        if not (self._is_built(prompt) and prompt.startswith(f"{DELIBERATION}/")):
+            return self._own.system(prompt, tools)
+        if prompt not in self._system_texts:
+            self._system_texts[prompt] = self._ask_system(prompt.partition("/")[2])
+        return self._system_texts[prompt]
+
+    def retry_cue(self, kind: TaskKind) -> str:
+        return RETRY_CUES[kind] if kind in RETRY_CUES else self._code_cue["text"]
+
+    def answer_kind(self, question: Question, prompt: str) -> TaskKind:
+        """What the benchmark says: the release grades and asks again by its task, not by the question."""
+        if self._is_built(prompt):
+            return question.kind
+        return self._own.answer_kind(question, prompt)
+
+    def write(self, requests: Sequence[PromptRequest]) -> list[Pieces | UserError]:
+        plans = [self._plan(request) for request in requests]
+        calls = [call for plan in plans if isinstance(plan, _Plan) for call in plan.calls]
+        answers = iter(self._builders.ask(calls))
         return [
-            answer["text"] if "text" in answer else self._failed(call, arguments, answer["error"])
-            for (call, arguments), answer in zip(calls, self._receive(), strict=True)
+            plan.read([next(answers) for _ in plan.calls]) if isinstance(plan, _Plan) else plan
+            for plan in plans
         ]
 
-    def text(self, call: Call, **arguments: Any) -> str:
-        """What one call gives. Raises PromptImportError when the builder raises."""
-        (answer,) = self.ask([(call, arguments)])
-        if isinstance(answer, PromptImportError):
-            raise answer
-        return answer
+    # ----- what is read into a pack
 
-    def _read_content(self, content: dict[str, Any]) -> None:
-        if "error" in content:
-            raise PromptImportError(f"{self.path} does not load:\n{content['error']}")
-        self.texts = content["texts"]
-        constants = {name for builders in ROLE_BUILDERS for name in builders.slots.values()}
-        constants.add(SYSTEM_CONSTANT)
-        functions = {call.builder for builders in ROLE_BUILDERS for call in builders.calls.values()}
-        functions.add(SYSTEM_BUILDER)
-        missing = sorted(functions - set(content["functions"])) + sorted(constants - set(self.texts))
-        if missing:
-            raise PromptImportError(
-                f"{self.path} lacks {', '.join(missing)}; it has to be the prompts.py of a release with all "
-                "five styles"
-            )
+    @property
+    def markers(self) -> list[str]:
+        """The texts that mark slots."""
+        names = {name for entry in ROLE_BUILDERS for name in entry.slots.values()}
+        return sorted({self.constant(name) for name in names} - {""})
 
-    def _receive(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line.endswith("\n"):
-            raise self._ended()
-        return json.loads(line)
+    def constant(self, name: str) -> str:
+        """A constant of the file; empty where it has none."""
+        return self._content.constants.get(name, "")
 
-    def _stop_late(self) -> None:
-        self._timed_out.set()
-        self._process.kill()
+    # ----- how it is answered
 
-    def _failed(self, call: Call, arguments: Mapping[str, Any], error: str) -> PromptImportError:
-        given = ", ".join(f"{name}={reprlib.repr(value)}" for name, value in arguments.items())
-        return PromptImportError(f"{self.path}: {call.builder} fails on {given} with {error}")
+    def _is_built(self, prompt: str) -> bool:
+        return (prompt, "first") in self._entries
 
-    def _ended(self) -> PromptImportError:
-        if self._timed_out.is_set():
-            return PromptImportError(
-                f"{self.path} took longer than {self.time_limit_s:g} seconds; a file that only builds "
-                "prompts takes a few"
-            )
-        self._process.wait()
-        self._log.seek(0)
-        return PromptImportError(
-            f"{self.path} ended its process with code {self._process.returncode}; "
-            f"its last words: {self._log.read()[-1000:] or '(none)'}"
-        )
+    def _entry(self, prompt: str, *, feedback: bool) -> RoleBuilders:
+        """The builders of a prompt; where it has none that read feedback, those that do not."""
+        first = self._entries[prompt, "first"]
+        return self._entries.get((prompt, "feedback"), first) if feedback else first
+
+    def _entries_of(self, style: Style, agent: AgentSpec) -> Iterator[tuple[RoleBuilders, bool]]:
+        if self._is_built(agent.prompt):
+            for with_feedback in sorted({False, style.reads_feedback(agent.role, 2)}):
+                yield self._entry(agent.prompt, feedback=with_feedback), with_feedback
+
+    def _missing_of(self, entry: RoleBuilders, task: str, *, in_text: bool) -> Iterator[str]:
+        calls = [entry.calls[kind] for kind in KINDS_OF_TASK[task] if kind in entry.calls]
+        for call in calls:
+            if (name := call.text_builder if in_text else call.builder) not in self._content.functions:
+                yield name
+        if any(not in_text or call.text_builder == call.builder for call in calls):
+            for name in entry.slots.values():
+                if not self._content.constants.get(name):
+                    yield f"{name} (empty)" if name in self._content.constants else name
+
+    def _plan(self, request: PromptRequest) -> _Plan | Pieces | UserError:
+        """What to ask for a prompt; the prompt itself, or its error, where nothing has to be asked."""
+        if not self._is_built(request.prompt):
+            return self._own.write([request])[0]
+        if request.question.kind == "function" and not request.question.function_name:
+            return UserError(explain_nameless(request.question))
+        entry = self._entry(request.prompt, feedback=request.feedback)
+        markers = {slot: self.constant(name) for slot, name in entry.slots.items()}
+        return _Plan(request, entry.call_for(request.question.kind), markers)
+
+    def _ask_system(self, role: str) -> str:
+        """The system text of a role of the one design that has its own."""
+        # Releases name the roles of a design with and without the design's name in front.
+        spellings = (role, f"{DELIBERATION}_{role}")
+        calls = [
+            BuilderCall(SYSTEM_BUILDER, {"mas_design": DELIBERATION, "mas_role": spelling})
+            for spelling in spellings
+        ]
+        answers = self._builders.ask(calls)
+        texts = [answer for answer in answers if isinstance(answer, str)]
+        if not texts:
+            raise next(answer for answer in answers if isinstance(answer, PromptsError))
+        default = self.constant(SYSTEM_CONSTANT)
+        return next((text for text in texts if text != default), default)
+
+    @cached_property
+    def _code_cue(self) -> dict[str, str]:
+        """The words that ask for code again, and where they are from."""
+        content = self.file.cue_file
+        cue = find_code_cue(content, "lcb_utils.py") if content else None
+        if cue is None:
+            return {"origin": "default", "text": self._own.retry_cue("function")}
+        return {"origin": self.file.cue_origin, "text": cue}
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One prompt that builders write: the calls for it, and how their answers are read."""
+
+    request: PromptRequest
+    call: Call
+    markers: Mapping[str, str]
+
+    @property
+    def calls(self) -> list[BuilderCall]:
+        question = self.request.question
+        if self._takes_texts:
+            texts = self.request.texts or {}
+            return [self._call(self.call.text_builder, question.text, [texts[slot] for slot in self.markers])]
+        broken = break_markers(question.text, self.markers)
+        return [self._call(self.call.builder, text, []) for text in dict.fromkeys((question.text, broken))]
+
+    def read(self, answers: Sequence[str | PromptsError]) -> Pieces | UserError:
+        texts = [answer for answer in answers if isinstance(answer, str)]
+        if len(texts) < len(answers):
+            return next(answer for answer in answers if isinstance(answer, PromptsError))
+        if self._takes_texts:
+            return [*texts]
+        try:
+            pieces = cut_at_slots(texts[0], texts[-1], self.markers)
+        except PromptsError as error:
+            return PromptsError(f"{self.call.builder}: {error}")
+        return pieces if self.request.texts is None else fill_slots(pieces, self.request.texts)
+
+    @property
+    def _takes_texts(self) -> bool:
+        return self.request.texts is not None and self.call.text_builder != self.call.builder
+
+    def _call(self, builder: str, text: str, texts: Sequence[str]) -> BuilderCall:
+        question = self.request.question
+        name = {"fn_name": question.function_name} if question.kind == "function" else {}
+        return BuilderCall(builder, {**self.call.arguments, "question": text, **name}, texts)

@@ -1,8 +1,10 @@
-"""Loads a published prompts.py and calls its builders on request, in a process of its own.
+"""Loads a prompts.py and calls its builders, as a program of its own inside the sandbox.
 
-`published` starts this file as a script in Python's isolated mode, so it imports nothing of this package. It
-speaks JSON, one message a line: first what the module holds, then an answer to each list of calls. The
-module's own standard output goes to standard error, where it cannot mix with the answers.
+`builders` hands the text of this file to the sandbox, so it imports nothing of this package. One job comes in
+on standard input, as JSON: `files` (contents in Latin-1, by path), `main` among them, the `constants` wanted,
+and `calls`, each a function's name, its arguments, and texts for parameters whose names are not known. The
+answers go out one JSON a line: first what the module holds, then `[index, answer]` for each call, as soon as
+there is one. What the module prints goes to standard error, where it cannot mix with the answers.
 """
 
 from __future__ import annotations
@@ -16,51 +18,67 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, TextIO
+from typing import Any
+
+PARAMETERS = {"question", "args", "mas_shape", "mas_task", "hie_role", "task_type", "fn_name"}
+"""Those that a builder has for anything but another agent's text."""
 
 
-def main(path: Path) -> None:
-    requests, answers = _private_streams()
+class Answers:
+    """The way out, moved away from where the module prints. Processes that the module forks end here."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._file = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(2, 1)
+
+    def send(self, message: Any) -> None:
+        if os.getpid() != self._process:
+            os._exit(0)
+        self._file.write(json.dumps(message) + "\n")
+        self._file.flush()
+
+
+def main() -> None:
+    job = json.loads(sys.stdin.buffer.read())
+    answers = Answers()
     try:
-        module = _load(path)
+        module = load(job["files"], job["main"])
     except (Exception, SystemExit):
-        _send(answers, {"error": traceback.format_exc(limit=-3)})
+        answers.send({"error": traceback.format_exc(limit=-3)})
         return
     content = vars(module)
-    _send(
-        answers,
-        {
-            "texts": {name: value for name, value in content.items() if isinstance(value, str)},
-            "functions": [name for name, value in content.items() if callable(value)],
-        },
-    )
-    for line in requests:
-        _send(answers, [_call(content[name], arguments) for name, arguments in json.loads(line)])
+    constants = {name: content[name] for name in job["constants"] if isinstance(content.get(name), str)}
+    functions = [name for name, value in content.items() if callable(value)]
+    answers.send({"constants": constants, "functions": functions})
+    for index, (name, arguments, texts) in enumerate(job["calls"]):
+        answers.send([index, call(content.get(name), arguments, texts)])
 
 
-def _private_streams() -> tuple[TextIO, TextIO]:
-    """The pipes to and from the starting process, moved away from the standard streams."""
-    requests = os.fdopen(os.dup(0), encoding="utf-8")
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
-    return requests, answers
-
-
-def _load(path: Path) -> ModuleType:
-    sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+def load(files: dict[str, str], main: str) -> ModuleType:
+    """The module `main`, from a folder of its own that holds the files."""
+    folder = Path.cwd() / "published"
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode("latin-1"))
+    sys.path.insert(0, str(folder))
+    name = main.removesuffix(".py")
+    spec = importlib.util.spec_from_file_location(name, folder / main)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
+        raise ImportError(f"{main} is no Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
-def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, str]:
+def call(function: Callable[..., Any] | None, arguments: dict[str, Any], texts: list[str]) -> dict[str, str]:
+    if function is None:
+        return {"error": "there is no such function"}
     try:
-        text = function(**_fit(function, arguments))
+        text = function(**fit(function, arguments, texts))
     except (Exception, SystemExit) as error:
         return {"error": f"{type(error).__name__}: {error}"}
     if not isinstance(text, str):
@@ -68,27 +86,31 @@ def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, 
     return {"text": text}
 
 
-def _fit(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+def fit(function: Callable[..., Any], arguments: dict[str, Any], texts: list[str]) -> dict[str, Any]:
     """The arguments that the function has parameters for; `args` becomes an object with attributes.
 
-    Where an argument is empty and the function has a default of its own, the default holds.
+    Where an argument is empty and the function has a default of its own, the default holds. The texts go to
+    the parameters that are none of PARAMETERS, in order.
     """
     if "args" in arguments:
         arguments = {**arguments, "args": SimpleNamespace(**arguments["args"])}
-    parameters = inspect.signature(function).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return arguments
-    return {
-        name: value
-        for name, value in arguments.items()
-        if name in parameters and (value or parameters[name].default is inspect.Parameter.empty)
+    parameters = inspect.signature(function).parameters.values()
+    named = [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    others = [one for one in named if one.name not in PARAMETERS]
+    if len(required := [one for one in others if one.default is one.empty]) == len(texts):
+        others = required
+    if len(others) < len(texts):
+        raise TypeError(f"it takes {len(others)} texts of other agents, where there are {len(texts)}")
+    quoted = {one.name: text for one, text in zip(others, texts, strict=False)}
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return {**arguments, **quoted}
+    given = {
+        one.name: arguments[one.name]
+        for one in named
+        if one.name in arguments and (arguments[one.name] or one.default is one.empty)
     }
-
-
-def _send(answers: TextIO, message: Any) -> None:
-    answers.write(json.dumps(message) + "\n")
-    answers.flush()
+    return {**given, **quoted}
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

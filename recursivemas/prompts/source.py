@@ -11,6 +11,11 @@ from recursivemas.prompts.template import Slot
 from recursivemas.question import Question, TaskKind
 from recursivemas.styles import Style
 
+
+class PromptsError(UserError):
+    """Prompts that cannot be had, read or written."""
+
+
 Pieces = list[str | Slot]
 """A prompt's texts, none of them empty, with its open slots in between."""
 

@@ -53,11 +53,15 @@ class FunctionName:
 
     def fill(self, question: Question) -> str:
         if not question.function_name:
-            raise UserError(
-                f"question {question.id} names no function, but its prompt asks for one by name; give it a "
-                "function_name, or make its kind 'program'"
-            )
+            raise UserError(explain_nameless(question))
         return question.function_name
+
+
+def explain_nameless(question: Question) -> str:
+    return (
+        f"question {question.id} names no function, but its prompt asks for one by name; give it a "
+        "function_name, or make its kind 'program'"
+    )
 
 
 Part = str | Slot | QuestionText | FunctionName
@@ -71,7 +75,7 @@ class Template:
     parts: tuple[Part, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parts", tuple(_merge(self.parts)))
+        object.__setattr__(self, "parts", tuple(merge(self.parts)))
         repeated = sorted({name for name in self.slots if self.slots.count(name) > 1})
         if repeated:
             raise UserError(f"the slot {repeated[0]!r} stands twice; a message has one place in a prompt")
@@ -104,7 +108,7 @@ class Template:
         Raises UserError where the function's name is needed and the question has none.
         """
         parts = (part if isinstance(part, str | Slot) else part.fill(question) for part in self.parts)
-        return _merge(parts)
+        return merge(parts)
 
     def render_text(self, question: Question, markers: Mapping[str, str] | None = None) -> str:
         """The prompt as plain text, each slot shown as `markers[name]`, or as `<slot:NAME>`."""
@@ -143,7 +147,7 @@ def _write_part(part: Part) -> str:
             return "[[function_name]]"
 
 
-def _merge(parts: Iterable[str | P]) -> list[str | P]:
+def merge(parts: Iterable[str | P]) -> list[str | P]:
     """The parts with neighbouring texts joined and empty texts left out."""
     merged: list[str | P] = []
     for part in parts:

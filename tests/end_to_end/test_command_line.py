@@ -262,7 +262,7 @@ def test_links_of_ones_own_replace_the_release_ones(run, tmp_path):
         (["--dataset_path", "missing.jsonl"], "there is no file missing.jsonl"),
         (["--latent_length", "-1"], "latent_length is -1"),
         (["--temperature", "0"], "temperature is 0.0; it has to be above 0"),
-        (["--prompts", "missing.yaml"], "prompt pack 'missing.yaml' is no file"),
+        (["--prompts", "missing.yaml"], "prompts 'missing.yaml' is no file; give auto, published"),
         (["--release", "nowhere"], "release 'nowhere' is not known"),
         (["--revision", "main"], "only on the hub"),
         (["--ckpt_override", "planer=x"], "accepted are planner, critic, solver, outer"),
@@ -331,4 +331,50 @@ def test_a_prompts_file_is_imported_and_used(run, tmp_path, capsys):
     capsys.readouterr()
     status, _, _, folder = run("--style", "mixture", "--num_samples", "1", "--prompts", str(pack))
     assert status == 0
-    assert read(folder, "config.json")["prompts"]["name"] != "default"
+    assert read(folder, "config.json")["prompts"]["origin"] == "pack"
+
+
+@pytest.mark.parametrize("mode", ["latent", "text"])
+def test_a_published_prompts_file_writes_the_prompts(run, tmp_path, caplog, monkeypatch, mode):
+    """Asked for every question; recorded; a changed file is another run."""
+    monkeypatch.setenv("RECURSIVEMAS_CACHE", str(tmp_path / "cache"))
+    published = Path(__file__).parents[1] / "unit" / "prompts" / "published" / "conditions"
+    checkout = tmp_path / "checkout"
+    shutil.copytree(published, checkout)
+    flags = ["--style", "mixture", "--mode", mode, "--num_samples", "2", "--prompts", str(checkout)]
+    status, _, _, folder = run(*flags)
+    assert status == 0
+    assert caplog.text.count("is not the published prompts.py") == 1
+    described = read(folder, "config.json")["prompts"]
+    assert (described["origin"], described["code_cue"]["origin"]) == ("file", "file")
+    assert all(sample["error"] is None for sample in read(folder, "samples.jsonl"))
+    again = [*flags, "--resume", "--output_dir", str(folder)]
+    moved = tmp_path / "moved"
+    checkout.rename(moved)
+    again[again.index(str(checkout))] = str(moved)
+    assert run(*again)[0] == 0, "what counts is what the file holds"
+    prompts = moved / "prompts.py"
+    prompts.write_text(prompts.read_text().replace("with care", "with cheer"))
+    (folder / "summary.json").unlink()  # or there would be nothing left to run
+    status, _, err, _ = run(*again)
+    assert status == 2
+    assert "prompts.sha256" in err
+
+
+def test_a_question_that_a_builder_fails_on_fails_alone(run, tmp_path, monkeypatch, questions):
+    monkeypatch.setenv("RECURSIVEMAS_CACHE", str(tmp_path / "cache"))
+    published = Path(__file__).parents[1] / "unit" / "prompts" / "published" / "straight" / "prompts.py"
+    broken = tmp_path / "prompts.py"
+    text = published.read_text().replace(
+        "    return all(", "    assert 'bad' not in question\n    return all("
+    )
+    broken.write_text(text)
+    rows = [json.loads(line) for line in questions.read_text().splitlines()]
+    rows[1]["problem"] = "bad"
+    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    status, _, _, folder = run("--prompts", str(broken))
+    assert status == 0
+    errors = [sample["error"] for sample in read(folder, "samples.jsonl")]
+    assert [bool(error) for error in errors] == [False, True, *[False] * (len(rows) - 2)]
+    assert "build_math_planner_prompt" in errors[1]
+    assert "AssertionError" in errors[1]

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from recursivemas.prompts import fetch
 from recursivemas.styles import PUBLISHED_STYLES
 from tests.support.hub_server import HubServer
+from tests.support.published_prompts import serve
 
 ROOT = Path(__file__).parents[2]
 SNIPPET = """
@@ -39,14 +41,19 @@ def run_snippets(url: str, home: Path, **environment: str) -> str:
 
 def run_code(code: str, url: str, home: Path, **environment: str) -> str:
     keep = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**keep, "HF_ENDPOINT": url, "HF_HOME": str(home), **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    # The published prompts may stand in no test: an imitation is served in their place.
+    code = f"from tests.support.published_prompts import stand_in\nstand_in()\n{code}"
+    keep |= {"RECURSIVEMAS_CACHE": str(home), "no_proxy": "127.0.0.1"}
+    with serve() as mirror:
+        variables = {"HF_ENDPOINT": url, "HF_HOME": str(home), fetch.MIRROR_VARIABLE: mirror.url}
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**keep, **variables, **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 

@@ -12,6 +12,7 @@ from recursivemas.benchmarks import DatasetError
 from recursivemas.cli import run_main
 from recursivemas.footprint import describe_footprint, estimate
 from recursivemas.hub import AgentFiles, ReleaseError, ReleaseFiles
+from recursivemas.prompts import PromptsError
 from recursivemas.reproduction import describe_reproduction
 from recursivemas.settings import resolve_settings
 from recursivemas.styles import DISTILLATION, load_style
@@ -86,12 +87,14 @@ def test_settings_are_told_where_nothing_can_be_looked_up(monkeypatch, capsys):
 
     monkeypatch.setattr(plan, "read_questions", refuse(DatasetError("the dataset is out of reach")))
     monkeypatch.setattr(plan, "resolve_release", refuse(ReleaseError("the hub is out of reach")))
+    monkeypatch.setattr(plan, "choose_prompts", refuse(PromptsError("the prompts are out of reach")))
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert run_main(["--style", "mixture", "--dataset", "gpqa", "--dry_run"]) == 2
     captured = capsys.readouterr()
-    for line in ("latent_length", "published: accuracy 42.7%", "prompts: ", "graded by release, strict"):
+    for line in ("latent_length", "published: accuracy 42.7%", "graded by release, strict"):
         assert line in captured.out
-    for reason in ("--device cpu", "the dataset is out of reach", "the hub is out of reach"):
+    out_of_reach = [f"the {what} out of reach" for what in ("dataset is", "hub is", "prompts are")]
+    for reason in ("--device cpu", *out_of_reach):
         assert reason in captured.err
 
 

@@ -1,14 +1,11 @@
-"""Lettered lines, and finding out a builder's rule for them."""
+"""Lettered lines."""
 
-import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from recursivemas.errors import UserError
 from recursivemas.prompts.choice import ChoiceRule, load_choice_rule
-from recursivemas.prompts.infer_choice import infer_choice_rule, option_questions
 
 RULE = ChoiceRule(option=r"(?m)^\s*([A-Z])[.):-]")
 
@@ -76,85 +73,3 @@ def test_a_file_that_holds_no_rule_is_refused(tmp_path: Path, text: str, message
         load_choice_rule(path)
     with pytest.raises(UserError, match=r"none\.yaml' is no file"):
         load_choice_rule(tmp_path / "none.yaml")
-
-
-def all_of(pattern: str, letters: str) -> Callable[[str], bool]:
-    return lambda text: all(re.search(pattern.replace("@", letter), text) for letter in letters)
-
-
-def different(pattern: str, at_least: int) -> Callable[[str], bool]:
-    return lambda text: len({letter.upper() for letter in re.findall(pattern, text)}) >= at_least
-
-
-def by_line(text: str) -> bool:
-    return sum(line.strip().startswith(("A.", "A)", "B.", "B)")) for line in text.splitlines()) >= 2
-
-
-def by_lines(pattern: str, at_least: int) -> Callable[[str], bool]:
-    return lambda text: sum(bool(re.match(pattern, line)) for line in text.splitlines()) >= at_least
-
-
-BUILDER_RULES: dict[str, Callable[[str], bool]] = {
-    "two needed": all_of(r"(?m)^\s*@[.):-]", "AB"),
-    "four needed, then space": all_of(r"(?m)^\s*@[.)]\s", "ABCD"),
-    "after a newline only": all_of(r"\n@\.", "AB"),
-    "anywhere": all_of(r"@\.", "AB"),
-    "in brackets": all_of(r"\(@\)", "ABCD"),
-    "maybe in brackets": all_of(r"(?m)^\(?@[.)]", "AB"),
-    "in brackets or with a dot": all_of(r"(?m)^[ \t]*(?:\(@\)|@[.])", "ABC"),
-    "one line is enough": lambda text: bool(re.search(r"(?m)^A[.):-]", text)),
-    "any one letter": lambda text: bool(re.search(r"(?m)^\s*[A-J][.):-]", text)),
-    "either case": lambda text: bool(re.search(r"(^|\n)\s*[A-Da-d][.)]\s+", text)),
-    "two lines, repeats count": lambda text: len(re.findall(r"(?m)^\s*[A-D][.):]", text)) >= 2,
-    "two letters, gap allowed": different(r"(?m)^\s*([A-Z])\s*[.):-]", 2),
-    "four letters of any case": different(r"(?mi)^\s*([A-E])[.):]\s", 4),
-    "text has to follow": different(r"(?m)^\s*([A-Z])[.):-]\s+.+$", 2),
-    "line break read with the option before": different(r"(?:^|\n)\s*([A-D])[.):-]\s+", 2),
-    "in order, after newlines": lambda text: bool(re.search(r"(?s)\n\s*A[.):-].*\n\s*B[.):-]", text)),
-    "text on the same line": different(r"(?m)^[ \t]*\(?([A-H])[).:-][ \t]*\S", 2),
-    "words": lambda text: len(re.findall(r"\b[A-D][.)]\s", text)) >= 3,
-    "in order": lambda text: bool(re.search(r"(?ms)^\s*A[.)].*^\s*B[.)]", text)),
-    "stripped first": lambda text: all_of(r"(?m)^@[.):-]\s*\S", "AB")(text.strip()),
-    "line by line": by_line,
-    "line by line, text follows": by_lines(r"^\s*[A-D][.):-]\s*\S", 2),
-    "line by line, space and text follow": by_lines(r"^\s*[A-D][.):-]\s+\S", 2),
-    "line by line, space follows": by_lines(r"\s*[A-D]\s*[.):-]\s", 2),
-    "line by line, more follows": by_lines(r"\s*[A-D][.)]\s+.+", 3),
-    "any line": by_lines(r"^\s*[A-D][.):-]\s*\S", 1),
-    "split at newlines": lambda text: (
-        sum(bool(re.match(r"\s*\(?[A-E][.)]\s+\S", line)) for line in text.split("\n")) >= 2
-    ),
-    "split and stripped": lambda text: (
-        len({line.strip()[0] for line in text.split("\n") if re.match(r"[A-D]\)\s", line.strip())}) >= 2
-    ),
-    "four lines, repeats count": lambda text: len(re.findall(r"(?m)^\s*([A-D])[.):-]\s*", text)) >= 4,
-    "three lines, one of them A": lambda text: (
-        len(re.findall(r"(?m)^([A-C])[.)]", text)) >= 3 and bool(re.search(r"(?m)^A[.)]", text))
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BUILDER_RULES)
-def test_a_builders_rule_is_found_by_asking(name: str) -> None:
-    lettered = BUILDER_RULES[name]
-    rule = infer_choice_rule(lettered)
-    questions = option_questions()
-    assert [rule.matches(text) for text in questions] == [lettered(text) for text in questions]
-
-
-def test_the_rule_found_is_readable() -> None:
-    rule = infer_choice_rule(BUILDER_RULES["two needed"])
-    assert rule == ChoiceRule(option=r"(?m:^)\s*([AB])[.):\-]", needs="AB", at_least=2)
-
-
-@pytest.mark.parametrize(
-    ("lettered", "message"),
-    [
-        (lambda text: False, "none of the known layouts"),
-        (lambda text: text.count("\n") == 4, "text of its option lines|start of its option lines"),
-        (lambda text: "A. x\nB" in text and len(text) % 2 == 1, "no rule"),
-    ],
-)
-def test_a_builder_beyond_all_candidates_is_refused(lettered: Callable[[str], bool], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        infer_choice_rule(lettered)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from recursivemas.prompts import PromptImportError
+from recursivemas.prompts import PromptsError
 from recursivemas.prompts.literals import read_literals, regex_samples
+from recursivemas.prompts.prompt_file import read_prompt_file
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def look(question):
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "second.py").write_text("NAME = 'four'", encoding="utf-8")
     (tmp_path / "unrelated.py").write_text("FIVE = 'five'", encoding="utf-8")
-    literals = read_literals(tmp_path / "prompts.py")
+    literals = read_literals(read_prompt_file(tmp_path / "prompts.py"))
     assert sorted(literals.texts) == ["four", "one", "three", "two"]
     assert [sorted(group) for group in literals.groups] == [["one", "two"]]
     assert literals.numbers == (5000,)
@@ -52,5 +53,5 @@ def look(question):
 def test_a_module_that_is_no_python_is_named(tmp_path: Path) -> None:
     (tmp_path / "prompts.py").write_text("import broken", encoding="utf-8")
     (tmp_path / "broken.py").write_text("def (", encoding="utf-8")
-    with pytest.raises(PromptImportError, match=r"broken\.py is no valid Python"):
-        read_literals(tmp_path / "prompts.py")
+    with pytest.raises(PromptsError, match=r"broken\.py is no valid Python"):
+        read_literals(read_prompt_file(tmp_path / "prompts.py"))
