@@ -2,7 +2,7 @@
 
 import sys
 
-from recursivemas.cli import main
+from recursivemas.start import main
 
 if __name__ == "__main__":
     sys.exit(main())

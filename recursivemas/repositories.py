@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from recursivemas.hub_answers import Listing, guard_client
 from recursivemas.hub_errors import CLIENT_ERRORS, ReleaseError, explain, http_status, in_words
 from recursivemas.redaction import keep_secret
 from recursivemas.styles import HUB_ORGANISATION
+from recursivemas.thread_pools import thread_pool
 
 logger = logging.getLogger(__name__)
 
@@ -166,7 +167,7 @@ def full_name(repo: str) -> str:
 def open_all(names: Iterable[str], release: Release) -> dict[str, Repository]:
     """Repositories by the names that a style gives them, opened side by side. Raises ReleaseError."""
     names = list(names)
-    with ThreadPoolExecutor(NUM_WORKERS) as pool:
+    with thread_pool(NUM_WORKERS) as pool:
         return dict(zip(names, pool.map(lambda name: _open(name, release), names), strict=True))
 
 
@@ -301,7 +302,7 @@ def fetch(wanted: Iterable[tuple[Repository, str]]) -> None:
         unit="B",
         unit_scale=True,
     )
-    with progress, ThreadPoolExecutor(NUM_WORKERS) as pool:
+    with progress, thread_pool(NUM_WORKERS) as pool:
         bar = _bar_feeding(progress, stop)
         futures = [pool.submit(_fetch_one, repo, name, bar) for repo, name in queue]
         try:

@@ -16,7 +16,6 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -26,6 +25,7 @@ from recursivemas.grading.code_tests import CodeTests, TestJob
 from recursivemas.grading.extract import last_code_block
 from recursivemas.grading.harness.allowance import WALL_FACTOR
 from recursivemas.question import CODE_KINDS, Question
+from recursivemas.thread_pools import thread_pool
 from recursivemas.tools import Isolation, Limits, Outcome, run_python, site_packages
 from recursivemas.tools.isolation import INSIDE
 
@@ -90,7 +90,7 @@ class CodeGrader:
 
     def grade_many(self, answers: Iterable[tuple[str, Question]]) -> list[CodeGrade]:
         """The verdicts on (the answering agent's text, question), in that order."""
-        with ThreadPoolExecutor(self.workers) as pool:
+        with thread_pool(self.workers) as pool:
             return list(pool.map(lambda answer: self.grade(*answer), answers))
 
     def grade(self, text: str, question: Question) -> CodeGrade:

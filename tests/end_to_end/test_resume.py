@@ -67,6 +67,40 @@ def test_a_run_killed_at_random_moments_resumes_to_the_same_samples(flags, unint
     assert json.loads((folder / "summary.json").read_text())["num_samples"] == 24
 
 
+def test_ctrl_c_ends_a_run_at_once_and_loses_nothing(flags, uninterrupted, tmp_path):
+    """While it imports, and while it solves; what was finished is there, and --resume goes on."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "run.py", *flags, "--output_dir", str(folder), "--resume"]
+    importing = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: "libtorch" in Path(f"/proc/{importing.pid}/maps").read_text())
+    assert interrupt(importing) == "interrupted"
+    solving = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: size(folder) > 0)
+    assert interrupt(solving) == "interrupted"
+    kept = len((folder / "samples.jsonl").read_text().splitlines())
+    assert 4 <= kept < len(uninterrupted)
+    assert run_main([*flags, "--output_dir", str(folder), "--resume"]) == 0
+    assert samples(folder) == uninterrupted
+
+
+def interrupt(process: subprocess.Popen) -> str:
+    """Send Ctrl-C; returns the last line. Two seconds are meant, with room for a machine that is busy."""
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error[-3000:]
+    assert "Traceback" not in error
+    assert time.monotonic() - start < 10
+    return error.splitlines()[-1]
+
+
+def wait_for(condition, seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def size(folder: Path) -> int:
     path = folder / "samples.jsonl"
     return path.stat().st_size if path.exists() else -1

@@ -15,7 +15,8 @@ PACKAGE = Path(recursivemas.__file__).parent
 
 # Each part may import what stands in lines below its own, never what stands above.
 FLOORS = [
-    ["cli", "__main__"],
+    ["start", "__main__"],
+    ["cli"],
     ["launch", "plan", "flags", "listing"],
     ["reproduction", "footprint"],
     ["sweep"],
@@ -62,6 +63,7 @@ FLOORS = [
         "shapes",
         "statistics",
         "tables",
+        "thread_pools",
     ],
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
