@@ -109,6 +109,7 @@ class MathPool:
                 worker = self._idle.pop()
                 if worker.is_ours():
                     return worker
+                worker.close_pipes()
         return _Worker()
 
 
@@ -152,10 +153,14 @@ class _Worker:
         died = self._process.poll()
         self._process.kill()
         self._process.wait()
+        self.close_pipes()
+        return died
+
+    def close_pipes(self) -> None:
+        """Close our ends, which leaves the process to another owner."""
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             pipe.close()
-        return died
 
     def _receive(self, limit_s: float) -> dict[str, Any] | None:
         assert self._process.stdout is not None
