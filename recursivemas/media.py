@@ -55,7 +55,8 @@ class MessageSize:
 class Passage:
     """A text that one agent passed on.
 
-    `token_ids` are those that it wrote, in its own tokenizer: `text` also holds the results of `tool_calls`.
+    `token_ids` are those that it wrote, in its own tokenizer: `text` also holds the results of `tool_calls`,
+    and is cut where the release cuts it (with its quirks).
     """
 
     text: str
@@ -252,16 +253,21 @@ class TextMedium:
             for row, prepared in enumerate(self._batch)
             if row not in self.errors
         }
+        quirks = {row: self._prompts.text_quirk(self._batch[row].question, role) for row in drafts}
         if drafts:
+            limits = [quirk.max_new_tokens for quirk in quirks.values() if quirk.max_new_tokens is not None]
             self._writers[role].write(
                 list(drafts.values()),
                 prompts.only(list(drafts)),
-                self._max_new_tokens,
+                min([self._max_new_tokens, *limits]),
                 on_step=self._on_step,
             )
         passages = [Passage("", ())] * len(self._batch)
         for row, draft in drafts.items():
-            passages[row] = Passage(draft.text, tuple(draft.token_ids), tuple(draft.tool_calls))
+            text = draft.text
+            if (limit := quirks[row].max_characters) is not None:
+                text = text.strip()[:limit]
+            passages[row] = Passage(text, tuple(draft.token_ids), tuple(draft.tool_calls))
             if draft.failed:
                 what = f"round {round_number}, {role}: what it would write"
                 self.errors[row] = explain_not_finite(self._batch[row].question, what)

@@ -11,6 +11,7 @@ from recursivemas.prompts import ChatPrompt, ChatRenderer, Pieces, PromptRequest
 from recursivemas.question import CODE_KINDS, Question, TaskKind
 from recursivemas.settings import SolveSettings
 from recursivemas.styles import Style
+from recursivemas.text_quirks import TextQuirk, text_quirk
 
 Turn = tuple[str, bool]
 """(role, with feedback?): what decides which of an agent's prompts it is shown."""
@@ -89,12 +90,25 @@ class PromptWriter:
         roles = [role for _, (role, _), _ in asked]
         breaks = [self._find_break(question, role) for question, (role, _), _ in asked]
         requests = [self._request(*one, mark) for one, mark in zip(asked, breaks, strict=True)]
+        written = [
+            self._with_note(pieces, question, role)
+            for (question, (role, _), _), pieces in zip(asked, self._source.write(requests), strict=True)
+        ]
         return [
             self._render(role, request.prompt, pieces, mark)
-            for role, request, pieces, mark in zip(
-                roles, requests, self._source.write(requests), breaks, strict=True
-            )
+            for role, request, pieces, mark in zip(roles, requests, written, breaks, strict=True)
         ]
+
+    def _with_note(self, pieces: Pieces | UserError, question: Question, role: str) -> Pieces | UserError:
+        note = self.text_quirk(question, role).note
+        return pieces if isinstance(pieces, UserError) or not note else [*pieces, f"\n\n{note}"]
+
+    def text_quirk(self, question: Question, role: str) -> TextQuirk:
+        """What the release does otherwise with this agent's texts; nothing unless it was asked for."""
+        spec = self._style.agent(role)
+        if not (self._settings.release_quirks and self._settings.mode == "text" and spec.release_text):
+            return TextQuirk()
+        return text_quirk(spec.release_text, self._source.answer_kind(question, spec.prompt))
 
     def _find_break(self, question: Question, role: str) -> str | None:
         """What to break a question's control tokens with, so that they are read as the text they are."""

@@ -88,6 +88,8 @@ def _quirks_that_are_off(settings: RunSettings, style: Style) -> Iterator[str]:
             if agent.release_feedback_kind:
                 published = agent.release_feedback_kind
                 yield f"{off}: the {agent.role}'s feedback prompt is that for code, not that for {published}"
+    if settings.mode == "text" and any(agent.release_text for agent in style.agents):
+        yield f"{off}: prompts and lengths of texts are not those of the published text baselines"
     for name, value in benchmark.release_settings.items():
         if getattr(settings, name) != value:
             yield f"{off}: {name} is {getattr(settings, name)}, not {value} whatever the flag says"

@@ -20,6 +20,7 @@ import yaml
 
 from recursivemas.errors import UserError, did_you_mean
 from recursivemas.question import TaskKind
+from recursivemas.text_quirks import NO_ANSWER_YET, SHORT_ON_GPQA, SOFT_PLAN, TextQuirk
 
 HUB_ORGANISATION = "RecursiveMAS"
 DEFAULT_INNER_VARIANT = "ln_res_adapter"
@@ -42,7 +43,8 @@ class AgentSpec:
     as `family/role`. `tools` are those that it may use wherever it writes text (latent rounds write none).
     `fresh_inner_link` starts from an untrained inner link instead of the repository's.
     `release_feedback_kind` is the task kind whose feedback prompt the release shows this agent on code
-    questions by mistake (read only with release quirks on).
+    questions by mistake, `release_text` what it does otherwise with the agent in mode text (both read only
+    with release quirks on; a YAML file has no `release_text`).
     """
 
     role: str
@@ -51,6 +53,7 @@ class AgentSpec:
     tools: tuple[str, ...] = ()
     fresh_inner_link: bool = False
     release_feedback_kind: TaskKind | None = None
+    release_text: tuple[TextQuirk, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,14 +275,32 @@ def _check_every_agent_is_read(style: Style) -> None:
 # The published styles
 
 
-def _sequential(name: str, *, planner: str, critic: str, solver: str, outer: str) -> Style:
+def _sequential(
+    name: str,
+    *,
+    planner: str,
+    critic: str,
+    solver: str,
+    outer: str,
+    planner_text: tuple[TextQuirk, ...] = (),
+    critic_text: tuple[TextQuirk, ...] = (),
+) -> Style:
     return Style(
         name=name,
         agents=(
             AgentSpec(
-                role="planner", repo=planner, prompt="sequential/planner", release_feedback_kind="math"
-            ),  # Release: protocol section 5, item 1
-            AgentSpec(role="critic", repo=critic, prompt="sequential/critic"),
+                role="planner",
+                repo=planner,
+                prompt="sequential/planner",
+                release_feedback_kind="math",  # Release: protocol section 5, item 1
+                release_text=planner_text,
+            ),
+            AgentSpec(
+                role="critic",
+                repo=critic,
+                prompt="sequential/critic",
+                release_text=(NO_ANSWER_YET, *critic_text),
+            ),
             AgentSpec(role="solver", repo=solver, prompt="sequential/solver"),
         ),
         links=(
@@ -306,6 +327,8 @@ SEQUENTIAL_SCALED = _sequential(
     critic="Sequential-Scaled-Critic-Llama3.2-3B",
     solver="Sequential-Scaled-Solver-Qwen3.5-4B",
     outer="Sequential-Scaled-Outerlinks",
+    planner_text=(SOFT_PLAN, SHORT_ON_GPQA),
+    critic_text=(SHORT_ON_GPQA,),
 )
 
 MIXTURE = Style(
@@ -431,7 +454,7 @@ def _build(spec: type[T], row: Any, where: str) -> T:
         raise UserError(f"{where} has to be a mapping, not {row!r}")
     if spec is LinkSpec:
         row = {"slot": row.get("source", ""), **row}
-    known = {spec_field.name for spec_field in fields(spec)}  # type: ignore[arg-type]
+    known = {spec_field.name for spec_field in fields(spec)} - {"release_text"}  # type: ignore[arg-type]
     unknown = sorted(set(row) - known)
     if unknown:
         raise UserError(

@@ -50,6 +50,7 @@ FLOORS = [
     ["grading"],
     ["tools"],
     ["styles"],
+    ["text_quirks"],
     ["question"],
     ["locks", "ranks"],
     [

@@ -64,6 +64,7 @@ def told(**given) -> str:
             ],
         ),
         ({"style": "mixture", "mode": "text"}, ["  mode is text: a baseline"]),
+        ({"style": "sequential_scaled", "mode": "text"}, ["are not those of the published text baselines"]),
         ({"style": "mixture", "release": "toy"}, ["  models come from toy, not from the hub"]),
     ],
 )
