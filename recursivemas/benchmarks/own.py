@@ -28,6 +28,7 @@ from recursivemas.benchmarks.files import SUFFIXES, read_rows
 from recursivemas.benchmarks.mbppplus import TIME_LIMIT_S, find_function_name
 from recursivemas.benchmarks.medqa import option_texts
 from recursivemas.grading.code_tests import ScriptTests
+from recursivemas.grading.extract import USUAL_OPTIONS
 from recursivemas.question import CODE_KINDS, Question
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
@@ -91,13 +92,17 @@ def _phrase(row: Row, question_id: str) -> Question:
 
 
 def _choice(row: Row, question_id: str) -> Question:
-    """The options are appended where the text has no lettered lines; the gold is a letter where it can be."""
+    """The options are appended where the text has no lettered lines; the gold is a letter where it can be.
+
+    The release reads no letter beyond D. It has no such files either: here the letters of all options count.
+    """
     options = _options(row.get("options"))
     text = text_field(row, "question")
     if not has_lettered_lines(text):
         text = f"{text}\n{lettered_lines(options)}"
     gold = _gold(_answer(row), options)
-    return Question(id=question_id, text=text, gold=gold, kind="choice", options=options)
+    meta = {"num_letters": len(options)} if len(options) > USUAL_OPTIONS else {}
+    return Question(id=question_id, text=text, gold=gold, kind="choice", options=options, meta=meta)
 
 
 def _options(options: Any) -> tuple[str, ...]:

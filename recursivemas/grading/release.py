@@ -111,7 +111,8 @@ def _spaced_once(text: str) -> str:
 
 
 def _num_letters(question: Question) -> int:
-    return max(USUAL_OPTIONS, len(question.options))
+    """A to D, however many options there are, as in the release; more where the question says so."""
+    return int(question.meta.get("num_letters", USUAL_OPTIONS))
 
 
 _BY_FORM: Mapping[str, Grader] = {

@@ -69,7 +69,7 @@ def choice_letter(text: str, num_options: int = USUAL_OPTIONS) -> str | None:
     """The option's letter, in upper case; None where none is found, which the release takes for an A.
 
     Looked for in the last box, then in the last `Final Choice:` or `Final Answer:` line, then in the whole
-    text. `num_options` beyond the usual ones lets more letters count: the release has no such questions.
+    text. `num_options` beyond the usual ones lets more letters count, which the release never does.
     """
     lines = _FINAL_LETTER.findall(text)
     sources = (last_box(text), lines[-1] if lines else None, text)

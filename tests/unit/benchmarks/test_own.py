@@ -7,7 +7,7 @@ import pytest
 
 from recursivemas.benchmarks import DatasetError, find_benchmark, load_questions, own_benchmark
 from recursivemas.benchmarks.own import kind_of
-from recursivemas.grading import grade
+from recursivemas.grading import grade, release_has_answer
 
 
 def ask(tmp_path, *rows, name="mine.json"):
@@ -48,6 +48,14 @@ def test_choice(tmp_path, options, answer):
     assert (question.kind, question.options, question.gold) == ("choice", ("Lung", "Heart", "Liver"), "B")
     assert verdicts("\\boxed{B}", question) == [True, True]
     assert verdicts("\\boxed{A}", question) == [False, False]
+
+
+def test_all_of_many_options_count_for_both_graders(tmp_path):
+    row = {"question": "Which one?", "options": ["v", "w", "x", "y", "z"], "answer": "z"}
+    _, (question,) = ask(tmp_path, row)
+    assert verdicts("\\boxed{E}", question) == [True, True]
+    assert verdicts("\\boxed{A}", question) == [False, False]
+    assert release_has_answer("The answer: E", question)
 
 
 def test_options_that_the_question_lists_are_not_listed_twice(tmp_path):

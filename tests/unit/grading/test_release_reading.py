@@ -9,8 +9,8 @@ from recursivemas.grading import release_reading as reading
 from recursivemas.question import Question
 
 
-def has_answer(text, kind, options=()):
-    return release_has_answer(text, Question(id="q", text="", kind=kind, options=options))
+def has_answer(text, kind, options=(), **meta):
+    return release_has_answer(text, Question(id="q", text="", kind=kind, options=options, meta=meta))
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,9 @@ def test_find_letter(text, expected):
         ("answer: A\nFinal Answer:\n\n(d) it is", "D"),
         ("Final Answer: B\nFinal Choice: C", "C"),
         ("Final Answer: B\nFinal Choice: none", "B"),  # the last line gives none, the whole text does
+        ("D .", "D"),
+        ("D )", None),  # white space may stand before a separator, not before a bracket
+        ("( D)", None),
         ("**B**", None),
         ("The answer is B", None),
         ("A patient has pain", None),
@@ -147,10 +150,10 @@ def test_choice_letter(text, expected):
     assert has_answer(text, "choice") == has_answer(text, "gpqa") == (expected is not None)
 
 
-def test_more_options_have_more_letters():
+def test_letters_beyond_d_count_only_where_the_question_says_so():
     assert reading.choice_letter("answer: F", 6) == "F"
-    assert has_answer("answer: F", "choice", tuple("uvwxyz"))
-    assert not has_answer("answer: F", "choice")
+    assert has_answer("answer: F", "choice", num_letters=6)
+    assert not has_answer("answer: F", "choice", options=tuple("uvwxyz"))
     assert reading.choice_letter("answer: D", 2) is None
 
 
