@@ -23,7 +23,7 @@ class Footprint:
     files: int
     missing: int
     weights: int
-    cache: int
+    cache: int | None
 
 
 def estimate(
@@ -55,29 +55,32 @@ def _widening(settings: RunSettings, config: PreTrainedConfig) -> float:
     return getattr(torch, settings.dtype).itemsize / config.dtype.itemsize
 
 
-def _cache_bytes(settings: RunSettings, config: PreTrainedConfig) -> int:
-    """Keys and values of a batch of answers of full length; layers of other kinds keep next to nothing."""
-    kinds = getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers
-    num_heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+def _cache_bytes(settings: RunSettings, config: PreTrainedConfig) -> int | None:
+    """Keys and values of a batch of answers of full length; layers of other kinds keep next to nothing.
+
+    None for a configuration of a repository's own that does not name these sizes as others do.
+    """
+    num_heads = getattr(config, "num_attention_heads", None)
+    num_layers = getattr(config, "num_hidden_layers", None)
+    if not num_heads or num_layers is None:
+        return None
+    kinds = getattr(config, "layer_types", None) or ["full_attention"] * num_layers
+    num_kept = getattr(config, "num_key_value_heads", None) or num_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // num_heads
     dtype = config.dtype if settings.dtype == "auto" else getattr(torch, settings.dtype)
     positions = settings.batch_size * settings.max_new_tokens
-    return (
-        2
-        * kinds.count("full_attention")
-        * num_heads
-        * head_dim
-        * positions
-        * (dtype or torch.float32).itemsize
-    )
+    width = (dtype or torch.float32).itemsize
+    return 2 * kinds.count("full_attention") * num_kept * head_dim * positions * width
 
 
 def describe_footprint(footprint: Footprint) -> str:
-    peak = int(footprint.weights * OVERHEAD) + footprint.cache
+    peak = _gigabytes(int(footprint.weights * OVERHEAD) + (footprint.cache or 0))
+    what = "with a batch of full answers (prompts come on top)"
+    if footprint.cache is None:
+        what = "without caches, whose size the answering model's configuration does not tell"
     return (
         f"files: {_gigabytes(footprint.files)}, of which {_gigabytes(footprint.missing)} still to download. "
-        f"Memory: {_gigabytes(footprint.weights)} of weights, expected peak {_gigabytes(peak)} with a batch "
-        "of full answers (prompts come on top)"
+        f"Memory: {_gigabytes(footprint.weights)} of weights, expected peak {peak} {what}"
     )
 
 

@@ -65,6 +65,7 @@ def test_what_is_cheap_to_tell_is_told_first(given, message, dear, tmp_path, cap
         "questions": {"number": 1},
         "platform": "here",
         "accelerator": None,
+        "agents": {},
     }
     Path("RUN/config.json").write_text(json.dumps(record))
     sweep.open_sweep(Path("SWEEP"))
@@ -89,7 +90,9 @@ def swept(folder: Path) -> dict[str, str]:
     return {
         f"latent-{length}": [
             (sample["id"], sample["text"], len(sample["messages"]))
-            for sample in map(json.loads, (folder / f"latent-{length}" / "samples.jsonl").open())
+            for sample in map(
+                json.loads, (folder / f"latent-{length}" / "samples.jsonl").read_text().splitlines()
+            )
         ]
         for length in LENGTHS
     }

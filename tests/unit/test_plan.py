@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedConfig
 
 from recursivemas import plan
 from recursivemas.benchmarks import DatasetError
@@ -143,3 +143,6 @@ def test_the_footprint_counts_shared_weights_once_and_what_is_there_already(tmp_
 
     shared = dict.fromkeys(files, files["expert"])
     assert footprint(ReleaseFiles(agents=shared, links={}, source="here", sizes=sizes)).weights == 10**9
+
+    configs["learner"] = PreTrainedConfig(dtype="bfloat16")
+    assert "expected peak 2.5 GB without caches" in describe_footprint(footprint())
