@@ -170,9 +170,9 @@ def claimed_by(folder: Path, rank: int) -> bool:
 
 
 def test_several_processes_need_a_folder(monkeypatch, capsys):
-    from recursivemas import cli
+    from recursivemas import launch
     from recursivemas.ranks import Rank
 
-    monkeypatch.setattr(cli, "current_rank", lambda: Rank(1, 2))
+    monkeypatch.setattr(launch, "current_rank", lambda: Rank(1, 2))
     assert run_main(["--release", "toy"]) == 2
     assert "give --output_dir FOLDER" in capsys.readouterr().err
