@@ -89,7 +89,8 @@ def test_a_file_is_not_filled_with_bars(capsys):
 def test_kernels_that_no_cpu_has_are_not_talked_of_and_other_warnings_are(capsys, monkeypatch):
     logger = logging.getLogger("transformers.integrations.hub_kernels")
     monkeypatch.setattr(progress.torch.cuda, "is_available", lambda: False)
-    with warnings_above_the_bar():
+    with warnings.catch_warnings(), warnings_above_the_bar():
+        warnings.simplefilter("default")
         logger.warning("`f` is falling back to its reference PyTorch implementation because ...")
         logger.warning("something else")
         warnings.warn("from under way", UserWarning, stacklevel=1)

@@ -50,7 +50,9 @@ def test_a_lock_ends_with_its_process_and_its_note_stays(tmp_path):
     holder.communicate()
     assert not is_held(file)
     assert read_note(file) == {"pid": 1}
-    assert FileLock(file).acquire()
+    heir = FileLock(file)
+    assert heir.acquire()
+    heir.release()
 
 
 def test_a_file_that_was_removed_meanwhile_is_no_lock(tmp_path, monkeypatch):
@@ -61,6 +63,8 @@ def test_a_file_that_was_removed_meanwhile_is_no_lock(tmp_path, monkeypatch):
     assert second.acquire({"who": "second"})
     assert not FileLock(file).acquire()
     assert read_note(file) == {"who": "second"}
+    first.release()
+    second.release()
     monkeypatch.setattr(locks, "_is_at", lambda *_: False)
     assert not FileLock(tmp_path / "other").acquire()
 
