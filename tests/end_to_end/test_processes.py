@@ -18,7 +18,7 @@ from recursivemas.cli import run_main
 ROOT = Path(__file__).parents[2]
 FLAGS = [
     *("--style", "mixture", "--device", "cpu", "--dtype", "float64", "--batch_size", "1"),
-    *("--num_recursive_rounds", "2", "--latent_length", "3", "--max_new_tokens", "24", "--save_latents"),
+    *("--num_recursive_rounds", "2", "--latent_length", "3", "--max_new_tokens", "48", "--save_latents"),
 ]
 
 
@@ -149,6 +149,7 @@ def test_a_folder_is_written_by_one_run_at_a_time(flags, alone, tmp_path):
     resuming = [*flags, "--resume"]
     first = start_rank(resuming, folder, 0, count=1)
     wait_for(lambda: (folder / "samples.jsonl").exists())
+    first.send_signal(signal.SIGSTOP)  # however fast it is, it is still there when the other comes
     second = start_rank(resuming, folder, 0, count=1)
     out, err = second.communicate(timeout=100)
     assert (second.returncode, out) == (2, "")
