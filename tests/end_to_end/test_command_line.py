@@ -260,7 +260,7 @@ def test_links_of_ones_own_replace_the_release_ones(run, tmp_path):
         (["--device", "planner=cpu"], "disagree about critic, solver"),
         (["--device", "abacus"], "Use --device cpu"),
         (["--dataset_path", "missing.jsonl"], "there is no file missing.jsonl"),
-        (["--latent_length", "-1"], "latent_length is -1"),
+        (["--latent_length", "-2"], "latent_length is -2; it has to be -1 or more"),
         (["--temperature", "0"], "temperature is 0.0; it has to be above 0"),
         (["--prompts", "missing.yaml"], "prompts 'missing.yaml' is no file; give auto, published"),
         (["--release", "nowhere"], "release 'nowhere' is not known"),

@@ -87,7 +87,7 @@ def test_a_setting_that_solving_does_not_read_is_refused(toy_release):
             UserError, match=r"solve\(\) has no setting 'style'; it has allow_unisolated_code, batch_size"
         ):
             system.solve("What is 1 + 1?", style="mixture")
-        with pytest.raises(UserError, match="latent_length is -1"):
+        with pytest.raises(UserError, match=r"solve\(\) takes one latent_length, not -1"):
             system.solve("What is 1 + 1?", latent_length=-1)
 
 
