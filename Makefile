@@ -5,6 +5,8 @@ TORCH ?= torch==2.13.0
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_TOKENS ?= 48
+# Processes that share the tests; each takes a core and about a gigabyte.
+WORKERS ?= 2
 
 # One thread: beside another busy process, two OpenMP threads spin and can be a hundred times slower.
 export OMP_NUM_THREADS ?= 1
@@ -17,7 +19,7 @@ demo: $(VENV)/.installed
 	  --dataset math500 --dataset_path dataset/demo_math500.jsonl --max_new_tokens $(DEMO_TOKENS)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # The sandbox's tests as an ordinary user, where you are root. The Python has to be readable to that user too.
 SANDBOX_USER ?= nobody
