@@ -77,6 +77,7 @@ def _fetch(file: PublishedFile) -> bytes:
     try:
         content = _download(f"{root.rstrip('/')}/{REPOSITORY}/{COMMIT}/{file.path}")
     except urllib.error.HTTPError as error:
+        error.close()  # it holds the connection
         raise _unavailable(f"{place}: status {error.code}") from error
     except urllib.error.URLError as error:
         raise _unavailable(f"{place}: {error.reason}") from error
