@@ -92,10 +92,10 @@ def run_folder_path(settings: RunSettings) -> Path:
 
 def check_outputs(settings: RunSettings, path: Path) -> None:
     """Raise UserError when the run's files would overwrite others, or the run to be resumed is damaged."""
-    if not settings.resume:
-        check_free(path)
-    elif (path / CONFIG).exists():
+    if settings.resume and (path / CONFIG).exists():
         read_config(path)
+    else:
+        check_free(path)
     if settings.result_jsonl:
         copy = Path(settings.result_jsonl)
         if copy.is_dir() or copy.resolve() == (path / SAMPLES).resolve():

@@ -198,10 +198,15 @@ def save_latents(path: Path, batch: int, latents: Mapping[str, Tensor]) -> None:
 
 
 def check_free(path: Path) -> None:
-    """Raise UserError when the folder already holds a run."""
+    """Raise UserError when the folder already holds a run, or what is left of one."""
     if (path / CONFIG).exists():
         raise UserError(
             f"{path} already holds a run; give --resume to go on with it, or another --output_dir"
+        )
+    if left := [name for name in (SAMPLES, SUMMARY, LATENTS) if (path / name).exists()]:
+        raise UserError(
+            f"{path} holds {' and '.join(left)} of a run whose {CONFIG} is gone, so nothing tells what ran; "
+            "put it back, or give another --output_dir"
         )
 
 

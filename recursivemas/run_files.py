@@ -99,6 +99,7 @@ SAMPLE_SHAPE = Record(
         "id": TEXT,
         "rollout": COUNT,
         "question": TEXT,
+        "text": TEXT,
         "gold": PLAIN,
         "error": TEXT_OR_NONE,
         "verdicts": MapOf(_VERDICT),
@@ -107,7 +108,6 @@ SAMPLE_SHAPE = Record(
     {
         "extracted": TEXT_OR_NONE,
         "seed": WHOLE,
-        "text": TEXT,
         "ended_by": TEXT,
         "retried": FLAG,
         "past_context": FLAG,
@@ -175,9 +175,10 @@ def iterate_samples(path: Path) -> Iterator[tuple[Sample, int]]:
     """A run's samples in order, each with the bytes up to its end, up to the first line that is not whole.
 
     That is what was being written when a run was killed or the power went. Raises UserError for a line that
-    is whole and yet no sample.
+    is whole and yet no sample, and for one that repeats another.
     """
     end = 0
+    seen: set[tuple[str, int]] = set()
     try:
         stream = (path / SAMPLES).open("rb")
     except FileNotFoundError:
@@ -191,7 +192,15 @@ def iterate_samples(path: Path) -> Iterator[tuple[Sample, int]]:
             if not line.endswith(b"\n"):
                 return
             end += len(line)
-            check_sample(sample, f"line {number} of {path / SAMPLES}", "delete it and the lines after it")
+            where, cure = f"line {number} of {path / SAMPLES}", "delete it and the lines after it"
+            check_sample(sample, where, cure)
+            key = (sample["id"], sample["rollout"])
+            if key in seen:
+                raise UserError(
+                    f"{where} repeats question {key[0]!r}, rollout {key[1]}. Go on with the run with "
+                    f"--resume after you {cure}, or give another --output_dir"
+                )
+            seen.add(key)
             yield sample, end
 
 

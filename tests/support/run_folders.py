@@ -72,6 +72,7 @@ def sample_of(question: str, rollout: int = 0, **fields: Any) -> dict[str, Any]:
         "id": question,
         "rollout": rollout,
         "question": f"What is {question}?",
+        "text": "1",
         "gold": "1",
         "extracted": "1",
         "error": None,

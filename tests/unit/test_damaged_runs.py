@@ -109,6 +109,27 @@ def test_a_whole_run_is_read_by_all(run, commands):
     assert commands() == [""] * 5
 
 
+def test_a_sample_without_a_text_and_one_that_stands_twice_are_named(run, commands):
+    samples = [full_sample(question) for question in QUESTIONS]
+    write_samples(run, [*samples[:1], {name: value for name, value in samples[1].items() if name != "text"}])
+    assert all("line 2 of" in said and "text is missing" in said for said in commands()[1:])
+    write_samples(run, [*samples, samples[1]])
+    assert all("line 4 of" in said and "repeats question 'q1'" in said for said in commands()[2:4])
+
+
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+@pytest.mark.parametrize("left", ["samples.jsonl", "summary.json"])
+def test_what_is_left_of_a_run_without_its_config_is_not_overwritten(left, resume, run, capsys):
+    kept = (run / left).read_bytes()
+    for file in run.iterdir():
+        if file.name != left:
+            file.unlink()
+    flags = ["--release", "toy", "--device", "cpu", "--dataset_path", "dataset/demo_math500.jsonl"]
+    assert main(["run", *flags, "--output_dir", str(run), *resume]) == 2
+    assert f"holds {left} of a run whose config.json is gone" in capsys.readouterr().err
+    assert (run / left).read_bytes() == kept
+
+
 @pytest.mark.parametrize("file", ["config.json", "summary.json"])
 @pytest.mark.parametrize("data", BYTES)
 def test_a_damaged_record_is_named(file, data, run, commands):
