@@ -119,9 +119,12 @@ class Run:
 
     @property
     def machine(self) -> str:
-        """What the seconds depend on besides the settings: the accelerator, else the platform; batch size."""
+        """What the seconds depend on besides the settings: accelerator or platform, batch size, processes."""
         where = self.config["accelerator"] or f"{self.config['platform']}, no accelerator"
-        return f"{where}, batch size {self.settings['batch_size']}"
+        # Processes that share a machine's cores slow each other down.
+        processes = max((launch["processes"] for launch in self.config.get("launches", [])), default=1)
+        shared = f", {processes} processes" if processes > 1 else ""
+        return f"{where}, batch size {self.settings['batch_size']}{shared}"
 
     def score(self, grader: str) -> dict[str, Any]:
         """The grader's figures, as in the summary: `value`, `interval_95`, ..."""

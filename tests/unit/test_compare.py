@@ -158,3 +158,12 @@ def test_records_are_the_same_as_csv_and_as_json(tmp_path):
     rows = list(csv.DictReader(io.StringIO(comparison.render("csv"))))
     assert [list(row) for row in rows] == [list(first), list(second)]
     assert float(rows[1]["difference_low_95"]) == second["difference_low_95"]
+
+
+def test_seconds_of_runs_with_other_numbers_of_processes_do_not_compare(tmp_path):
+    runs = [write_run(tmp_path / name, [True]) for name in ("alone", "shared")]
+    config = json.loads((runs[1] / "config.json").read_text())
+    config["launches"] = [{"started": "today", "processes": 2, "seconds": 1.0}]
+    (runs[1] / "config.json").write_text(json.dumps(config))
+    text = compare(runs).render("text")
+    assert "Seconds of shared do not compare: Linux, no accelerator, batch size 16, 2 processes, not" in text
