@@ -56,7 +56,9 @@ def _prompts(settings: RunSettings, style: Style) -> Iterator[str]:
         if described["origin"] == "published"
         else "; not the words that published checkpoints were trained on"
     )
-    yield f"prompts: {described['origin']} {described['name']} (sha256 {described['sha256'][:12]}){words}"
+    origin, name = described["origin"], described["name"]
+    which = origin if name == origin else f"{origin} {name}"
+    yield f"prompts: {which} (sha256 {described['sha256'][:12]}){words}"
 
 
 def _tools(settings: RunSettings, style: Style) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, fields
 
 from recursivemas.benchmarks import find_benchmark
+from recursivemas.prompts import are_published, name_prompts
 from recursivemas.recommended import find_row, recommended
 from recursivemas.report.published import by_rounds, single_run
 from recursivemas.settings import RunSettings
@@ -75,6 +76,8 @@ def _departures(settings: RunSettings, style: Style) -> Iterator[str]:
         yield f"mode is {settings.mode}: a baseline"
     if settings.release != "hub":
         yield f"models come from {settings.release}, not from the hub"
+    if not are_published(settings.prompts, settings.release):
+        yield f"prompts are {name_prompts(settings.prompts, settings.release)}, not the published ones"
     if not settings.release_quirks:
         yield from _quirks_that_are_off(settings, style)
 

@@ -156,13 +156,14 @@ class Run:
     def departures(self) -> list[str]:
         """What keeps the run from standing beside published figures, in words; empty where nothing does.
 
-        Published figures come from the published agents and all questions of a benchmark.
+        Published figures come from the published agents and prompts and all questions of a benchmark.
         """
         settings = self.settings
         found = []
         if settings["release"] != "hub":
             found.append(f"{Path(settings['release']).name} release")
         found += [f"--ckpt_override {entry}" for entry in settings["ckpt_override"]]
+        found += self._departures_of_prompts()
         if settings["dataset_path"] is not None:
             found.append(f"questions from {Path(settings['dataset_path']).name}")
         found += self._departures_of_tools()
@@ -171,6 +172,13 @@ class Run:
         if self.num_errors:
             found.append(f"{self.num_errors} answers not run")
         return found
+
+    def _departures_of_prompts(self) -> list[str]:
+        """Runs that are older than the choice of prompts say nothing of theirs."""
+        prompts = self.config.get("prompts")
+        if prompts is None or prompts["origin"] == "published":
+            return []
+        return ["default prompts" if prompts["origin"] == "default" else f"prompts of {prompts['name']}"]
 
     def _departures_of_tools(self) -> list[str]:
         """Published figures of a style with tools come from all of them, searching through Tavily."""

@@ -222,12 +222,13 @@ def load_mas_system(
     """
     graph = load_style(style)
     task = find_benchmark(dataset).task
-    if isinstance(prompts, str | Path):
-        prompts = load_prompts(prompts, release=release, style_prompts=graph.prompts)
-        prompts.check(graph, task=task, mode="latent")
+    # Before the prompts, which may have to be fetched.
     devices = resolve_devices(device, graph)
     model_dtype = resolve_dtype(dtype)
     link_dtype = resolve_dtype(outer_dtype) or model_dtype
+    if isinstance(prompts, str | Path):
+        prompts = load_prompts(prompts, release=release, style_prompts=graph.prompts)
+        prompts.check(graph, task=task, mode="latent")
     paths = resolve_mas_paths(
         graph,
         dataset,

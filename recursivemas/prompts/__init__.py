@@ -2,7 +2,7 @@
 
 from recursivemas.prompts.chat import ChatPrompt, ChatRenderer
 from recursivemas.prompts.choice import ChoiceRule, load_choice_rule
-from recursivemas.prompts.choose import load_prompts
+from recursivemas.prompts.choose import are_published, load_prompts, name_prompts
 from recursivemas.prompts.fit import check_slots
 from recursivemas.prompts.importer import ImportedPrompts, check_output, import_prompts, read_published
 from recursivemas.prompts.pack import PromptPack, load_pack
@@ -25,11 +25,13 @@ __all__ = [
     "Slot",
     "Template",
     "TokenText",
+    "are_published",
     "check_output",
     "check_slots",
     "import_prompts",
     "load_choice_rule",
     "load_pack",
     "load_prompts",
+    "name_prompts",
     "read_published",
 ]

@@ -180,7 +180,7 @@ class Builders:
                 "to write to other file descriptors than those of print"
             ) from error
         if "error" in content:
-            raise PromptsError(f"{self.file.place} does not load:\n{content['error']}")
+            raise PromptsError(f"{self.file.place} does not load: {content['error']}")
         return content, texts
 
     def _explain_end(self, outcome: Outcome) -> str:

@@ -13,7 +13,7 @@ from recursivemas.prompts.fetch import fetch_published
 from recursivemas.prompts.pack import PromptPack, load_pack
 from recursivemas.prompts.prompt_file import PUBLISHED_PROMPTS, PromptFile, read_prompt_file
 from recursivemas.prompts.published import PublishedPrompts
-from recursivemas.prompts.source import PromptSource
+from recursivemas.prompts.source import PromptsError, PromptSource
 from recursivemas.styles import SINGLE_PROMPT
 
 logger = logging.getLogger(__name__)
@@ -30,9 +30,7 @@ def load_prompts(
     `default` elsewhere. `style_prompts` are a style's own, which come before the others. Raises UserError for
     what is none of these, and PromptsError where the published prompts cannot be had or do not load.
     """
-    name = str(prompts)
-    if name == "auto":
-        name = "published" if str(release) == "hub" else "default"
+    name = name_prompts(prompts, release)
     if name == "published":
         return _builders(fetch_published(), style_prompts or {})
     if name == "default":
@@ -51,6 +49,28 @@ def load_prompts(
     if path.is_dir() or path.suffix.lower() == ".py":
         return _builders(read_prompt_file(path), style_prompts or {})
     return load_pack(path).with_prompts(style_prompts or {})
+
+
+def name_prompts(prompts: str | Path, release: str | Path) -> str:
+    """What `prompts` names, `auto` resolved."""
+    name = str(prompts)
+    if name == "auto":
+        return "published" if str(release) == "hub" else "default"
+    return name
+
+
+def are_published(prompts: str | Path, release: str | Path) -> bool:
+    """Whether `prompts` names the published words: told from what lies here, nothing is fetched or run."""
+    name = name_prompts(prompts, release)
+    if name in NAMES:
+        return name == "published"
+    path = Path(name)
+    if not (path.is_dir() or path.suffix.lower() == ".py"):
+        return False
+    try:
+        return read_prompt_file(path).origin == "published"
+    except PromptsError:
+        return False
 
 
 def _builders(file: PromptFile, style_prompts: Mapping[str, Any]) -> PublishedPrompts:

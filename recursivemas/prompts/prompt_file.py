@@ -15,6 +15,8 @@ from recursivemas.prompts.source import PromptsError
 MAIN = "prompts.py"
 CUE_FILES = ("inference_utils/lcb_utils.py", "lcb_utils.py")
 """Where the words stand that ask for code again, beside a prompts.py: the first of these that there is."""
+DOORWAY_OF = "recursivemas.published.prompts"
+"""What a prompts.py of this library imports its builders from."""
 MAX_FILE_BYTES = 1 << 20
 
 
@@ -90,6 +92,7 @@ def read_prompt_file(path: Path) -> PromptFile:
             f"{path} is no file; give a published prompts.py, or the folder of a checkout that has one"
         )
     folder = path.parent
+    _refuse_doorway(path)
     files: dict[str, bytes] = {}
     for file in _with_imports(path):
         files[file.relative_to(folder).as_posix()] = _read(file)
@@ -119,6 +122,16 @@ def _with_imports(path: Path) -> Iterator[Path]:
             packages = [parent for parent in place.parents if parent.is_relative_to(folder)]
             waiting += [place.with_suffix(".py"), place / "__init__.py"] if module else []
             waiting += [package / "__init__.py" for package in packages]
+
+
+def _refuse_doorway(path: Path) -> None:
+    """PromptsError for the prompts.py of a clone of this library, whose words are the default pack's."""
+    modules = (module for _, module in _imported(parse(_read(path), str(path)), path, path.parent))
+    if DOORWAY_OF in modules:
+        raise PromptsError(
+            f"{path} is this library's own doorway, not the published file; give --prompts default "
+            "(prompts='default') for its words"
+        )
 
 
 def _imported(tree: ast.Module, file: Path, folder: Path) -> Iterator[tuple[Path, str]]:

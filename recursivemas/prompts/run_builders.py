@@ -45,8 +45,8 @@ def main() -> None:
     answers = Answers()
     try:
         module = load(job["files"], job["main"])
-    except (Exception, SystemExit):
-        answers.send({"error": traceback.format_exc(limit=-3)})
+    except BaseException as error:  # whatever it is, the file raised it, and it is what the user has to hear
+        answers.send({"error": explain(error, place_of(error))})
         return
     content = vars(module)
     constants = {name: content[name] for name in job["constants"] if isinstance(content.get(name), str)}
@@ -58,7 +58,7 @@ def main() -> None:
 
 def load(files: dict[str, str], main: str) -> ModuleType:
     """The module `main`, from a folder of its own that holds the files."""
-    folder = Path.cwd() / "published"
+    folder = folder_of_files()
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,13 +74,35 @@ def load(files: dict[str, str], main: str) -> ModuleType:
     return module
 
 
+def folder_of_files() -> Path:
+    return Path.cwd() / "published"
+
+
+def explain(error: BaseException, place: str = "") -> str:
+    """The error on one line: its type, its message, and where it was raised."""
+    try:
+        message = " ".join(str(error).split())
+    except BaseException:
+        message = "its message cannot be shown"
+    return f"{type(error).__name__}{message and f': {message}'}{place and f' ({place})'}"
+
+
+def place_of(error: BaseException) -> str:
+    """The innermost line of the files that the error came through; empty where it came through none."""
+    folder = folder_of_files()
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).is_relative_to(folder):
+            return f"line {frame.lineno} of {Path(frame.filename).relative_to(folder)}"
+    return ""
+
+
 def call(function: Callable[..., Any] | None, arguments: dict[str, Any], texts: list[str]) -> dict[str, str]:
     if function is None:
         return {"error": "there is no such function"}
     try:
         text = function(**fit(function, arguments, texts))
-    except (Exception, SystemExit) as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+    except BaseException as error:
+        return {"error": explain(error)}
     if not isinstance(text, str):
         return {"error": f"it gave back {type(text).__name__}, not a text"}
     return {"text": text}

@@ -126,8 +126,8 @@ def _departures(runs: Sequence[Run]) -> list[str]:
     if not lines:
         return []
     return [
-        "Published figures come from the published agents and all questions of a benchmark. Beside these "
-        "runs they only mark the place:",
+        "Published figures come from the published agents and prompts and all questions of a benchmark. "
+        "Beside these runs they only mark the place:",
         "\n".join(lines),
     ]
 

@@ -14,6 +14,7 @@ from transformers import AutoTokenizer
 from recursivemas import load_mas_system
 from recursivemas.errors import UserError
 from recursivemas.loading import LoadError, load_backbone, resolve_device, resolve_dtype
+from recursivemas.prompts import PromptsError
 
 REPO = "Sequential-Light-Solver-Qwen2.5-Math-1.5B"
 
@@ -118,6 +119,16 @@ def test_a_tokenizer_without_an_end_is_refused(model_dir):
     path.write_text(json.dumps(config))
     with pytest.raises(LoadError, match="names no eos_token"):
         load(model_dir)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "abacus", "meta"])
+def test_a_device_is_looked_for_before_anything_is_fetched(device, monkeypatch):
+    def fetch():
+        raise PromptsError("the prompts were asked for first")
+
+    monkeypatch.setattr("recursivemas.prompts.choose.fetch_published", fetch)
+    with pytest.raises(LoadError, match=f"device '{device}' is not available here"):
+        load_mas_system("sequential_light", device=device)
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "abacus", "meta"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -13,6 +14,7 @@ from recursivemas.cli import run_main
 from recursivemas.footprint import describe_footprint, estimate
 from recursivemas.hub import AgentFiles, ReleaseError, ReleaseFiles
 from recursivemas.prompts import PromptsError
+from recursivemas.prompts.prompt_file import PublishedFile
 from recursivemas.reproduction import describe_reproduction
 from recursivemas.settings import resolve_settings
 from recursivemas.styles import DISTILLATION, load_style
@@ -66,6 +68,10 @@ def told(**given) -> str:
         ({"style": "mixture", "mode": "text"}, ["  mode is text: a baseline"]),
         ({"style": "sequential_scaled", "mode": "text"}, ["are not those of the published text baselines"]),
         ({"style": "mixture", "release": "toy"}, ["  models come from toy, not from the hub"]),
+        ({"style": "mixture", "release": "toy"}, ["  prompts are default, not the published ones"]),
+        ({"style": "mixture", "prompts": "default"}, ["  prompts are default, not the published ones"]),
+        ({"style": "mixture", "prompts": "my.yaml"}, ["  prompts are my.yaml, not the published ones"]),
+        ({"style": "mixture", "prompts": "none.py"}, ["  prompts are none.py, not the published ones"]),
     ],
 )
 def test_the_published_figure_its_row_and_what_differs(given, expected):
@@ -74,9 +80,22 @@ def test_the_published_figure_its_row_and_what_differs(given, expected):
         assert line in text
 
 
-def test_with_quirks_and_nothing_else_set_nothing_differs():
-    text = told(style="sequential_light", dataset="mbppplus", release_quirks=True, temperature=0.9)
+@pytest.mark.parametrize("prompts", ["auto", "published", "prompts.py", "."])
+def test_with_quirks_and_nothing_else_set_nothing_differs(prompts, tmp_path, monkeypatch):
+    content = b"SYSTEM_PROMPT = ''\n"
+    (tmp_path / "prompts.py").write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    published = PublishedFile(path="prompts.py", sha256=hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr("recursivemas.prompts.prompt_file.PUBLISHED_PROMPTS", published)
+    given = {"release_quirks": True, "temperature": 0.9, "prompts": prompts}
+    text = told(style="sequential_light", dataset="mbppplus", **given)
     assert text.endswith("nothing that is set differs from the published run")
+
+
+def test_prompts_are_named_once():
+    settings, _ = resolve_settings({"style": "mixture", "prompts": "default"})
+    [line] = plan._prompts(settings, load_style("mixture"))
+    assert line.startswith("prompts: default (sha256 ")
 
 
 def test_settings_are_told_where_nothing_can_be_looked_up(monkeypatch, capsys):

@@ -45,6 +45,22 @@ def test_what_keeps_a_run_from_published_figures(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("prompts", "departures"),
+    [
+        ({"origin": "published", "name": "prompts.py"}, []),
+        ({"origin": "default", "name": "default"}, ["default prompts"]),
+        ({"origin": "pack", "name": "mine"}, ["prompts of mine"]),
+        ({"origin": "file", "name": "prompts.py"}, ["prompts of prompts.py"]),
+    ],
+)
+def test_prompts_that_are_not_the_published_ones_are_named(tmp_path, prompts, departures):
+    path = write_run(tmp_path / "a", [True], release="hub")
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({**config, "prompts": prompts}))
+    assert read_run(path).departures() == departures
+
+
+@pytest.mark.parametrize(
     ("tools", "departures"),
     [
         ({"max_calls": 5, "search": {"provider": "tavily"}}, []),

@@ -404,11 +404,37 @@ def test_bad_lines_among_the_answers_are_named(tmp_path: Path, line: bytes) -> N
         ask(path, "good")
 
 
+UNPRINTABLE = """
+class Odd(Exception):
+    def __str__(self): raise self
+raise Odd
+"""
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("import re", "import nosuchmodule", r"does not load:\n(.|\n)*nosuchmodule"),
-        ("import re", "raise SystemExit(3)", r"does not load:\n(.|\n)*SystemExit: 3"),
+        (
+            "import re",
+            "import nosuchmodule",
+            r"does not load: ModuleNotFoundError: .*'nosuchmodule' \(line \d+ of prompts\.py\)$",
+        ),
+        ("import re", "raise SystemExit(3)", r"does not load: SystemExit: 3 \(line \d+ of prompts\.py\)$"),
+        (
+            "import re",
+            "raise KeyboardInterrupt",
+            r"does not load: KeyboardInterrupt \(line \d+ of prompts\.py\)$",
+        ),
+        (
+            "import re",
+            "import json; json.loads('\\n')",
+            r"does not load: JSONDecodeError: .* \(line \d+ of prompts\.py\)$",
+        ),
+        (
+            "import re",
+            UNPRINTABLE,
+            r"does not load: Odd: its message cannot be shown \(line \d+ of prompts\.py\)$",
+        ),
         ("import re", "import os; os._exit(3)", "ends its process with code 3; its last words: .none."),
         ("import re", "import re, time; time.sleep(60)", "takes longer than 1 seconds"),
         ("import re", "def", "is no valid Python"),
@@ -417,6 +443,18 @@ def test_bad_lines_among_the_answers_are_named(tmp_path: Path, line: bytes) -> N
 def test_a_file_that_does_not_load_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(PromptsError, match=message):
         ask(variant(tmp_path, old, new), "good", time_s=1.0)
+
+
+@pytest.mark.parametrize("place", [".", "prompts.py"])
+def test_the_librarys_own_doorway_is_no_published_file(place: str) -> None:
+    with pytest.raises(PromptsError, match=r"prompts\.py is this library's own doorway.*--prompts default"):
+        load_prompts(Path(__file__).parents[3] / place, release="hub")
+
+
+def test_an_error_in_a_module_beside_the_file_is_placed_there(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("\nraise ValueError('one\\ntwo')\n")
+    with pytest.raises(PromptsError, match=r"does not load: ValueError: one two \(line 2 of beside\.py\)$"):
+        ask(variant(tmp_path, "import re", "import beside, re"), "good")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
