@@ -16,6 +16,7 @@ import torch
 from recursivemas import compare, report, show
 from recursivemas.errors import UserError
 from recursivemas.flags import Parser, add_run_arguments, add_version
+from recursivemas.hub_patience import first_failure_counts, quiet_retries
 from recursivemas.launch import launch
 from recursivemas.listing import list_datasets, list_styles
 from recursivemas.plan import describe_plan
@@ -105,7 +106,8 @@ def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # any text can be printed anywhere
     try:
-        command(arguments)
+        with quiet_retries():
+            command(arguments)
         sys.stdout.flush()
     except UserError as error:
         print(f"error: {harmless(redact_urls(str(error)))}", file=sys.stderr)
@@ -137,8 +139,9 @@ def _run(arguments: dict[str, Any]) -> None:
 def _print_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> None:
     """The plan as far as it can be told; raises UserError where a run would not get as far as its models."""
     problems: list[str] = []
-    for section in describe_plan(settings, origins, problems):
-        print(f"{redact_urls(section)}\n", flush=True)
+    with first_failure_counts():
+        for section in describe_plan(settings, origins, problems):
+            print(f"{redact_urls(section)}\n", flush=True)
     if problems:
         raise UserError("a run would stop here:\n" + "\n".join(problems))
 

@@ -27,11 +27,12 @@ LONG_FLAG = re.compile(r"--[A-Za-z][\w-]*")
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in a line, with the flag or command that may have been meant.
 
+    A flag's beginning is not the flag: what it stands for would change with the next flag that is added.
     Hyphens in flags are underscores: `--max-new-tokens` is `--max_new_tokens`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
         self.set_defaults(parser=self)
 
     def read(self, argv: Sequence[str]) -> dict[str, Any]:

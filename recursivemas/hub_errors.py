@@ -14,6 +14,7 @@ from huggingface_hub.errors import (
 )
 
 from recursivemas.errors import UserError
+from recursivemas.hub_patience import HostUnreachableError
 
 # HTTPError and OSError: the client's own errors. ValueError: a repository's name that cannot be, or an answer
 # that is no JSON. RuntimeError: the xet transfer.
@@ -36,6 +37,12 @@ def explain(
     status = http_status(error)
     if status is not None:
         return ReleaseError(_explain_answer(error, status, repo_id, target, revision))
+    if isinstance(error, HostUnreachableError):
+        return ReleaseError(
+            f"{target} could not be looked up and is not, or not completely, in the cache "
+            f"{constants.HF_HUB_CACHE}: {error}. Run again with a connection, set HF_ENDPOINT for a mirror, "
+            "or use a release folder."
+        )
     if isinstance(error, OfflineModeIsEnabled | LocalEntryNotFoundError):
         return ReleaseError(
             f"HF_HUB_OFFLINE is set and {target}{f' at revision {revision}' if revision else ''} is not, or "

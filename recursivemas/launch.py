@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -105,6 +106,13 @@ def _check_writable(folder: Path) -> None:
         raise UserError(f"output_dir {folder}: {nearest} is no folder; give another --output_dir")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise UserError(f"output_dir {folder}: you may not write in {nearest}; give another --output_dir")
+    try:  # root may write everywhere by its rights, and still not in /proc
+        Path(tempfile.mkdtemp(dir=nearest)).rmdir()
+    except OSError as error:
+        raise UserError(
+            f"output_dir {folder}: no folder can be made in {nearest} ({error.strerror}); give another "
+            "--output_dir"
+        ) from error
 
 
 def _finished(run: PlannedRun) -> Summary | None:

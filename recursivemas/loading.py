@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,11 @@ DTYPES: dict[str, torch.dtype | None] = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
+
+DEVICES = ("cuda", "cpu", "mps", "xpu", "auto", "split")
+"""Those that a name may have been meant for; PyTorch knows more."""
+DEVICE_NICKNAMES = {"gpu": "cuda", "nvidia": "cuda", "rocm": "cuda", "metal": "mps", "apple": "mps"}
+"""What people call them. By its letters alone `gpu` would be `cpu`."""
 
 SPLIT: Literal["split"] = "split"
 """In place of a device: a model's layers are spread over all accelerators, for models larger than one."""
@@ -43,16 +49,29 @@ def resolve_device(device: str | torch.device) -> Placement:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         resolved = torch.device(device)
+    except RuntimeError as error:
+        raise _no_such_device(device, f"no device has that name{_meant_device(str(device))}") from error
+    try:
         torch.empty(0, device=resolved)
         if resolved.type == "meta":
             raise NotImplementedError("meta tensors hold no data")
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise LoadError(
-            f"device {str(device)!r} is not available here ({reason}). "
-            "Use --device cpu (device='cpu'), or auto to take the best there is."
-        ) from error
+        raise _no_such_device(device, str(error).strip().splitlines()[0]) from error
     return resolved
+
+
+def _no_such_device(device: str | torch.device, reason: str) -> LoadError:
+    return LoadError(
+        f"device {str(device)!r} is not available here ({reason}). "
+        "Use --device cpu (device='cpu'), or auto to take the best there is."
+    )
+
+
+def _meant_device(name: str) -> str:
+    """`; did you mean 'cuda:1'?` for `gpu:1` and the like; empty where nothing is near."""
+    kind, colon, number = name.lower().partition(":")
+    close = DEVICE_NICKNAMES.get(kind) or next(iter(get_close_matches(kind, DEVICES, n=1)), None)
+    return f"; did you mean '{close}{colon}{number}'?" if close else ""
 
 
 def resolve_dtype(name: str | torch.dtype | None) -> torch.dtype | None:

@@ -23,6 +23,7 @@ from recursivemas.digests import digests
 from recursivemas.disk_cache import DiskCache, user_cache
 from recursivemas.hub_answers import Listing, guard_client
 from recursivemas.hub_errors import CLIENT_ERRORS, ReleaseError, explain, http_status, in_words
+from recursivemas.hub_patience import HostUnreachableError
 from recursivemas.redaction import keep_secret
 from recursivemas.styles import HUB_ORGANISATION
 from recursivemas.thread_pools import thread_pool
@@ -262,11 +263,11 @@ def _list_on_hub(repo_id: str, commit: str) -> Listing | None:
     """The files of a commit; None when the hub cannot be asked."""
     try:
         info = HfApi().model_info(repo_id, revision=commit, files_metadata=True)
-    except OfflineModeIsEnabled:
-        return None
-    except HTTPError as error:
-        if (http_status(error) or 500) < 500:
+    except (OfflineModeIsEnabled, HTTPError) as error:
+        if isinstance(error, HTTPError) and (http_status(error) or 500) < 500:
             raise
+        if isinstance(error, OfflineModeIsEnabled) and not isinstance(error, HostUnreachableError):
+            return None  # it was asked for
         logger.warning(
             "%s cannot be reached (%s); %s is taken from the cache %s at commit %s",
             *(constants.ENDPOINT, in_words(error), repo_id, constants.HF_HUB_CACHE, commit),

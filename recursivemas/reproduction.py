@@ -37,11 +37,12 @@ def describe_reproduction(settings: RunSettings, style: Style) -> str:
 def _figure(settings: RunSettings) -> str:
     metric = find_benchmark(settings.dataset).metric
     figure = single_run(settings.style, settings.dataset)
-    paper = by_rounds(settings.style, settings.dataset, settings.num_recursive_rounds)
+    rounds = settings.num_recursive_rounds
+    paper = by_rounds(settings.style, settings.dataset, rounds)
     parts = [f"{metric} {figure}% (the release's single run)"] if figure is not None else []
     if paper is not None:
         parts.append(
-            f"the paper's Table 2 at {settings.num_recursive_rounds} rounds: {paper.latent}% with latents, "
+            f"the paper's Table 2 at {rounds} round{'s' * (rounds != 1)}: {paper.latent}% with latents, "
             f"{paper.text}% with text"
         )
     return "; ".join(parts) or f"no figure for {settings.style} on {settings.dataset}"

@@ -124,6 +124,8 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         config = read_json(path / CONFIG, ANOTHER_FOLDER)
     except (FileNotFoundError, NotADirectoryError) as error:
+        if not path.exists():
+            raise UserError(f"there is no folder {path}; give that of a run (see --output_dir)") from error
         raise UserError(f"{path} holds no run: there is no {CONFIG} in it") from error
     wrong = misfit(config, CONFIG_SHAPE) or misfit(config["settings"], _SETTINGS, "settings")
     if not wrong and config.get("tools") is not None:

@@ -22,8 +22,10 @@ def run_main() -> int:
 
 def _call(name: str) -> int:
     try:
-        from recursivemas import cli
-
+        try:
+            from recursivemas import cli
+        except ModuleNotFoundError as error:
+            return _explain_missing(error)
         status: int = getattr(cli, name)()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -31,6 +33,20 @@ def _call(name: str) -> int:
     if status == INTERRUPTED:
         _leave(status)
     return status
+
+
+def _explain_missing(error: ModuleNotFoundError) -> int:
+    """Say how to get a package that is not installed; an absent module of our own is a defect, and raised."""
+    package = (error.name or "recursivemas").partition(".")[0]
+    if package == "recursivemas":
+        raise error
+    print(
+        f"error: {package} is not installed for {sys.executable}: `source .venv/bin/activate` where "
+        "`make demo` has set up .venv, else run `make demo` first, or `pip install torch` and "
+        "`pip install -r requirements.txt`",
+        file=sys.stderr,
+    )
+    return 2
 
 
 def _leave(status: int) -> None:

@@ -81,8 +81,9 @@ def open_sweep(folder: Path) -> None:
 
 
 def close_sweep(folder: Path, summaries: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """Record all values' scores, by latent length, and which is best; returns the record."""
-    best = max(summaries, key=lambda length: (summaries[length]["headline"]["value"], -length))
+    """Record all values' scores and which length is best, of equals the shortest; returns the record."""
+    scores = {length: summary["headline"]["value"] for length, summary in summaries.items()}
+    best, *tied = sorted(length for length in scores if scores[length] == max(scores.values()))
     record = {
         "latent_lengths": list(summaries),
         "finished": True,
@@ -90,7 +91,11 @@ def close_sweep(folder: Path, summaries: Mapping[int, Mapping[str, Any]]) -> dic
             length: {"folder": _name(length), "headline": dict(summary["headline"])}
             for length, summary in summaries.items()
         },
-        "best_of_sweep": {"latent_length": best, "headline": dict(summaries[best]["headline"])},
+        "best_of_sweep": {
+            "latent_length": best,
+            "tied_with": tied,
+            "headline": dict(summaries[best]["headline"]),
+        },
     }
     _write(folder, record)
     return record
@@ -101,21 +106,25 @@ def _write(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def format_sweep(record: Mapping[str, Any]) -> str:
-    """Each value's score with its interval, the best one marked as the best of the sweep."""
-    best = record["best_of_sweep"]["latent_length"]
+    """Each value's score with its interval, the best ones marked as the best of the sweep."""
+    best = [record["best_of_sweep"]["latent_length"], *record["best_of_sweep"]["tied_with"]]
+    mark = "best-of-sweep, tied" if len(best) > 1 else "best-of-sweep"
     rows = [
         [
             str(length),
             f"{100 * run['headline']['value']:.2f}%",
             "{:.1f} to {:.1f}".format(*(100 * end for end in run["headline"]["interval_95"])),
-            "best-of-sweep" if length == best else "",
+            mark if length in best else "",
             run["folder"],
         ]
         for length, run in record["runs"].items()
     ]
     metric = record["best_of_sweep"]["headline"]["metric"]
     table = format_table(["latent length", metric, "95% interval", "", "folder"], rows)
-    return f"{table}\nThe best-of-sweep was chosen by its score, which flatters it: no score of the system."
+    tie = f"\nThe best {len(best)} tie: nothing here tells which is better." if len(best) > 1 else ""
+    return (
+        f"{table}{tie}\nThe best-of-sweep was chosen by its score, which flatters it: no score of the system."
+    )
 
 
 def sweep_result_line(record: Mapping[str, Any]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -68,7 +70,7 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
 
 def format_example(sample: Mapping[str, Any], folder: Path) -> str:
     """A sample in a few lines, and the command that shows all of it."""
-    command = shlex.join(["recursivemas", "show", str(folder), "--id", sample["id"]])
+    command = shlex.join([*_own_command(), "show", str(folder), "--id", sample["id"]])
     verdicts = ", ".join(
         f"{'correct' if verdict['correct'] else 'wrong'} by the {name} grader"
         for name, verdict in sample["verdicts"].items()
@@ -81,6 +83,15 @@ def format_example(sample: Mapping[str, Any], folder: Path) -> str:
         f"  step by step: {command}",
     ]
     return "\n".join(map(harmless, lines))
+
+
+def _own_command() -> list[str]:
+    """`recursivemas` where a shell finds it, else the Python that runs this, by the path that is shorter."""
+    if shutil.which("recursivemas"):
+        return ["recursivemas"]
+    python, here = Path(sys.executable), Path.cwd()
+    python = python.relative_to(here) if python.is_relative_to(here) else python
+    return [str(python), "-m", "recursivemas"]
 
 
 def _duration(seconds: float) -> str:

@@ -138,7 +138,12 @@ def test_the_best_of_a_sweep_is_the_shortest_of_equals(tmp_path):
     record = sweep.close_sweep(tmp_path, {16: summary(0.25), 32: summary(0.5), 48: summary(0.5)})
     assert record["best_of_sweep"]["latent_length"] == 32
     assert sweep.sweep_result_line(record) == "[result] best-of-sweep-accuracy=50.00%"
-    assert sweep.format_sweep(record).count("best-of-sweep") == 2
+    assert record["best_of_sweep"]["tied_with"] == [48]
+    told = sweep.format_sweep(record)
+    assert told.count("best-of-sweep, tied") == 2, "neither of the equals is marked alone"
+    assert "The best 2 tie" in told
+    record = sweep.close_sweep(tmp_path, {16: summary(0.25), 32: summary(0.5)})
+    assert "tie" not in sweep.format_sweep(record)
 
 
 def test_a_system_takes_one_length(toy_release):

@@ -30,7 +30,6 @@ def read(*argv: str) -> dict:
         (["--release-quirks", "--dry-run", "0"], {"release_quirks": True, "dry_run": False}),
         (["--sample-seed", "-1", "--top-k", "-1"], {"sample_seed": -1, "top_k": -1}),
         (["--ckpt-override", "a=b-c", "--ckpt_override", "d=e"], {"ckpt_override": ("a=b-c", "d=e")}),
-        (["--max-new", "7"], {"max_new_tokens": 7}),
     ],
 )
 def test_hyphens_are_underscores_in_flags_alone(argv, values):
@@ -43,6 +42,7 @@ def test_hyphens_are_underscores_in_flags_alone(argv, values):
         (["--latent_lenght", "3"], "there is no flag --latent_lenght (did you mean '--latent_length'?)"),
         (["--temprature=0.3"], "there is no flag --temprature (did you mean '--temperature'?)"),
         (["--max-new-token5", "3"], "there is no flag --max_new_token5 (did you mean '--max_new_tokens'?)"),
+        (["--max_new_token", "3"], "there is no flag --max_new_token (did you mean '--max_new_tokens'?)"),
         (["--xyzzy"], "there is no flag --xyzzy\n"),
         (["mixture"], "'mixture' is not understood: no flag stands before it"),
         (["--mode", "txt"], "(did you mean 'text'?)"),

@@ -58,6 +58,7 @@ FLOORS = [
         "digests",
         "disk_cache",
         "errors",
+        "hub_patience",
         "progress",
         "redaction",
         "screen",

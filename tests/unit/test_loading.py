@@ -137,6 +137,17 @@ def test_a_device_that_is_not_there_names_the_cpu(device):
         resolve_device(device)
 
 
+@pytest.mark.parametrize(
+    ("device", "meant"),
+    [("gpu", "cuda"), ("GPU:1", "cuda:1"), ("cdua", "cuda"), ("metal", "mps"), ("abacus", None)],
+)
+def test_a_device_by_another_name_is_asked_after(device, meant):
+    with pytest.raises(LoadError) as failure:
+        resolve_device(device)
+    assert (f"did you mean '{meant}'?" in str(failure.value)) == (meant is not None)
+    assert "Expected one of" not in str(failure.value), "no list of all backends there are"
+
+
 def test_dtypes_by_name():
     assert resolve_dtype("auto") is None
     assert resolve_dtype("bfloat16") is torch.bfloat16

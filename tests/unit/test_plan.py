@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 
 import pytest
+from huggingface_hub.utils import http_backoff
 from transformers import AutoConfig, PreTrainedConfig
 
 from recursivemas import plan
@@ -35,6 +37,10 @@ def told(**given) -> str:
                 "settings row: June 2026, sequential_light on math500: latent_length 32, rounds 3, batch 16",
                 "--release_quirks is off: an answer that is asked for again",
             ],
+        ),
+        (
+            {"style": "sequential_light", "dataset": "math500", "num_recursive_rounds": 1},
+            ["the paper's Table 2 at 1 round: "],
         ),
         (
             {"style": "distillation", "dataset": "aime26"},
@@ -116,6 +122,29 @@ def test_settings_are_told_where_nothing_can_be_looked_up(monkeypatch, capsys):
     out_of_reach = [f"the {what} out of reach" for what in ("dataset is", "hub is", "prompts are")]
     for reason in ("--device cpu", *out_of_reach):
         assert reason in captured.err
+
+
+def test_a_dry_run_asks_a_host_that_cannot_be_reached_once(monkeypatch, capsys):
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("it waits for another attempt"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+    def ask(error):
+        def ask_hub(*args, **kwargs):
+            try:
+                http_backoff("HEAD", address)
+            except OSError as failure:
+                raise error(str(failure)) from failure
+
+        return ask_hub
+
+    monkeypatch.setattr(plan, "read_questions", ask(DatasetError))
+    monkeypatch.setattr(plan, "resolve_release", ask(ReleaseError))
+    flags = ["--style", "mixture", "--dataset", "gpqa", "--device", "cpu", "--prompts", "default"]
+    assert run_main([*flags, "--dry_run"]) == 2
+    *_, first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("127.0.0.1 cannot be reached: ")
+    assert second == "127.0.0.1 could not be reached before, so it was not asked again"
 
 
 def test_the_footprint_counts_shared_weights_once_and_what_is_there_already(tmp_path):

@@ -136,6 +136,13 @@ def test_a_file_holds_no_run(run):
         compare([file, run])
 
 
+def test_a_folder_that_is_not_there_is_told_from_one_without_a_run(tmp_path):
+    with pytest.raises(UserError, match=r"there is no folder .*nope; give that of a run"):
+        show(tmp_path / "nope")
+    with pytest.raises(UserError, match="holds no run"):
+        show(tmp_path)
+
+
 def test_an_unknown_id_names_what_there_is(tmp_path):
     path = write_run(tmp_path / "many", [True] * 22)
     with pytest.raises(UserError, match=r"it has q0, q1, .*, q19 and 2 more"):

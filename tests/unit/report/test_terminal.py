@@ -41,7 +41,23 @@ def test_long_times_are_told_in_what_people_count_in(seconds, said):
     assert format_summary(summary_of(seconds=seconds)).endswith(f"took {said}")
 
 
-def test_an_example_is_short_harmless_and_says_what_to_type_next():
+@pytest.mark.parametrize(
+    ("python", "typed"),
+    [("here/.venv/bin/python", ".venv/bin/python"), ("there/python", "{}/there/python")],
+)
+def test_the_next_command_works_as_typed_without_an_activated_environment(
+    python, typed, tmp_path, monkeypatch
+):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("sys.executable", str(tmp_path / python))
+    line = format_example(sample_of("1", text="so"), Path("a")).splitlines()[-1]
+    assert line == f"  step by step: {typed.format(tmp_path)} -m recursivemas show a --id 1"
+
+
+def test_an_example_is_short_harmless_and_says_what_to_type_next(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
     sample = sample_of("it's one", text=f"begin \x1b[2J {'long ' * 200}\nend")
     sample["question"] = "What?\nReally?"
     lines = format_example(sample, Path("my runs/a")).splitlines()
