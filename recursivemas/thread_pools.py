@@ -9,10 +9,17 @@ from contextlib import contextmanager
 
 @contextmanager
 def thread_pool(num_workers: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool that is waited for; where an error or Ctrl-C ends the block, what was not begun is dropped."""
+    """A pool that is waited for; where an error ends the block, what was not begun is dropped.
+
+    Only Ctrl-C does not wait for what has begun: a thread that outlived its call would go on asking, and its
+    failures close the connections that the hub's client shares among all threads.
+    """
     pool = ThreadPoolExecutor(num_workers)
     try:
         yield pool
+    except Exception:
+        pool.shutdown(cancel_futures=True)
+        raise
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         raise

@@ -18,6 +18,26 @@ def test_work_is_waited_for():
     assert sorted(done) == [0, 1, 2, 3]
 
 
+def test_an_error_waits_for_what_has_begun():
+    begun, done = threading.Event(), []
+
+    def work():
+        begun.set()
+        time.sleep(0.2)
+        done.append("work")
+
+    def failing():
+        with thread_pool(1) as pool:
+            pool.submit(work)
+            pool.submit(done.append, "more")
+            begun.wait(60)
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        failing()
+    assert done == ["work"]
+
+
 def test_an_interruption_waits_for_nobody_and_begins_nothing_more():
     release, done = threading.Event(), []
 
