@@ -396,4 +396,4 @@ def test_what_cannot_be_shown(run, tmp_path, flags, says, capsys):
     assert main(["show", str(tmp_path / "run"), *flags]) == 2
     assert says in capsys.readouterr().err
     assert main(["show", str(tmp_path / "nowhere")]) == 2
-    assert "holds no run" in capsys.readouterr().err
+    assert "there is no folder" in capsys.readouterr().err
