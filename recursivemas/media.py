@@ -108,8 +108,8 @@ class LatentMedium:
     """Messages are tensors [B, L, D_tgt]: thoughts that an outer link has carried over.
 
     With `keep_messages` they are kept on the CPU, for `messages_of`. `errors` says, by row, why a question
-    could not go on: thoughts or a message were not finite. Such a row thinks on about zeros, which are
-    harmless, and counts for nothing.
+    could not go on: thoughts or a message were not finite. Such a row is carried along beside the others,
+    which it does not touch, and counts for nothing.
     """
 
     def __init__(
@@ -147,13 +147,10 @@ class LatentMedium:
         self.log.thought(round_number, role, self._latent_length)
         failed = rows_not_finite(rollout.hidden, rollout.thoughts)
         self._fail(failed, f"round {round_number}, {role}: what it thinks")
-        rollout.thoughts[failed] = 0
         sent = {}
         for link in links:
             message = self._outer_links[link.source, link.target](rollout.thoughts)
-            failed = rows_not_finite(message)
-            self._fail(failed, f"round {round_number}, {link}: the message")
-            message[failed] = 0
+            self._fail(rows_not_finite(message), f"round {round_number}, {link}: the message")
             sent[link] = message
         self._sizes |= {(round_number, link): _sizes(message) for link, message in sent.items()}
         if self._keep_messages:

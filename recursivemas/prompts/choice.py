@@ -13,9 +13,6 @@ import yaml
 
 from recursivemas.errors import UserError
 
-LINE_BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
-"""Where `str.splitlines` breaks lines."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ChoiceRule:

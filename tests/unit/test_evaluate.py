@@ -8,8 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from recursivemas import cli, evaluate, launch, plan, progress
+from recursivemas.grading import Grade
 from recursivemas.question import Question
+from recursivemas.redaction import keep_secret
 from recursivemas.settings import resolve_settings
+from recursivemas.solving import Solution
 
 
 class WarningSystem:
@@ -33,6 +36,15 @@ def test_warnings_stand_above_the_progress_bar(capsys, monkeypatch):
     assert "question" in before
     assert before[-1] in "\r\n"
     assert after.startswith("\n")
+
+
+def test_a_key_that_came_back_in_an_error_is_not_in_the_sample():
+    keep_secret("tvly-0123456789")
+    solution = Solution(question=Question(id="q", text="What?"), error="refused: tvly-0123456789")
+    verdicts = {"release": Grade(correct=False, extracted=None, how="not run", error="tvly-0123456789?")}
+    sample = evaluate.to_sample(solution, verdicts, 42)
+    assert sample["error"] == "refused: [redacted]"
+    assert sample["verdicts"]["release"]["error"] == "[redacted]?"
 
 
 @pytest.mark.parametrize("flags", [(), ("--dry_run",)])
