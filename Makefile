@@ -25,7 +25,7 @@ test: $(VENV)/.installed-dev
 SANDBOX_USER ?= nobody
 test-sandbox: $(VENV)/.installed-dev
 	su -s /bin/sh $(SANDBOX_USER) -c "cd '$(CURDIR)' && OMP_NUM_THREADS=1 '$(abspath $(BIN))/python' -B -m pytest \
-	  -p no:cacheprovider tests/unit/tools/test_*.py tests/unit/grading/test_code.py tests/unit/grading/harness"
+	  -p no:cacheprovider tests/unit/sandbox tests/unit/tools/test_*.py tests/unit/grading/test_code.py tests/unit/grading/harness"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

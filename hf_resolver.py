@@ -1,6 +1,5 @@
 """Doorway: from a style and a release to the files of its repositories."""
 
-from recursivemas.hub import AgentFiles, LinkFile, ReleaseError, ReleaseFiles, resolve_release
 from recursivemas.published.repositories import (
     infer_adapter_task_for_dataset,
     resolve_inner_adapter,
@@ -9,6 +8,7 @@ from recursivemas.published.repositories import (
     snapshot_repo,
     task_for_inner_repo,
 )
+from recursivemas.release.resolve import AgentFiles, LinkFile, ReleaseError, ReleaseFiles, resolve_release
 from recursivemas.styles import HUB_ORGANISATION, PUBLISHED_STYLES
 
 __all__ = [

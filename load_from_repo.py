@@ -1,10 +1,10 @@
 """Doorway: loading a style's agents and links from a release."""
 
-from recursivemas.agent import Agent
-from recursivemas.hub import resolve_release
+from recursivemas.agents.agent import Agent
+from recursivemas.agents.load import load_backbone
 from recursivemas.links import load_inner_link, load_outer_link
-from recursivemas.loading import load_backbone
 from recursivemas.published.specs import DATASET_DEFAULT_SPLIT, STYLE_SPECS
+from recursivemas.release.resolve import resolve_release
 from recursivemas.system import MASSystem, load_mas_system
 
 __all__ = [

@@ -5,7 +5,7 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036 (an older one cannot even read what follows)
     sys.exit(f"error: Python 3.11 or newer is needed, and this is {sys.version.split()[0]}")
 
-from recursivemas.start import run_main
+from recursivemas.cli.start import run_main
 
 if __name__ == "__main__":
     sys.exit(run_main())

@@ -1,7 +1,7 @@
 """Doorway: `from system_loader import load_mas_system`, as the model cards write it."""
 
-from recursivemas.agent import Agent as LoadedAgent
-from recursivemas.paths import ResolvedMASPaths, resolve_mas_paths, summarize_mas_paths
+from recursivemas.agents.agent import Agent as LoadedAgent
+from recursivemas.release.paths import ResolvedMASPaths, resolve_mas_paths, summarize_mas_paths
 from recursivemas.system import MASSystem, load_mas_system, unload_mas_system
 
 LoadedMASSystem = MASSystem

@@ -23,8 +23,8 @@ from recursivemas.benchmarks import BENCHMARKS, load_questions
 from recursivemas.grading import GRADERS
 from recursivemas.grading.code import CodeGrader
 from recursivemas.question import Question
-from recursivemas.tools import LEVELS, find_isolation, run_python, why_not
-from recursivemas.tools.isolation import PYTHON
+from recursivemas.sandbox import LEVELS, find_isolation, run_python, why_not
+from recursivemas.sandbox.isolation import PYTHON
 
 DATASETS = Path(__file__).parents[1] / "dataset"
 

@@ -27,7 +27,7 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from recursivemas import load_mas_system
-from recursivemas.hub import model_view
+from recursivemas.release.resolve import model_view
 from recursivemas.styles import HUB_ORGANISATION, PUBLISHED_STYLES
 from recursivemas.toy import ensure
 

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas.benchmarks import BENCHMARKS
-from recursivemas.metrics import summarise
-from recursivemas.records import RunFolder
-from recursivemas.run_files import iterate_samples
-from recursivemas.runs import read_run
+from recursivemas.report.show import show
+from recursivemas.runs.files import iterate_samples
+from recursivemas.runs.folder import RunFolder
+from recursivemas.runs.metrics import summarise
+from recursivemas.runs.read import read_run
 from recursivemas.settings import resolve_settings
-from recursivemas.show import show
 
 ROLES = ("planner", "critic", "solver")
 BATCH = 16

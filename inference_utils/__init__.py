@@ -10,7 +10,7 @@ from recursivemas.engine import (
     random_stream,
     roll_out,
 )
-from recursivemas.recursion import recurse
+from recursivemas.recursion.loop import recurse
 
 __all__ = [
     "Backbone",

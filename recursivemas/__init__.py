@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recursivemas.question import Question
-    from recursivemas.solving import Solution
+    from recursivemas.recursion.trace import Solution
     from recursivemas.styles import Style, load_style
     from recursivemas.system import MASSystem, load_mas_system
 
@@ -17,7 +17,7 @@ __all__ = ["MASSystem", "Question", "Solution", "Style", "__version__", "load_ma
 _HOMES = {
     "MASSystem": "recursivemas.system",
     "Question": "recursivemas.question",
-    "Solution": "recursivemas.solving",
+    "Solution": "recursivemas.recursion.trace",
     "Style": "recursivemas.styles",
     "load_mas_system": "recursivemas.system",
     "load_style": "recursivemas.styles",

@@ -2,7 +2,7 @@
 
 import sys
 
-from recursivemas.start import main
+from recursivemas.cli.start import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recursivemas.archives import ArchiveError, check_archive
 from recursivemas.errors import UserError, unreadable
+from recursivemas.files.archives import ArchiveError, check_archive
 from recursivemas.styles import DEFAULT_INNER_VARIANT
 
 LAYER_NORM_EPS = 1e-5

@@ -13,23 +13,23 @@ from typing import Any, TypeVar
 import torch
 from tqdm import tqdm
 
-from recursivemas.agent import Agent
+from recursivemas.agents.agent import Agent
+from recursivemas.agents.checkpoint import LoadError, Outline, read_outline
+from recursivemas.agents.load import Placement, load_backbone, resolve_device, resolve_dtype
 from recursivemas.benchmarks import find_benchmark
-from recursivemas.checkpoint import LoadError, Outline, read_outline
 from recursivemas.engine import Backbone, SamplingSettings
 from recursivemas.errors import UserError, did_you_mean
-from recursivemas.hub import AgentFiles, ReleaseFiles
-from recursivemas.ledger import Watcher
 from recursivemas.links import InnerLink, LinkError, OuterLink, load_inner_link, load_outer_link
-from recursivemas.loading import Placement, load_backbone, resolve_device, resolve_dtype
-from recursivemas.paths import ResolvedMASPaths, resolve_mas_paths
 from recursivemas.prompts import ChatRenderer, PromptSource, load_prompts
 from recursivemas.question import Question, as_questions
+from recursivemas.recursion.clock import Watcher
+from recursivemas.recursion.solve import Prepared, Solution, Solver
+from recursivemas.recursion.toolbox import SETTINGS as TOOL_SETTINGS
+from recursivemas.recursion.toolbox import build_toolbox, writing_agents
+from recursivemas.release.paths import ResolvedMASPaths, resolve_mas_paths
+from recursivemas.release.resolve import AgentFiles, ReleaseFiles
 from recursivemas.settings import SWEEP, SolveSettings, resolve_settings
-from recursivemas.solving import Prepared, Solution, Solver
 from recursivemas.styles import PUBLISHED_STYLES, TOOLS, LinkSpec, Style, alone, load_style
-from recursivemas.toolkit import SETTINGS as TOOL_SETTINGS
-from recursivemas.toolkit import build_toolbox, writing_agents
 from recursivemas.tools import Toolbox
 
 FRESH_LINK_SEED = 0

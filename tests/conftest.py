@@ -16,7 +16,7 @@ settings.load_profile("repository")
 @pytest.fixture(autouse=True)
 def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test hands over as a key is a plain word in the next."""
-    monkeypatch.setattr("recursivemas.redaction._given", set())
+    monkeypatch.setattr("recursivemas.output.redaction._given", set())
 
 
 @pytest.fixture(scope="session")

@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
+from recursivemas.files.thread_pools import thread_pool
 from recursivemas.grading.base import Grade
 from recursivemas.grading.code_tests import CodeTests, TestJob
 from recursivemas.grading.extract import last_code_block
 from recursivemas.grading.harness.allowance import WALL_FACTOR
 from recursivemas.question import CODE_KINDS, Question
-from recursivemas.thread_pools import thread_pool
-from recursivemas.tools import Isolation, Limits, Outcome, run_python, site_packages
-from recursivemas.tools.isolation import INSIDE
+from recursivemas.sandbox import Isolation, Limits, Outcome, run_python, site_packages
+from recursivemas.sandbox.isolation import INSIDE
 
 CodeVerdict = Literal[
     "passed",

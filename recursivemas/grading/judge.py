@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from recursivemas.disk_cache import DiskCache, user_cache
 from recursivemas.errors import UserError
+from recursivemas.files.disk_cache import DiskCache, user_cache
 from recursivemas.grading.base import Grade
 from recursivemas.grading.extract import final_line, marked_answer
+from recursivemas.output.redaction import keep_secret, redact, redact_data, redact_urls
 from recursivemas.question import Question
-from recursivemas.redaction import keep_secret, redact, redact_data, redact_urls
 
 SYSTEM = (
     "You grade answers to factual questions. You are given a question, a reference answer that is right, and "

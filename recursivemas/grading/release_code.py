@@ -26,7 +26,7 @@ from recursivemas.grading.code_tests import ScriptTests
 from recursivemas.grading.harness import program
 from recursivemas.grading.release_reading import first_code
 from recursivemas.question import Question
-from recursivemas.tools import Outcome, run_python, site_packages
+from recursivemas.sandbox import Outcome, run_python, site_packages
 
 RECURSION_LIMIT = 50_000
 PREAMBLE = f"{program.PREAMBLE}sys.setrecursionlimit({RECURSION_LIMIT})\n"

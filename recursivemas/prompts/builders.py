@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from recursivemas.disk_cache import DiskCache, user_cache
+from recursivemas.files.disk_cache import DiskCache, user_cache
 from recursivemas.prompts.prompt_file import PromptFile
 from recursivemas.prompts.source import PromptsError
-from recursivemas.tools.sandbox import (
+from recursivemas.sandbox.run import (
     IsolationError,
     Limits,
     Outcome,

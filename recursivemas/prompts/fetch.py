@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from huggingface_hub import constants
 
-from recursivemas.disk_cache import user_cache
+from recursivemas.files.disk_cache import user_cache
 from recursivemas.prompts.prompt_file import (
     MAX_FILE_BYTES,
     PUBLISHED_CUE,

@@ -12,7 +12,7 @@ from recursivemas.grading.harness.comparing import same_output
 from recursivemas.grading.release_code import CodeColumns
 from recursivemas.grading.release_reading import clean_code, first_code
 from recursivemas.question import Question
-from recursivemas.tools import find_isolation
+from recursivemas.sandbox import find_isolation
 
 SampleMeta = Mapping[str, Any]
 """What grading a sample needs: its `question`, `task_type` (function or program), `fn_name`, `text`."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from recursivemas.report.canvas import GREY, TEXT_COLOUR, Plot, canvas, dodge, latent_colour
 from recursivemas.report.grouping import Family
-from recursivemas.runs import Run, saved_share
+from recursivemas.runs.read import Run, saved_share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from recursivemas.output.tables import Table, TableFormat, to_csv
 from recursivemas.report.canvas import Plot, check_matplotlib
 from recursivemas.report.cost_plots import costs_by_rounds
 from recursivemas.report.grouping import families
@@ -19,8 +20,7 @@ from recursivemas.report.layout import (
     table_of_savings,
 )
 from recursivemas.report.plots import accuracy_by_latent_length, accuracy_by_rounds
-from recursivemas.runs import Run, read_runs, record_of_run
-from recursivemas.tables import Table, TableFormat, to_csv
+from recursivemas.runs.read import Run, read_runs, record_of_run
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas.report.published import BENCHMARK_ORDER
-from recursivemas.runs import Run
+from recursivemas.runs.read import Run
 
 GRAPH_SETTINGS = ("mode", "role", "num_recursive_rounds", "latent_length")
 """What a table's rows and a plot's axes show; in all else the runs of a family agree."""

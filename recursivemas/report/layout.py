@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from recursivemas.errors import UserError
+from recursivemas.output.tables import NOTHING, Table
 from recursivemas.report.grouping import QuestionSet, families, question_sets
 from recursivemas.report.published import AGAINST_TEXT, by_rounds, counts_as_published, single_run
-from recursivemas.runs import HOUSEKEEPING, RUN_COLUMNS, Run, describe_run, saved_share, with_interval
-from recursivemas.tables import NOTHING, Table
+from recursivemas.runs.read import HOUSEKEEPING, RUN_COLUMNS, Run, describe_run, saved_share, with_interval
 
 SEVERAL = " / "
 

@@ -24,7 +24,7 @@ from recursivemas.report.canvas import (
 from recursivemas.report.grouping import Family
 from recursivemas.report.layout import choose_grader
 from recursivemas.report.published import ByMode, by_rounds, counts_as_published
-from recursivemas.runs import Run
+from recursivemas.runs.read import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from recursivemas.screen import harmless
-from recursivemas.tables import format_table
+from recursivemas.output.screen import harmless
+from recursivemas.output.tables import format_table
 from recursivemas.tools.base import Status
 
 STAGE_COLUMNS = {

@@ -15,9 +15,9 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
+from recursivemas.sandbox.isolation import Isolation
+from recursivemas.sandbox.run import Limits, Outcome, run_python
 from recursivemas.tools.base import AnswerStatus, ToolAnswer
-from recursivemas.tools.isolation import Isolation
-from recursivemas.tools.sandbox import Limits, Outcome, run_python
 
 TIME_S = 10.0
 PACKAGES = ("sympy", "mpmath")

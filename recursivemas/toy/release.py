@@ -16,7 +16,7 @@ from tqdm import tqdm
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
-from recursivemas.disk_cache import CACHE_VARIABLE, user_cache
+from recursivemas.files.disk_cache import CACHE_VARIABLE, user_cache
 from recursivemas.links import save_link
 from recursivemas.styles import DEFAULT_INNER_VARIANT, HUB_ORGANISATION, PUBLISHED_STYLES, Style
 from recursivemas.toy import layout, weights
@@ -96,7 +96,7 @@ def _fingerprint() -> str:
     """Of the builder's sources and the libraries that decide the bytes; 12 hex digits."""
     package = Path(__file__).parent
     sources = sorted([*package.glob("*.py"), *package.glob("templates/*.jinja")])
-    sources += [package.parent / "links.py", package.parent / "styles.py"]
+    sources += [package.parent / "links.py", *sorted((package.parent / "styles").glob("*.py"))]
     digest = hashlib.sha256(json.dumps(_versions()).encode())
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")

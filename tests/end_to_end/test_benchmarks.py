@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recursivemas.benchmarks import BENCHMARKS
-from recursivemas.cli import run_main
+from recursivemas.cli.main import run_main
 
 DATASET = Path(__file__).parents[2] / "dataset"
 SMALL = ["--device", "cpu", "--num_recursive_rounds", "1", "--latent_length", "2", "--max_new_tokens", "6"]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from recursivemas.cli import main, run_main
+from recursivemas.cli.main import main, run_main
 from recursivemas.engine import Sampler, SamplingSettings
 from recursivemas.links import InnerLink, OuterLink, save_link
 from recursivemas.styles import PUBLISHED_STYLES

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from recursivemas.cli import run_main
+from recursivemas.cli.main import run_main
+from tests.unit.agents.test_checkpoint import DAMAGE, LATE, write
 from tests.unit.prompts.test_chat import MISBEHAVING
-from tests.unit.test_checkpoint import DAMAGE, LATE, write
 from tests.unit.test_links import HOSTILE
 
 SOLVER = "Sequential-Light-Solver-Qwen2.5-Math-1.5B"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from recursivemas import launch, sweep
-from recursivemas.cli import run_main
+from recursivemas.cli import launch
+from recursivemas.cli.main import run_main
+from recursivemas.runs import sweep
 from recursivemas.system import load_mas_system
 
 LENGTHS = (1, 2, 3)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from recursivemas.cli import run_main
+from recursivemas.cli.main import run_main
 
 ROOT = Path(__file__).parents[2]
 FLAGS = [
@@ -96,7 +96,7 @@ def test_two_launched_processes_write_what_one_writes(flags, alone, tmp_path):
 
 def test_accelerate_that_starts_one_process_instead_of_two_is_refused(tmp_path):
     script = tmp_path / "rank.py"
-    script.write_text("from recursivemas.ranks import current_rank\ncurrent_rank()\n")
+    script.write_text("from recursivemas.runs.ranks import current_rank\ncurrent_rank()\n")
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
     result = subprocess.run([*launcher, script], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert result.returncode != 0
@@ -171,8 +171,8 @@ def claimed_by(folder: Path, rank: int) -> bool:
 
 
 def test_several_processes_need_a_folder(monkeypatch, capsys):
-    from recursivemas import launch
-    from recursivemas.ranks import Rank
+    from recursivemas.cli import launch
+    from recursivemas.runs.ranks import Rank
 
     monkeypatch.setattr(launch, "current_rank", lambda: Rank(1, 2))
     assert run_main(["--release", "toy"]) == 2

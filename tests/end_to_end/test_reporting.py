@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recursivemas.cli import main, run_main
+from recursivemas.cli.main import main, run_main
 
 FLAGS = [
     *("--style", "sequential_light", "--device", "cpu", "--latent_length", "2", "--max_new_tokens", "8"),

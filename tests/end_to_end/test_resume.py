@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from recursivemas.cli import run_main
+from recursivemas.cli.main import run_main
 
 ROOT = Path(__file__).parents[2]
 NUM_KILLS = int(os.environ.get("RECURSIVEMAS_TEST_KILLS", "3"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from recursivemas import Question, load_mas_system
-from recursivemas.cli import run_main
+from recursivemas.cli.main import run_main
 from recursivemas.errors import UserError
 from recursivemas.links import OuterLink
 

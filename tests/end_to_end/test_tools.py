@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from recursivemas import load_mas_system
-from recursivemas.agent import Agent
-from recursivemas.cli import main, run_main
-from recursivemas.disk_cache import DiskCache
+from recursivemas.agents.agent import Agent
+from recursivemas.cli.main import main, run_main
 from recursivemas.errors import UserError
+from recursivemas.files.disk_cache import DiskCache
 from recursivemas.question import Question
 from recursivemas.tools import PythonTool, ToolAnswer, Toolbox
 from recursivemas.tools.search import TavilySearch

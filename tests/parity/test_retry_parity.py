@@ -15,8 +15,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from recursivemas import MASSystem, load_mas_system
-from recursivemas.answering import Writer
 from recursivemas.engine import random_stream
+from recursivemas.recursion.answer import Writer
 from tests.parity.test_system_parity import CODE_QUESTION, QUESTIONS
 
 SEED = 7

@@ -14,9 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from recursivemas import MASSystem, Question, answering, load_mas_system
+from recursivemas import MASSystem, Question, load_mas_system
 from recursivemas.errors import UserError
 from recursivemas.prompts import ChatRenderer
+from recursivemas.recursion import answer as answering
 from recursivemas.styles import PUBLISHED_STYLES, alone
 from tests.support.slow import decode_slowly, roll_out_slowly
 

@@ -10,10 +10,10 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from recursivemas.agent import Agent
-from recursivemas.answering import Draft, Writer
+from recursivemas.agents.agent import Agent
 from recursivemas.engine import PromptBatch, random_stream
 from recursivemas.prompts import load_pack
+from recursivemas.recursion.answer import Draft, Writer
 from recursivemas.settings import RunSettings
 from recursivemas.tools import ToolAnswer, Toolbox
 from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_backbone, tiny_inner_link

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from recursivemas.run_files import CONFIG, SAMPLES, SUMMARY
+from recursivemas.runs.files import CONFIG, SAMPLES, SUMMARY
 from recursivemas.settings import resolve_settings
 
 Verdicts = Mapping[str, Sequence[Sequence[bool]]]

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from recursivemas.errors import UserError
-from recursivemas.redaction import keep_secret, redact
+from recursivemas.output.redaction import keep_secret, redact
 from recursivemas.tools.search.base import MAX_URL_CHARACTERS, Hit, Patience, SearchError
 from recursivemas.tools.search.keys import KEY_VARIABLE, check_key
 from recursivemas.tools.search.text import one_line, shorten

@@ -13,8 +13,8 @@ from concurrent.futures import Future, wait
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from recursivemas.disk_cache import DiskCache
 from recursivemas.errors import UserError
+from recursivemas.files.disk_cache import DiskCache
 from recursivemas.tools.base import ToolAnswer
 from recursivemas.tools.search.base import (
     MAX_CONTENT_CHARACTERS,

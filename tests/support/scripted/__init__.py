@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from recursivemas.agent import Agent
+from recursivemas.agents.agent import Agent
 from recursivemas.engine import Backbone
 from recursivemas.links import InnerLink
 from tests.support.scripted.modeling_scripted import ScriptedConfig, ScriptedForCausalLM

@@ -15,7 +15,7 @@ from recursivemas.benchmarks.hub_files import FileRows
 from recursivemas.benchmarks.livecodebench import read_cases, unpack
 from recursivemas.benchmarks.mbppplus import find_function_name
 from recursivemas.grading.code import CodeGrader
-from recursivemas.tools import LEVELS, why_not
+from recursivemas.sandbox import LEVELS, why_not
 from tests.support import hub_server
 
 DATASETS = Path(__file__).parents[3] / "dataset"

@@ -10,7 +10,7 @@ from recursivemas.grading import code
 from recursivemas.grading.code import CodeGrader
 from recursivemas.grading.code_tests import ScriptTests, case_job
 from recursivemas.question import Question
-from recursivemas.tools import LEVELS, Outcome, why_not
+from recursivemas.sandbox import LEVELS, Outcome, why_not
 
 ASSERTIONS = """
 def check(result, expected):

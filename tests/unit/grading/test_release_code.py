@@ -7,7 +7,7 @@ import pytest
 from recursivemas.grading.code import CodeGrader
 from recursivemas.grading.code_tests import ScriptTests
 from recursivemas.grading.release_code import CodeColumns
-from recursivemas.tools import LEVELS, why_not
+from recursivemas.sandbox import LEVELS, why_not
 from tests.unit.grading.test_code import answer, function, program, script
 
 RIGHT = "def add(a, b): return a + b"

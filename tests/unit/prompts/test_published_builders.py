@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from recursivemas.disk_cache import DiskCache
+from recursivemas.files.disk_cache import DiskCache
 from recursivemas.prompts import (
     PromptRequest,
     PromptsError,
@@ -24,8 +24,8 @@ from recursivemas.prompts.choose import beside_builders
 from recursivemas.prompts.probe_questions import adversarial_questions, option_questions
 from recursivemas.prompts.prompt_file import read_prompt_file
 from recursivemas.question import Question, TaskKind
+from recursivemas.sandbox import find_isolation
 from recursivemas.styles import PUBLISHED_STYLES, SINGLE_PROMPT, load_style
-from recursivemas.tools import find_isolation
 
 PUBLISHED = Path(__file__).parent / "published"
 CONDITIONS = PUBLISHED / "conditions"

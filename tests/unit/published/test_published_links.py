@@ -16,8 +16,8 @@ from modeling import (
     normalize_outer_adapter_type,
     resolve_local_pretrained_path,
 )
-from recursivemas.hub import ReleaseError
 from recursivemas.links import INNER_VARIANTS, OUTER_VARIANTS, InnerLink, LinkError, OuterLink
+from recursivemas.release.resolve import ReleaseError
 
 
 def test_a_published_state_dict_goes_into_an_adapter(toy_release):

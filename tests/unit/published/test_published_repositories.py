@@ -15,8 +15,8 @@ from hf_resolver import (
 )
 from load_from_repo import DATASET_DEFAULT_SPLIT, STYLE_SPECS
 from recursivemas.benchmarks import BENCHMARKS, DatasetError
-from recursivemas.hub import ReleaseError
-from recursivemas.paths import resolve_mas_paths
+from recursivemas.release.paths import resolve_mas_paths
+from recursivemas.release.resolve import ReleaseError
 from recursivemas.styles import PUBLISHED_STYLES
 
 

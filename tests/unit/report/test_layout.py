@@ -15,7 +15,7 @@ from recursivemas.report.layout import (
     table_of_runs,
     table_of_savings,
 )
-from recursivemas.runs import read_runs
+from recursivemas.runs.read import read_runs
 from tests.support.run_folders import write_run
 
 

@@ -8,7 +8,7 @@ from recursivemas.report.canvas import Plot, canvas, set_percent_axis
 from recursivemas.report.cost_plots import costs_by_rounds
 from recursivemas.report.grouping import families
 from recursivemas.report.plots import accuracy_by_latent_length, accuracy_by_rounds
-from recursivemas.runs import read_runs
+from recursivemas.runs.read import read_runs
 from tests.support.run_folders import write_run
 
 VERDICTS = [True, True, False, True]

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from recursivemas.tools import LEVELS, Limits, Outcome, SandboxError, python, sandbox, why_not
+from recursivemas.sandbox import LEVELS, Limits, Outcome, SandboxError, why_not
+from recursivemas.sandbox import run as sandbox
+from recursivemas.tools import python
 from recursivemas.tools.python import PythonTool, normalise
 
 

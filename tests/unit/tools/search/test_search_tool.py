@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from recursivemas.disk_cache import DiskCache
 from recursivemas.errors import UserError
+from recursivemas.files.disk_cache import DiskCache
 from recursivemas.tools.base import Tool, ToolAnswer
 from recursivemas.tools.search import (
     DEADLINE_S,

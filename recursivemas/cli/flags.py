@@ -1,0 +1,119 @@
+"""Flags from settings: one a field of `RunSettings`, and what the parser says of others."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import Field, fields
+from types import NoneType
+from typing import Any, NoReturn, get_args, get_type_hints
+
+from recursivemas import __version__
+from recursivemas.agents.load import DTYPES
+from recursivemas.errors import did_you_mean
+from recursivemas.settings import MODES, RunSettings
+from recursivemas.settings.recommended import TABLES
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "mode": MODES,
+    "recommended": tuple(TABLES),
+    "dtype": tuple(DTYPES),
+    "outer_dtype": tuple(DTYPES),
+}
+LONG_FLAG = re.compile(r"--[A-Za-z][\w-]*")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in a line, with the flag or command that may have been meant.
+
+    A flag's beginning is not the flag: what it stands for would change with the next flag that is added.
+    Hyphens in flags are underscores: `--max-new-tokens` is `--max_new_tokens`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+        self.set_defaults(parser=self)
+
+    def read(self, argv: Sequence[str]) -> dict[str, Any]:
+        """The flags and their values by name, those of the command that was given; exits on bad ones."""
+        arguments, rest = self.parse_known_args([with_underscores(word) for word in argv])
+        values = vars(arguments)
+        parser = values.pop("parser")
+        if rest:
+            parser.refuse(rest)
+        return values
+
+    def refuse(self, words: Sequence[str]) -> NoReturn:
+        """Exit because of words that nothing reads."""
+        flags = [word.partition("=")[0] for word in words if word.startswith("-")]
+        if not flags:
+            self.error(f"{words[0]!r} is not understood: no flag stands before it")
+        known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        self.error(f"there is no flag {flags[0]}{did_you_mean(flags[0], known)}")
+
+    def error(self, message: str) -> NoReturn:
+        unknown = re.search(r"invalid choice: '([^']*)' \((?:choose from|maybe)", message)
+        choices = [name for action in self._actions for name in action.choices or ()]
+        meant = did_you_mean(unknown[1], choices) if unknown else ""
+        self.exit(2, f"error: {message}{meant}\n`{self.prog} --help` lists what there is\n")
+
+
+def with_underscores(word: str) -> str:
+    """A flag spelled with hyphens as the settings spell it; other words as they are."""
+    flag, equals, value = word.partition("=")
+    return f"--{flag[2:].replace('-', '_')}{equals}{value}" if LONG_FLAG.fullmatch(flag) else word
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--version", action="version", version=f"recursivemas {__version__}")
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """One flag a setting. Absent flags stay absent, so that an explicit value is told from a default."""
+    types = get_type_hints(RunSettings)
+    for spec in fields(RunSettings):
+        parser.add_argument(
+            f"--{spec.name}", default=argparse.SUPPRESS, help=_help_text(spec), **_argument(spec.name, types)
+        )
+
+
+def _help_text(spec: Field[Any]) -> str:
+    text = spec.metadata["help"].replace("%", "%%")
+    if spec.metadata.get("recommended"):
+        return f"{text} (default: what is recommended for the style and dataset, else {spec.default})"
+    return text if spec.default in (None, False, ()) else f"{text} (default: {spec.default})"
+
+
+def _argument(name: str, types: dict[str, Any]) -> dict[str, Any]:
+    """How argparse reads a setting of that type."""
+    kind = types[name]
+    if kind is bool:
+        return {"nargs": "?", "const": True, "type": _read_bool, "metavar": "BOOL"}
+    if kind == tuple[str, ...]:
+        return {"action": _Append, "metavar": "KEY=PATH"}
+    plain = next((option for option in get_args(kind) if option is not NoneType), kind)
+    if name in CHOICES:
+        return {"choices": CHOICES[name], "metavar": "|".join(CHOICES[name])}
+    return {"type": plain, "metavar": {str: "TEXT", int: "N", float: "X"}[plain]}
+
+
+class _Append(argparse.Action):
+    """Collects a repeated flag into a tuple, starting from none."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), values))
+
+
+def _read_bool(text: str) -> bool:
+    """A switch may stand alone or, as in scripts for the release, take a value."""
+    values = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if text.lower() not in values:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false; use 1 or 0")
+    return values[text.lower()]

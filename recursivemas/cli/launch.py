@@ -1,0 +1,162 @@
+"""From settings to a finished run: what is cheap to check first, then questions, then models."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from recursivemas.benchmarks import find_benchmark
+from recursivemas.errors import UserError
+from recursivemas.recursion.toolbox import build_toolbox
+from recursivemas.report import format_example, format_summary, result_line
+from recursivemas.runs.evaluate import (
+    check_outputs,
+    choose_prompts,
+    choose_style,
+    evaluate,
+    load_system,
+    read_questions,
+    run_folder_path,
+)
+from recursivemas.runs.files import CONFIG, SAMPLES, count_missing, iterate_samples, read_config, read_summary
+from recursivemas.runs.graders import RunGraders
+from recursivemas.runs.lock import RunLock
+from recursivemas.runs.provenance import check_same_prompts, check_same_settings
+from recursivemas.runs.ranks import Rank, current_rank
+from recursivemas.runs.sweep import (
+    PlannedRun,
+    check_kind,
+    close_sweep,
+    format_sweep,
+    open_sweep,
+    plan_runs,
+    sweep_result_line,
+)
+from recursivemas.settings import SWEEP, Origin, RunSettings
+from recursivemas.system import resolve_devices
+
+Summary = Mapping[str, Any]
+
+
+def launch(settings: RunSettings, origins: Mapping[str, Origin]) -> None:
+    """Run what the settings ask for, one run or a sweep, and print what came of it.
+
+    A run that is finished already is only reported. Raises UserError for what cannot be done, the cheaper to
+    find out the earlier.
+    """
+    rank = current_rank()
+    if rank.count > 1 and not settings.output_dir:
+        raise UserError("several processes need one run folder; give --output_dir FOLDER")
+    folder = run_folder_path(settings)
+    runs = plan_runs(settings, origins, folder)
+    check_before_work(settings, runs, folder, rank)
+    summaries = {run.settings.latent_length: summary for run in runs if (summary := _finished(run))}
+    waiting = [run for run in runs if run.settings.latent_length not in summaries]
+    is_sweep = settings.latent_length == SWEEP
+    if waiting:
+        if is_sweep and rank.is_first:
+            open_sweep(folder)
+        try:
+            summaries |= _run_all(settings, waiting, rank)
+        except KeyboardInterrupt:
+            print(
+                f"finished batches are in {folder}; go on with --resume --output_dir {folder}",
+                file=sys.stderr,
+            )
+            raise
+    else:
+        print(f"{folder} is finished: nothing was left to run", file=sys.stderr)
+    if rank.is_first:
+        _report(runs, summaries)
+        if is_sweep:
+            record = close_sweep(folder, summaries)
+            print(format_sweep(record))
+        print(sweep_result_line(record) if is_sweep else result_line(summaries[settings.latent_length]))
+
+
+def check_before_work(settings: RunSettings, runs: Sequence[PlannedRun], folder: Path, rank: Rank) -> None:
+    """What can be told at once: style and device, the folders, settings that a resumed run had otherwise.
+
+    Raises UserError; nothing was read from a hub or written by then.
+    """
+    style = choose_style(settings)
+    resolve_devices(settings.device, style)
+    settings.overrides()
+    find_benchmark(settings.dataset).check_style(style)
+    if not rank.is_first:
+        return
+    _check_writable(folder)
+    check_kind(settings, folder)
+    for run in runs:
+        check_outputs(run.settings, run.folder)
+        if settings.resume and (run.folder / CONFIG).exists():
+            check_same_settings(read_config(run.folder), run.settings)
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise UserError where the folder, or one in it, cannot be made."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not nearest.is_dir():
+        raise UserError(f"output_dir {folder}: {nearest} is no folder; give another --output_dir")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"output_dir {folder}: you may not write in {nearest}; give another --output_dir")
+    try:  # root may write everywhere by its rights, and still not in /proc
+        Path(tempfile.mkdtemp(dir=nearest)).rmdir()
+    except OSError as error:
+        raise UserError(
+            f"output_dir {folder}: no folder can be made in {nearest} ({error.strerror}); give another "
+            "--output_dir"
+        ) from error
+
+
+def _finished(run: PlannedRun) -> Summary | None:
+    """The summary of a run that is to be resumed and has nothing left to do: all its answers are there."""
+    if not run.settings.resume:
+        return None
+    try:
+        summary = read_summary(run.folder)
+        if summary is None or count_missing(run.folder) > 0:
+            return None
+    except UserError:  # damaged: it is written anew from the samples
+        return None
+    if run.settings.result_jsonl:
+        shutil.copyfile(run.folder / SAMPLES, run.settings.result_jsonl)
+    return summary
+
+
+def _run_all(settings: RunSettings, runs: Sequence[PlannedRun], rank: Rank) -> dict[int, Summary]:
+    """Run one after another with one system; returns summaries by latent length, none in other processes."""
+    graders = RunGraders(find_benchmark(settings.dataset), settings)
+    style = choose_style(settings)
+    toolboxes = [build_toolbox(style, run.settings, run.folder) for run in runs]
+    rank.use_own_gpu(settings.device)
+    summaries: dict[int, Summary] = {}
+    with ExitStack() as stack:
+        locks = [stack.enter_context(RunLock(run.folder, rank)) for run in runs]
+        prompts = choose_prompts(settings)
+        for run in runs:
+            if settings.resume and (run.folder / CONFIG).exists():
+                check_same_prompts(read_config(run.folder), prompts.describe())
+        questions = read_questions(settings)
+        system = stack.enter_context(load_system(settings, prompts))
+        for run, toolbox, lock in zip(runs, toolboxes, locks, strict=True):
+            summary = evaluate(system, questions, run.settings, run.origins, graders, toolbox, lock)
+            if summary is not None:  # in the other processes it is
+                summaries[run.settings.latent_length] = summary
+    return summaries
+
+
+def _report(runs: Sequence[PlannedRun], summaries: Mapping[int, Summary]) -> None:
+    """What came of each run: its costs, its folder."""
+    for run in runs:
+        print(format_summary(summaries[run.settings.latent_length]))
+        first, _ = next(iterate_samples(run.folder), (None, 0))
+        if first:
+            print(format_example(first, run.folder))
+        print(f"run folder: {run.folder}")

@@ -1,0 +1,163 @@
+"""The command line: argv -> settings -> a run."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recursivemas import report
+from recursivemas.cli.flags import Parser, add_run_arguments, add_version
+from recursivemas.cli.launch import launch
+from recursivemas.cli.listing import list_datasets, list_styles
+from recursivemas.cli.plan import describe_plan
+from recursivemas.errors import UserError
+from recursivemas.output.redaction import redact_urls
+from recursivemas.output.screen import harmless
+from recursivemas.prompts import check_output, load_choice_rule, read_published
+from recursivemas.release.patience import first_failure_counts, quiet_retries
+from recursivemas.report import compare, show
+from recursivemas.settings import Origin, RunSettings, resolve_settings
+from recursivemas.toy import build
+
+DISK_ADVICE = {
+    errno.ENOSPC: ". What was finished is kept: free some space and run again with --resume",
+    errno.EDQUOT: ". What was finished is kept: free some space and run again with --resume",
+    errno.EROFS: ". Give an --output_dir that can be written",
+    errno.EACCES: ". Give an --output_dir that you may write",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`recursivemas COMMAND ...`: returns the exit status, 2 for what the user can mend."""
+    parser = Parser(prog="recursivemas", description="Recursive Multi-Agent Systems.")
+    add_version(parser)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run a system on a benchmark", description="Run a system.")
+    add_version(run)
+    add_run_arguments(run)
+    run.set_defaults(command=_run)
+
+    for name, text, listing in (
+        ("styles", "the published styles, their agents and tools", list_styles),
+        ("datasets", "the known datasets, their sources and metrics", list_datasets),
+    ):
+        listed = commands.add_parser(name, help=text, description=f"List {text}.")
+        listed.set_defaults(command=_printing(listing))
+
+    comparing = commands.add_parser("compare", help="compare runs question by question")
+    compare.add_arguments(comparing)
+    comparing.set_defaults(command=compare.run)
+
+    reporting = commands.add_parser("report", help="tables and plots of runs beside the published figures")
+    report.add_arguments(reporting)
+    reporting.set_defaults(command=report.run)
+
+    showing = commands.add_parser("show", help="one question of a run, step by step")
+    show.add_arguments(showing)
+    showing.set_defaults(command=show.run)
+
+    prompts = commands.add_parser("prompts", help="work with prompt packs").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    importing = prompts.add_parser("import", help="read the builders of a published prompts.py into a pack")
+    importing.add_argument("source", type=Path, metavar="PATH/prompts.py")
+    importing.add_argument("-o", "--output", type=Path, required=True, metavar="PACK.yaml")
+    importing.add_argument(
+        "--choice_lines",
+        type=Path,
+        metavar="RULE.yaml",
+        help="what the builders take for a choice question (default: as the default pack)",
+    )
+    importing.set_defaults(command=_import_prompts)
+
+    toy = commands.add_parser("toy", help="the embedded toy release").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    building = toy.add_parser("build", help="build the toy release in a folder")
+    building.add_argument("directory", type=Path, metavar="DIR")
+    building.set_defaults(command=_build_toy)
+
+    arguments = parser.read(sys.argv[1:] if argv is None else argv)
+    return _guarded(arguments.pop("command"), arguments)
+
+
+def run_main(argv: Sequence[str] | None = None) -> int:
+    """`python run.py ...`, the same as `recursivemas run ...`."""
+    parser = Parser(prog="run.py", description="Run a Recursive Multi-Agent System on a benchmark.")
+    add_version(parser)
+    add_run_arguments(parser)
+    return _guarded(_run, parser.read(sys.argv[1:] if argv is None else argv))
+
+
+def _printing(listing: Callable[[], str]) -> Callable[[dict[str, Any]], None]:
+    """A command that prints a listing."""
+    return lambda _: print(listing())
+
+
+def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # any text can be printed anywhere
+    try:
+        with quiet_retries():
+            command(arguments)
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"error: {harmless(redact_urls(str(error)))}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # Whoever read has gone. What is still to be written goes nowhere, also when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        print(f"error: {redact_urls(str(error))}{DISK_ADVICE.get(error.errno or 0, '')}", file=sys.stderr)
+        return 2
+    except torch.OutOfMemoryError as error:
+        print(f"error: out of memory; lower --batch_size or --max_new_tokens ({error})", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(arguments: dict[str, Any]) -> None:
+    settings, origins = resolve_settings(arguments)
+    if settings.dry_run:
+        _print_plan(settings, origins)
+    else:
+        launch(settings, origins)
+
+
+def _print_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> None:
+    """The plan as far as it can be told; raises UserError where a run would not get as far as its models."""
+    problems: list[str] = []
+    with first_failure_counts():
+        for section in describe_plan(settings, origins, problems):
+            print(f"{redact_urls(section)}\n", flush=True)
+    if problems:
+        raise UserError("a run would stop here:\n" + "\n".join(problems))
+
+
+def _import_prompts(arguments: dict[str, Any]) -> None:
+    source, output = arguments["source"], arguments["output"]
+    check_output(source, output)
+    given = arguments["choice_lines"]
+    imported = read_published(source, choice_rule=load_choice_rule(given) if given else None)
+    imported.pack.save(output)
+    print(
+        f"{output}: prompts of {len(imported.pack.prompts)} agents, verified on {imported.num_questions} "
+        f"questions made to tell them apart (sha256 {imported.pack.sha256[:12]})"
+    )
+
+
+def _build_toy(arguments: dict[str, Any]) -> None:
+    print(build(arguments["directory"]))

@@ -1,0 +1,154 @@
+"""The dry run: everything that a run would use and where it comes from, before any weights are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from recursivemas.agents.checkpoint import Outline
+from recursivemas.benchmarks import find_benchmark
+from recursivemas.cli.footprint import describe_footprint, estimate
+from recursivemas.cli.reproduction import describe_reproduction
+from recursivemas.errors import UserError
+from recursivemas.recursion.toolbox import build_toolbox, writing_agents
+from recursivemas.release.resolve import ReleaseFiles, resolve_release
+from recursivemas.report import format_table
+from recursivemas.runs.evaluate import choose_prompts, choose_style, read_questions
+from recursivemas.runs.graders import RunGraders
+from recursivemas.settings import Origin, RunSettings
+from recursivemas.styles import Style
+from recursivemas.system import check_dimensions, read_outlines, resolve_devices
+from recursivemas.tools import Toolbox
+
+
+def describe_plan(settings: RunSettings, origins: Mapping[str, Origin], problems: list[str]) -> Iterator[str]:
+    """The plan of a run, section by section, as far as it can be told.
+
+    What is set and how it stands to the published run comes first and asks nobody; then all is looked up and
+    checked as a run would do it; configurations are read (and fetched from the hub), weights are not. What
+    would stop a run before it loads weights is added to `problems`, and the other sections are told all the
+    same. Raises UserError where style and dataset themselves are not to be had.
+    """
+    style, benchmark = choose_style(settings), find_benchmark(settings.dataset)
+    benchmark.check_style(style)
+    values = [[name, str(value), origins[name]] for name, value in asdict(settings).items()]
+    yield format_table(["setting", "value", "origin"], values)
+    yield describe_reproduction(settings, style)
+    for section in (_devices, _prompts, _tools, _graders, _questions, _agents):
+        try:
+            yield from section(settings, style)
+        except UserError as error:
+            problems.append(str(error))
+    yield "No weights were loaded."
+
+
+def _devices(settings: RunSettings, style: Style) -> Iterator[str]:
+    devices = resolve_devices(settings.device, style)
+    yield format_table(["agent", "device"], [[role, str(device)] for role, device in devices.items()])
+
+
+def _prompts(settings: RunSettings, style: Style) -> Iterator[str]:
+    prompts = choose_prompts(settings)
+    described = prompts.describe()
+    words = (
+        ""
+        if described["origin"] == "published"
+        else "; not the words that published checkpoints were trained on"
+    )
+    origin, name = described["origin"], described["name"]
+    which = origin if name == origin else f"{origin} {name}"
+    yield f"prompts: {which} (sha256 {described['sha256'][:12]}){words}"
+
+
+def _tools(settings: RunSettings, style: Style) -> Iterator[str]:
+    yield from _describe_tools(build_toolbox(style, settings), style, settings.mode)
+
+
+def _graders(settings: RunSettings, style: Style) -> Iterator[str]:
+    graders = RunGraders(find_benchmark(settings.dataset), settings).describe()
+    yield f"graded by {', '.join(graders['names'])}{_isolation(graders)}"
+
+
+def _questions(settings: RunSettings, style: Style) -> Iterator[str]:
+    yield f"{len(read_questions(settings))} questions of {find_benchmark(settings.dataset).name}"
+
+
+def _agents(settings: RunSettings, style: Style) -> Iterator[str]:
+    """Agents, their files, how the answer is sampled, and what all takes."""
+    paths = resolve_release(
+        style,
+        find_benchmark(settings.dataset).task,
+        release=settings.release,
+        overrides=settings.overrides(),
+        revision=settings.revision,
+        trust_remote_code=settings.trust_remote_code,
+        download_weights=False,
+    )
+    outlines = read_outlines(paths, settings.trust_remote_code, weights=False)
+    check_dimensions(paths, outlines)
+    configs = {role: outline.config for role, outline in outlines.items()}
+    agents = [
+        [
+            role,
+            files.repo_id,
+            files.revision or "-",
+            str(configs[role].hidden_size),
+            str(configs[role].dtype) if settings.dtype == "auto" else settings.dtype,
+            f"{paths.weight_bytes(role) / 1e9:.3g} GB",
+        ]
+        for role, files in paths.agents.items()
+    ]
+    yield format_table(["agent", "repository", "revision", "hidden size", "dtype", "weights"], agents)
+    yield format_table(["file of", "place"], _places(style, paths))
+    yield _describe_sampling(settings, style, outlines)
+    yield f"release {paths.source}; {describe_footprint(estimate(settings, style, paths, configs))}"
+
+
+def _places(style: Style, paths: ReleaseFiles) -> list[list[str]]:
+    models = [[role, str(files.model_dir)] for role, files in paths.agents.items()]
+    inner = [[f"{role}'s inner link", _place(files.inner_link)] for role, files in paths.agents.items()]
+    outer = [
+        [
+            f"{link}{' (feedback)' if link.feedback else ''}",
+            _place(paths.links[link.source, link.target].path),
+        ]
+        for link in style.links
+    ]
+    return [*models, *inner, *outer]
+
+
+def _isolation(graders: Mapping[str, Any]) -> str:
+    level = graders["code_isolation"]
+    return f", code run under {level}" if level else ""
+
+
+def _describe_tools(toolbox: Toolbox | None, style: Style, mode: str) -> Iterator[str]:
+    """The tools of the agents that write, each with what decides its answers; nothing where there is none."""
+    if toolbox is None:
+        return
+    described = toolbox.describe()
+    max_calls = described.pop("max_calls")
+    rows = [
+        [
+            name,
+            ", ".join(agent.role for agent in writing_agents(style, mode) if name in agent.tools),
+            ", ".join(f"{key} {value}" for key, value in tool.items() if value is not None),
+        ]
+        for name, tool in described.items()
+    ]
+    table = format_table(["tool", "agents", "settings"], rows)
+    yield f"{table}\nup to {max_calls} call{'s' * (max_calls != 1)} in a text"
+
+
+def _place(path: object) -> str:
+    return "untrained" if path is None else str(path)
+
+
+def _describe_sampling(settings: RunSettings, style: Style, outlines: Mapping[str, Outline]) -> str:
+    """How the answering agent's text is sampled once its model's own defaults are filled in."""
+    sampling = settings.solve_settings().sampling.resolve(outlines[style.answering_role].generation)
+    if sampling.greedy:
+        return f"{style.answering_role} writes greedily, repetition_penalty {sampling.repetition_penalty}"
+    shown = ", ".join(f"{name} {value}" for name, value in asdict(sampling).items() if name != "greedy")
+    return f"{style.answering_role} samples with {shown} (its generation_config.json fills what is not set)"

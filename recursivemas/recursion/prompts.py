@@ -1,0 +1,166 @@
+"""What each agent is shown: from a question to the prompt of every turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from recursivemas.agents.agent import Agent
+from recursivemas.errors import UserError
+from recursivemas.prompts import ChatPrompt, ChatRenderer, Pieces, PromptRequest, PromptSource, TokenText
+from recursivemas.question import CODE_KINDS, Question, TaskKind
+from recursivemas.settings import SolveSettings
+from recursivemas.styles import Style
+from recursivemas.styles.text_quirks import TextQuirk, text_quirk
+
+Turn = tuple[str, bool]
+"""(role, with feedback?): what decides which of an agent's prompts it is shown."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A question, the kind of answer it asks for, and the prompt of each turn, its slots open or empty."""
+
+    question: Question
+    kind: TaskKind
+    chats: Mapping[Turn, ChatPrompt]
+
+
+class PromptWriter:
+    """Writes prompts for a style's agents under one set of settings; `tools` are those they have, by role."""
+
+    def __init__(
+        self,
+        style: Style,
+        agents: Mapping[str, Agent],
+        source: PromptSource,
+        settings: SolveSettings,
+        tools: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._style = style
+        self._tools = tools
+        self._agents = agents
+        self._source = source
+        self._settings = settings
+        self._renderers = {
+            role: ChatRenderer(agent.tokenizer, enable_thinking=settings.enable_thinking)
+            for role, agent in agents.items()
+        }
+        self._texts = {role: TokenText(agent.tokenizer) for role, agent in agents.items()}
+
+    def prepare(self, questions: Sequence[Question]) -> list[Prepared | UserError]:
+        """All prompts that the rounds need, of each question; the first error of one that lacks a prompt.
+
+        Where agents pass on text, the prompts stand with empty texts in their slots.
+        """
+        turns = sorted(
+            {
+                (role, self._style.reads_feedback(role, number))
+                for number, roles in enumerate(
+                    self._style.schedule(self._settings.num_recursive_rounds), start=1
+                )
+                for role in roles
+            }
+        )
+        asked = [(question, turn, self._empty_texts(turn)) for question in questions for turn in turns]
+        written = iter(self.write(asked))
+        return [self._prepared(question, {turn: next(written) for turn in turns}) for question in questions]
+
+    def _prepared(
+        self, question: Question, written: Mapping[Turn, ChatPrompt | UserError]
+    ) -> Prepared | UserError:
+        chats: dict[Turn, ChatPrompt] = {}
+        for turn, chat in written.items():
+            if isinstance(chat, UserError):
+                return chat
+            chats[turn] = chat
+        prompt = self._style.agent(self._style.answering_role).prompt
+        return Prepared(question, self._source.answer_kind(question, prompt), chats)
+
+    def _empty_texts(self, turn: Turn) -> dict[str, str] | None:
+        if self._settings.mode != "text":
+            return None
+        role, with_feedback = turn
+        return {link.slot: "" for link in self._style.inbound(role, with_feedback=with_feedback)}
+
+    def write(
+        self, asked: Sequence[tuple[Question, Turn, Mapping[str, str] | None]]
+    ) -> list[ChatPrompt | UserError]:
+        """The prompt of each question's turn: slots open, or with texts in them as part of its own."""
+        roles = [role for _, (role, _), _ in asked]
+        breaks = [self._find_break(question, role) for question, (role, _), _ in asked]
+        requests = [self._request(*one, mark) for one, mark in zip(asked, breaks, strict=True)]
+        written = [
+            self._with_note(pieces, question, role)
+            for (question, (role, _), _), pieces in zip(asked, self._source.write(requests), strict=True)
+        ]
+        return [
+            self._render(role, request.prompt, pieces, mark)
+            for role, request, pieces, mark in zip(roles, requests, written, breaks, strict=True)
+        ]
+
+    def _with_note(self, pieces: Pieces | UserError, question: Question, role: str) -> Pieces | UserError:
+        note = self.text_quirk(question, role).note
+        return pieces if isinstance(pieces, UserError) or not note else [*pieces, f"\n\n{note}"]
+
+    def text_quirk(self, question: Question, role: str) -> TextQuirk:
+        """What the release does otherwise with this agent's texts; nothing unless it was asked for."""
+        spec = self._style.agent(role)
+        if not (self._settings.release_quirks and self._settings.mode == "text" and spec.release_text):
+            return TextQuirk()
+        return text_quirk(spec.release_text, self._source.answer_kind(question, spec.prompt))
+
+    def _find_break(self, question: Question, role: str) -> str | None:
+        """What to break a question's control tokens with, so that they are read as the text they are."""
+        if self._settings.special_tokens_in_questions:
+            return None
+        return self._texts[role].find_break(question.text)
+
+    def _render(
+        self, role: str, prompt: str, pieces: Pieces | UserError, mark: str | None
+    ) -> ChatPrompt | UserError:
+        if isinstance(pieces, UserError):
+            return pieces
+        try:
+            system = self._source.system(prompt, self._tools[role])
+            return self._renderers[role].render(system, pieces, broken_at=mark)
+        except UserError as error:
+            return error
+
+    def _request(
+        self, question: Question, turn: Turn, texts: Mapping[str, str] | None, mark: str | None
+    ) -> PromptRequest:
+        role, with_feedback = turn
+        if mark is not None:
+            question = replace(question, text=self._texts[role].break_controls(question.text, mark))
+        spec = self._style.agent(role)
+        if self._settings.release_quirks and with_feedback and question.kind in CODE_KINDS:
+            question = replace(question, kind=spec.release_feedback_kind or question.kind)
+        return PromptRequest(prompt=spec.prompt, question=question, feedback=with_feedback, texts=texts)
+
+    def explain_misfit(
+        self, question: Question, role: str, chat: ChatPrompt, latent_length: int
+    ) -> str | None:
+        """Why an agent's model cannot read a prompt: too long for its context, or a token that it does not
+        embed. None if it can."""
+        agent = self._agents[role]
+        unknown = chat.first_token_from(agent.backbone.num_embeddings)
+        if unknown is not None:
+            return (
+                f"question {question.id!r} cannot be shown to the {role} ({agent.repo_id}): its prompt holds "
+                f"{agent.tokenizer.convert_ids_to_tokens(unknown)!r}, token {unknown} of the tokenizer, and "
+                f"the model embeds {agent.backbone.num_embeddings} tokens. Do model and tokenizer belong "
+                "together?"
+            )
+        limit = agent.backbone.max_positions
+        # An agent that only answers does not think after its prompt.
+        thinks = role != self._style.answering_role or self._settings.num_recursive_rounds > 1
+        length = chat.length(latent_length) + (max(latent_length - 1, 0) if thinks else 0)
+        if limit is None or length <= limit:
+            return None
+        return (
+            f"question {question.id!r} is too long for the {role} ({agent.repo_id}): with its thoughts, the "
+            f"prompt takes {length} positions ({chat.num_text_tokens} tokens and "
+            f"{length - chat.num_text_tokens} latents), the model's context has {limit}. "
+            "Shorten the question or lower latent_length; the other questions are not affected."
+        )

@@ -1,0 +1,173 @@
+"""One question of a run, step by step: what agents passed on, what they called, what was written."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recursivemas.errors import UserError
+from recursivemas.output.screen import harmless
+from recursivemas.output.tables import format_table
+from recursivemas.runs.files import SAMPLES, Sample, read_config
+from recursivemas.runs.shared import iterate_finished
+from recursivemas.tools import as_block
+
+NUM_SUGGESTIONS = 20
+BAR = "    │ "
+LEAST_WIDTH = 20
+"""What is left of a result's line, however narrow the terminal is."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Show one question of a run: rounds, messages, tool calls and the text."
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder, finished or not")
+    parser.add_argument("--id", metavar="ID", help="the question's id (default: the run's first)")
+    parser.add_argument("--rollout", type=int, default=0, metavar="N", help="which answer (default: 0)")
+
+
+def run(arguments: Mapping[str, Any]) -> None:
+    """`recursivemas show RUN --id ID`."""
+    text = harmless(show(arguments["run"], arguments["id"], arguments["rollout"]))
+    print(_fit(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
+
+
+def show(path: Path, question_id: str | None = None, rollout: int = 0) -> str:
+    """A sample of the run in that folder as text to be read; raises UserError where there is none such."""
+    config = read_config(path)
+    sample, first = _find(path, question_id, rollout)
+    settings = {name: row["value"] for name, row in config["settings"].items()}
+    title = f"question {sample['id']}, rollout {sample['rollout']} (seed {sample.get('seed', 'unknown')})"
+    where = f"{config['style']['name']} on {settings.get('dataset')}, in {path.resolve().name}"
+    parts = [f"{title}\n{where}", sample["question"].rstrip(), f"gold: {sample['gold']}"]
+    if sample["error"]:
+        return "\n\n".join([*parts, *_passages(first), f"not run: {sample['error']}"])
+    parts += [_rounds(first, sample), *_messages(first), *_passages(first)]
+    text, calls = sample.get("text", ""), sample.get("tool_calls", ())
+    parts += [_heading("answer"), _transcript(text, calls), _outcome(sample)]
+    return "\n\n".join(parts)
+
+
+def _find(path: Path, question_id: str | None, rollout: int) -> tuple[Sample, Sample]:
+    """The sample, and the question's first: what came before the answer stands with that one.
+
+    The run is gone through without being kept: it may be larger than the memory.
+    """
+    rollouts: dict[int, Sample] = {}
+    ids: dict[str, None] = {}
+    for sample in iterate_finished(path):
+        wanted = question_id if question_id is not None else next(iter(ids), sample["id"])
+        ids[sample["id"]] = None
+        if sample["id"] == wanted:
+            rollouts[sample["rollout"]] = sample
+    if not ids:
+        raise UserError(f"{path / SAMPLES} holds no answers yet; show a run when its first batch is done")
+    if not rollouts:
+        shown = list(ids)[:NUM_SUGGESTIONS]
+        more = f" and {len(ids) - NUM_SUGGESTIONS} more" if len(ids) > NUM_SUGGESTIONS else ""
+        raise UserError(f"the run in {path} has no question {question_id!r}; it has {', '.join(shown)}{more}")
+    for wanted_rollout in (rollout, 0):
+        if wanted_rollout not in rollouts:
+            raise UserError(
+                f"question {wanted!r} has no rollout {wanted_rollout}; it has "
+                f"{min(rollouts)} to {max(rollouts)}"
+            )
+    return rollouts[rollout], rollouts[0]
+
+
+def _fit(text: str, width: int) -> str:
+    """The text with the lines of results, wrapped to so many columns, behind the bar."""
+    wrapper = textwrap.TextWrapper(
+        width=max(width - len(BAR), LEAST_WIDTH), tabsize=4, break_on_hyphens=False
+    )
+    lines: list[str] = []
+    for line in text.split("\n"):
+        parts = wrapper.wrap(line.removeprefix(BAR)) if line.startswith(BAR) else []
+        lines += [f"{BAR}{part}" for part in parts] or [line]
+    return "\n".join(lines)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# What happened before the answer
+
+
+def _rounds(first: Sample, sample: Sample) -> str:
+    """A line a turn; the answer's own is that of the rollout which is shown."""
+    usage = {(row["round"], row["role"]): row for row in (*first["usage"], *sample["usage"])}
+    rows = [[str(row["round"]), row["role"], *_reads(row), f"{row['seconds']:.2f}"] for row in usage.values()]
+    return format_table(["round", "agent", "reads", "does", "share of the batch's seconds"], rows)
+
+
+def _reads(usage: Mapping[str, Any]) -> tuple[str, str]:
+    read = [f"{usage['prompt_tokens']} tokens"] if usage["prompt_tokens"] else ["the same prompt"]
+    read += [f"{usage['latents_read']} latents"] if usage["latents_read"] else []
+    results = usage.get("result_tokens", 0)
+    read += [f"{results} tokens of results"] if results else []
+    done = [f"thinks {usage['latent_steps']} steps"] if usage["latent_steps"] else []
+    done += [f"writes {usage['generated_tokens']} tokens"] if usage["generated_tokens"] else []
+    return ", ".join(read), ", ".join(done) or "writes nothing"
+
+
+def _messages(sample: Sample) -> Iterator[str]:
+    """The latent messages: their shapes [L, D_target], and the mean length of their latents."""
+    rows = [
+        [*name.partition("/")[::2], " x ".join(map(str, size["shape"])), f"{size['norm']:.3g}"]
+        for name, size in sample.get("messages", {}).items()
+    ]
+    if rows:
+        yield format_table(["round", "message", "latents x hidden size", "mean norm"], rows)
+
+
+def _passages(sample: Sample) -> Iterator[str]:
+    """What agents passed on as text."""
+    for name, passage in sample.get("passages", {}).items():
+        yield _heading(name)
+        yield _transcript(passage["text"], passage.get("tool_calls", ()))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The text
+
+
+def _transcript(text: str, calls: Sequence[Mapping[str, Any]]) -> str:
+    """The text with each result set apart, and beside it how the call went."""
+    parts, position = [], 0
+    for call in calls:
+        result = call["end"] - len(as_block(call["result"]))
+        parts += [text[position:result].strip(), _call(call)]
+        position = call["end"]
+    parts.append(text[position:].strip())
+    return "\n\n".join(part for part in parts if part)
+
+
+def _call(call: Mapping[str, Any]) -> str:
+    cached = ", from the cache" if call["cached"] else ""
+    head = f"    ┌ {call['tool']}: {call['status']}, {call['seconds']:.2f} s{cached}"
+    return "\n".join([head, *(f"{BAR}{line}" for line in call["result"].splitlines()), "    └"])
+
+
+def _outcome(sample: Sample) -> str:
+    verdicts = [
+        f"{name}: {'correct' if verdict['correct'] else 'wrong'} "
+        f"({verdict.get('error') or verdict.get('how', 'nothing says why')})"
+        for name, verdict in sample["verdicts"].items()
+    ]
+    notes = [f"ended by {sample.get('ended_by', 'unknown')}"]
+    notes += ["asked again"] if sample.get("retried") else []
+    notes += ["past the model's context"] if sample.get("past_context") else []
+    answer = sample.get("extracted")
+    return "\n".join(
+        [
+            f"read as the answer: {'none could be read' if answer is None else answer}",
+            *verdicts,
+            "; ".join(notes),
+        ]
+    )
+
+
+def _heading(text: str) -> str:
+    return f"── {text} {'─' * (60 - len(text))}"

@@ -1,0 +1,1 @@
+"""Runs: questions through a system, graded, recorded in a folder, and read back."""

@@ -1,0 +1,220 @@
+"""What a run folder holds, read back: its record, its samples and its summary.
+
+A folder may have been cut short, edited or damaged. What is not as a run leaves it is a UserError that names
+the file, the place in it and what helps; nothing else comes out of here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, fields
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+from recursivemas.errors import UserError
+from recursivemas.runs.shapes import (
+    COUNT,
+    FLAG,
+    MAX_DEPTH,
+    NUMBER,
+    PLAIN,
+    REAL,
+    TEXT,
+    TEXT_OR_NONE,
+    WHOLE,
+    Leaf,
+    ListOf,
+    MapOf,
+    Record,
+    Shape,
+    is_shallow,
+    misfit,
+)
+from recursivemas.settings import RunSettings
+
+CONFIG, SAMPLES, SUMMARY, LATENTS = "config.json", "samples.jsonl", "summary.json", "latents"
+
+Sample = dict[str, Any]
+
+ANOTHER_FOLDER = "give another --output_dir, or put back the file as the run wrote it"
+
+
+def _setting(spec: Field[Any], kind: Any) -> Shape:
+    """The shape of a setting's row in `config.json`."""
+    least = spec.metadata.get("minimum")
+    kinds = {kind} if kind == tuple[str, ...] else set(get_args(kind) or (kind,))
+
+    def fits(value: Any) -> bool:
+        if tuple[str, ...] in kinds:
+            return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+        if float in kinds and type(value) is int:
+            value = float(value)
+        return type(value) in kinds and (least is None or value >= least)
+
+    name = " or ".join("null" if one is NoneType else getattr(one, "__name__", "list") for one in kinds)
+    return Record({"value": Leaf(f"{name}{'' if least is None else f' from {least} on'}", fits)})
+
+
+_HINTS = get_type_hints(RunSettings)
+_SETTINGS = Record({}, {spec.name: _setting(spec, _HINTS[spec.name]) for spec in fields(RunSettings)})
+_CALL = Record(
+    {"tool": TEXT, "status": TEXT, "result": TEXT, "cached": FLAG, "seconds": NUMBER, "end": COUNT}
+)
+_USAGE = Record(
+    {
+        "round": COUNT,
+        "role": TEXT,
+        "prompt_tokens": COUNT,
+        "latents_read": COUNT,
+        "latent_steps": COUNT,
+        "generated_tokens": COUNT,
+        "seconds": NUMBER,
+    },
+    {"result_tokens": COUNT},
+)
+_VERDICT = Record(
+    {"correct": FLAG},
+    {"how": TEXT, "error": TEXT_OR_NONE, "extracted": TEXT_OR_NONE, "stand_in": FLAG},
+)
+_AGENT = Record({"role": TEXT}, {"tools": ListOf(TEXT)})
+_TOOLS = Record({"max_calls": COUNT})
+
+CONFIG_SHAPE = Record(
+    {
+        "settings": MapOf(Record({"value": PLAIN, "origin": TEXT})),
+        "style": Record({"name": TEXT, "agents": ListOf(_AGENT, least=1)}),
+        "questions": Record({"number": COUNT}),
+        "platform": TEXT,
+        "accelerator": TEXT_OR_NONE,
+        "agents": MapOf(MapOf(PLAIN)),
+    },
+    {
+        "launches": ListOf(Record({"started": TEXT, "processes": COUNT, "seconds": NUMBER})),
+    },
+)
+SAMPLE_SHAPE = Record(
+    {
+        "id": TEXT,
+        "rollout": COUNT,
+        "question": TEXT,
+        "text": TEXT,
+        "gold": PLAIN,
+        "error": TEXT_OR_NONE,
+        "verdicts": MapOf(_VERDICT),
+        "usage": ListOf(_USAGE),
+    },
+    {
+        "extracted": TEXT_OR_NONE,
+        "seed": WHOLE,
+        "ended_by": TEXT,
+        "retried": FLAG,
+        "past_context": FLAG,
+        "tool_calls": ListOf(_CALL),
+        "messages": MapOf(Record({"shape": ListOf(COUNT), "norm": REAL})),
+        "passages": MapOf(Record({"text": TEXT}, {"tool_calls": ListOf(_CALL)})),
+    },
+)
+SUMMARY_SHAPE = Record({"headline": Record({"metric": TEXT, "grader": TEXT})})
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A run's `config.json`. Raises UserError when the folder holds no run, or a damaged one."""
+    try:
+        config = read_json(path / CONFIG, ANOTHER_FOLDER)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not path.exists():
+            raise UserError(f"there is no folder {path}; give that of a run (see --output_dir)") from error
+        raise UserError(f"{path} holds no run: there is no {CONFIG} in it") from error
+    wrong = misfit(config, CONFIG_SHAPE) or misfit(config["settings"], _SETTINGS, "settings")
+    if not wrong and config.get("tools") is not None:
+        wrong = misfit(config["tools"], _TOOLS, "tools") or misfit(config["tools"], MapOf(PLAIN), "tools")
+    if wrong:
+        raise UserError(
+            f"{path / CONFIG} is not a record that this version can read: {wrong}. Was it written by another "
+            f"version, or edited? {ANOTHER_FOLDER[0].upper()}{ANOTHER_FOLDER[1:]}"
+        )
+    return config
+
+
+def num_expected(config: Mapping[str, Any]) -> int:
+    """How many samples a run with that `config.json` has in the end."""
+    settings = config["settings"]
+    rollouts = settings["num_rollouts"]["value"] if "num_rollouts" in settings else RunSettings.num_rollouts
+    return max(config["questions"]["number"] * rollouts, 1)
+
+
+def count_missing(path: Path) -> int:
+    """How many samples a run lacks; raises what `read_config` and `iterate_samples` raise."""
+    return num_expected(read_config(path)) - sum(1 for _ in iterate_samples(path))
+
+
+def read_summary(path: Path) -> dict[str, Any] | None:
+    """A run's `summary.json`, None where there is none yet. Raises UserError for a damaged one."""
+    cure = f"--output_dir {path} --resume writes it again"
+    try:
+        summary = read_json(path / SUMMARY, cure)
+    except FileNotFoundError:
+        return None
+    if wrong := misfit(summary, SUMMARY_SHAPE):
+        raise UserError(f"{path / SUMMARY} is damaged ({wrong}); {cure}")
+    return summary
+
+
+def read_json(file: Path, cure: str) -> Any:
+    """A JSON file's value. Raises UserError, with the cure, where it is none, and OSError."""
+    try:
+        value = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file} is damaged ({error}); {cure}") from error
+    if not is_shallow(value):
+        raise UserError(f"{file} is damaged (nested more than {MAX_DEPTH} deep); {cure}")
+    return value
+
+
+def iterate_samples(path: Path) -> Iterator[tuple[Sample, int]]:
+    """A run's samples in order, each with the bytes up to its end, up to the first line that is not whole.
+
+    That is what was being written when a run was killed or the power went. Raises UserError for a line that
+    is whole and yet no sample, and for one that repeats another.
+    """
+    end = 0
+    seen: set[tuple[str, int]] = set()
+    try:
+        stream = (path / SAMPLES).open("rb")
+    except FileNotFoundError:
+        return
+    with stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                sample = json.loads(line)
+            except (ValueError, RecursionError):
+                return
+            if not line.endswith(b"\n"):
+                return
+            end += len(line)
+            where, cure = f"line {number} of {path / SAMPLES}", "delete it and the lines after it"
+            check_sample(sample, where, cure)
+            key = (sample["id"], sample["rollout"])
+            if key in seen:
+                raise UserError(
+                    f"{where} repeats question {key[0]!r}, rollout {key[1]}. Go on with the run with "
+                    f"--resume after you {cure}, or give another --output_dir"
+                )
+            seen.add(key)
+            yield sample, end
+
+
+def check_sample(sample: Any, where: str, cure: str) -> None:
+    """UserError where that is none; `cure` is what to do before the run is resumed."""
+    if wrong := misfit(sample, SAMPLE_SHAPE):
+        raise UserError(
+            f"{where} is no sample that this version can read: {wrong}. Was it edited, or written by another "
+            f"version? Go on with the run with --resume after you {cure}, or give another --output_dir"
+        )
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """A run's samples in order, all in memory; raises what `iterate_samples` raises."""
+    return [sample for sample, _ in iterate_samples(path)]

@@ -1,0 +1,23 @@
+"""A run's settings: what can be set, what is recommended, and where each value came from."""
+
+from recursivemas.settings.run_settings import (
+    MODES,
+    SWEEP,
+    SWEPT_LENGTHS,
+    Mode,
+    Origin,
+    RunSettings,
+    SolveSettings,
+    resolve_settings,
+)
+
+__all__ = [
+    "MODES",
+    "SWEEP",
+    "SWEPT_LENGTHS",
+    "Mode",
+    "Origin",
+    "RunSettings",
+    "SolveSettings",
+    "resolve_settings",
+]

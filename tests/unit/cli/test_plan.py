@@ -1,0 +1,196 @@
+"""What a dry run tells a reproducer, also where nothing can be looked up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+
+import pytest
+from huggingface_hub.utils import http_backoff
+from transformers import AutoConfig, PreTrainedConfig
+
+from recursivemas.benchmarks import DatasetError
+from recursivemas.cli import plan
+from recursivemas.cli.footprint import describe_footprint, estimate
+from recursivemas.cli.main import run_main
+from recursivemas.cli.reproduction import describe_reproduction
+from recursivemas.prompts import PromptsError
+from recursivemas.prompts.prompt_file import PublishedFile
+from recursivemas.release.resolve import AgentFiles, ReleaseError, ReleaseFiles
+from recursivemas.settings import resolve_settings
+from recursivemas.styles import DISTILLATION, load_style
+
+
+def told(**given) -> str:
+    settings, _ = resolve_settings(given)
+    return describe_reproduction(settings, load_style(settings.style))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            {"style": "sequential_light", "dataset": "math500"},
+            [
+                "published: accuracy 78.0% (the release's single run); the paper's Table 2 at 3 rounds:",
+                "settings row: June 2026, sequential_light on math500: latent_length 32, rounds 3, batch 16",
+                "--release_quirks is off: an answer that is asked for again",
+            ],
+        ),
+        (
+            {"style": "sequential_light", "dataset": "math500", "num_recursive_rounds": 1},
+            ["the paper's Table 2 at 1 round: "],
+        ),
+        (
+            {"style": "distillation", "dataset": "aime26"},
+            ["published: pass@10 86.7% (the release's single run)\n"],
+        ),
+        ({"style": "mixture", "dataset": "aime25"}, ["published: no figure for mixture on aime25"]),
+        (
+            {"style": "sequential_light", "dataset": "livecodebench"},
+            ["June 2026 has none for sequential_light on livecodebench; built-in defaults hold"],
+        ),
+        (
+            {"style": "sequential_scaled", "dataset": "gpqa", "recommended": "april"},
+            ["settings row: April 2026, sequential_scaled on gpqa: latent_length 48, rounds 3"],
+        ),
+        (
+            {"style": "mixture", "dataset": "gpqa", "seed": 7, "latent_length": 8, "greedy": True},
+            [
+                "  seed is 7, published: 42",
+                "  latent_length is 8, published: 48",
+                "  greedy is True, published: False",
+            ],
+        ),
+        (
+            {"style": "sequential_light", "dataset": "mbppplus", "temperature": 0.9},
+            [
+                "  temperature is 0.9, published: 0.2",
+                "temperature is 0.9, not 0.2 whatever the flag says",
+                "the planner's feedback prompt is that for code, not that for math",
+            ],
+        ),
+        ({"style": "mixture", "mode": "text"}, ["  mode is text: a baseline"]),
+        ({"style": "sequential_scaled", "mode": "text"}, ["are not those of the published text baselines"]),
+        ({"style": "mixture", "release": "toy"}, ["  models come from toy, not from the hub"]),
+        ({"style": "mixture", "release": "toy"}, ["  prompts are default, not the published ones"]),
+        ({"style": "mixture", "prompts": "default"}, ["  prompts are default, not the published ones"]),
+        ({"style": "mixture", "prompts": "my.yaml"}, ["  prompts are my.yaml, not the published ones"]),
+        ({"style": "mixture", "prompts": "none.py"}, ["  prompts are none.py, not the published ones"]),
+    ],
+)
+def test_the_published_figure_its_row_and_what_differs(given, expected):
+    text = told(**given)
+    for line in expected:
+        assert line in text
+
+
+@pytest.mark.parametrize("prompts", ["auto", "published", "prompts.py", "."])
+def test_with_quirks_and_nothing_else_set_nothing_differs(prompts, tmp_path, monkeypatch):
+    content = b"SYSTEM_PROMPT = ''\n"
+    (tmp_path / "prompts.py").write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    published = PublishedFile(path="prompts.py", sha256=hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr("recursivemas.prompts.prompt_file.PUBLISHED_PROMPTS", published)
+    given = {"release_quirks": True, "temperature": 0.9, "prompts": prompts}
+    text = told(style="sequential_light", dataset="mbppplus", **given)
+    assert text.endswith("nothing that is set differs from the published run")
+
+
+def test_prompts_are_named_once():
+    settings, _ = resolve_settings({"style": "mixture", "prompts": "default"})
+    [line] = plan._prompts(settings, load_style("mixture"))
+    assert line.startswith("prompts: default (sha256 ")
+
+
+def test_settings_are_told_where_nothing_can_be_looked_up(monkeypatch, capsys):
+    def refuse(error):
+        def raise_it(*_, **__):
+            raise error
+
+        return raise_it
+
+    monkeypatch.setattr(plan, "read_questions", refuse(DatasetError("the dataset is out of reach")))
+    monkeypatch.setattr(plan, "resolve_release", refuse(ReleaseError("the hub is out of reach")))
+    monkeypatch.setattr(plan, "choose_prompts", refuse(PromptsError("the prompts are out of reach")))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert run_main(["--style", "mixture", "--dataset", "gpqa", "--dry_run"]) == 2
+    captured = capsys.readouterr()
+    for line in ("latent_length", "published: accuracy 42.7%", "graded by release, strict"):
+        assert line in captured.out
+    out_of_reach = [f"the {what} out of reach" for what in ("dataset is", "hub is", "prompts are")]
+    for reason in ("--device cpu", *out_of_reach):
+        assert reason in captured.err
+
+
+def test_a_dry_run_asks_a_host_that_cannot_be_reached_once(monkeypatch, capsys):
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("it waits for another attempt"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+    def ask(error):
+        def ask_hub(*args, **kwargs):
+            try:
+                http_backoff("HEAD", address)
+            except OSError as failure:
+                raise error(str(failure)) from failure
+
+        return ask_hub
+
+    monkeypatch.setattr(plan, "read_questions", ask(DatasetError))
+    monkeypatch.setattr(plan, "resolve_release", ask(ReleaseError))
+    flags = ["--style", "mixture", "--dataset", "gpqa", "--device", "cpu", "--prompts", "default"]
+    assert run_main([*flags, "--dry_run"]) == 2
+    *_, first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("127.0.0.1 cannot be reached: ")
+    assert second == "127.0.0.1 could not be reached before, so it was not asked again"
+
+
+def test_the_footprint_counts_shared_weights_once_and_what_is_there_already(tmp_path):
+    config = {
+        "model_type": "qwen3",
+        "num_hidden_layers": 3,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "dtype": "bfloat16",
+    }
+    for name in ("expert", "learner"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+    (tmp_path / "expert" / "model.safetensors").write_bytes(b"x")
+    files = {
+        role: AgentFiles(
+            role=role,
+            repo_id=role,
+            revision=None,
+            model_dir=tmp_path / folder,
+            inner_link=None,
+            inner_variant="ln_res_adapter",
+            model_files=("config.json", "model.safetensors"),
+        )
+        for role, folder in (("expert", "expert"), ("learner", "learner"))
+    }
+    sizes = {tmp_path / role / "model.safetensors": 10**9 for role in files}
+    paths = ReleaseFiles(agents=files, links={}, source="here", sizes=sizes)
+    configs = {role: AutoConfig.from_pretrained(tmp_path / role) for role in files}
+
+    def footprint(release=paths, **given):
+        settings, _ = resolve_settings(
+            {"style": "distillation", "batch_size": 2, "max_new_tokens": 5, **given}
+        )
+        return estimate(settings, DISTILLATION, release, configs)
+
+    stored = footprint()
+    assert (stored.files, stored.missing, stored.weights) == (2 * 10**9, 10**9, 2 * 10**9)
+    assert stored.cache == 2 * 3 * 2 * 16 * (2 * 5) * 2, (
+        "keys and values, layers, heads, width, positions, bytes"
+    )
+    assert footprint(dtype="float32").weights == 4 * 10**9
+    assert "2 GB, of which 1 GB still to download" in describe_footprint(stored)
+
+    shared = dict.fromkeys(files, files["expert"])
+    assert footprint(ReleaseFiles(agents=shared, links={}, source="here", sizes=sizes)).weights == 10**9
+
+    configs["learner"] = PreTrainedConfig(dtype="bfloat16")
+    assert "expected peak 2.5 GB without caches" in describe_footprint(footprint())

@@ -1,0 +1,76 @@
+"""What a run shows while it solves, and what it checks before it reads questions."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from recursivemas.cli import launch, plan
+from recursivemas.cli.main import main
+from recursivemas.grading import Grade
+from recursivemas.output import progress
+from recursivemas.output.redaction import keep_secret
+from recursivemas.question import Question
+from recursivemas.recursion.trace import Solution
+from recursivemas.runs import evaluate
+from recursivemas.settings import resolve_settings
+
+
+class WarningSystem:
+    """Gives no answers, but a warning from under way."""
+
+    def solve_batches(self, questions, settings, watcher, toolbox):
+        watcher.turn(1, "solver")
+        watcher.token(1)
+        logging.getLogger("recursivemas.somewhere").warning("look here")
+        return iter(())
+
+
+def test_warnings_stand_above_the_progress_bar(capsys, monkeypatch):
+    settings, _ = resolve_settings({})
+    folder = SimpleNamespace(pending=lambda number: iter(range(number)), num_batches=0)
+    batches = [[Question(id="q", text="What?")]]
+    monkeypatch.setattr(progress, "REFRESH_IN_FILE_S", 0.0)
+    evaluate._solve(WarningSystem(), batches, settings, None, None, folder, show=True)
+    written = capsys.readouterr().err
+    before, _, after = written.partition("look here")
+    assert "question" in before
+    assert before[-1] in "\r\n"
+    assert after.startswith("\n")
+
+
+def test_a_key_that_came_back_in_an_error_is_not_in_the_sample():
+    keep_secret("tvly-0123456789")
+    solution = Solution(question=Question(id="q", text="What?"), error="refused: tvly-0123456789")
+    verdicts = {"release": Grade(correct=False, extracted=None, how="not run", error="tvly-0123456789?")}
+    sample = evaluate.to_sample(solution, verdicts, 42)
+    assert sample["error"] == "refused: [redacted]"
+    assert sample["verdicts"]["release"]["error"] == "[redacted]?"
+
+
+@pytest.mark.parametrize("flags", [(), ("--dry_run",)])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--tavily_keys_file", "nowhere.txt"), "nowhere.txt"),
+        (("--judge_model", "small"), "OPENAI_API_KEY"),
+    ],
+)
+def test_tools_and_judge_are_checked_before_questions_are_fetched(
+    flags, given, says, tmp_path, monkeypatch, capsys
+):
+    def fetch(settings):
+        if not settings.dry_run:  # which tells of everything that it can
+            raise AssertionError("questions were read")
+        return []
+
+    monkeypatch.setattr(launch, "read_questions", fetch)
+    monkeypatch.setattr(plan, "read_questions", fetch)
+    for name in ("TAVILY_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    run = ["run", "--style", "deliberation", "--dataset", "bamboogle", "--release", "toy", "--device", "cpu"]
+    assert main([*run, "--allow_unisolated_code", *given, *flags]) == 2
+    assert says in capsys.readouterr().err

@@ -1,0 +1,86 @@
+"""Where results come from, and what is not told on the way there."""
+
+import copy
+import shlex
+import sys
+from importlib import metadata
+
+import pytest
+
+from recursivemas.errors import UserError
+from recursivemas.runs import provenance
+
+CONFIG = {
+    "settings": {"seed": {"value": 42}, "device": {"value": "cpu"}},
+    "style": {"name": "deliberation", "agents": [{"role": "reflector"}, {"role": "toolcaller"}]},
+    "questions": {"number": 3, "sha256": "12"},
+    "tools": {"max_calls": 5, "search": {"provider": "stub", "offline": False}},
+    "agents": {"reflector": {"device": "cpu", "dtype": "float32", "inner_link": {"sha256": "56"}}},
+}
+
+
+def test_git_does_not_see_our_environment(tmp_path, monkeypatch):
+    fake = tmp_path / "git"
+    code = "import os; print(sorted(os.environ), os.environ['PATH'], os.environ.get('HOME'))"
+    fake.write_text(f"#!/bin/sh\nexec {shlex.join([sys.executable, '-I', '-c', code])}\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("TAVILY_API_KEY", "tvly-secret")
+    monkeypatch.setenv("GIT_DIR", "/elsewhere")
+    said = provenance._git(tmp_path, "describe")
+    assert said.endswith(f"{tmp_path} /home/someone")
+    for name in ("TAVILY", "GIT_DIR"):
+        assert name not in said
+    monkeypatch.delenv("HOME")
+    assert provenance._git(tmp_path, "describe").endswith(" None")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("tools", "search", "provider"), "tavily", "tools.search.provider: stub before, tavily now"),
+        (("style", "agents", 1, "role"), "caller", "style.agents.1.role: toolcaller before, caller now"),
+        (
+            ("agents", "reflector", "inner_link", "sha256"),
+            "78",
+            "reflector's inner_link.sha256: 56 before, 78 now",
+        ),
+        (("tools", "search", "folder"), "texts", "tools.search.folder: None before, texts now"),
+        (("agents", "reflector", "device"), "cuda", None),
+    ],
+)
+def test_a_run_that_cannot_be_resumed_says_what_differs_and_no_more(path, value, said):
+    now = copy.deepcopy(CONFIG)
+    place = now
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    if said is None:
+        provenance.check_same_run(CONFIG, now)
+        return
+    with pytest.raises(UserError) as found:
+        provenance.check_same_run(CONFIG, now)
+    assert str(found.value).splitlines()[1:-1] == [f"  {said}"]
+
+
+def test_a_process_with_other_tools_says_what_differs():
+    provenance.check_same_tools(CONFIG, CONFIG["tools"])
+    provenance.check_same_tools({"tools": None}, None)
+    tools = {**CONFIG["tools"], "search": {"provider": "tavily", "offline": False}}
+    with pytest.raises(
+        UserError, match=r"not the run's: tools.search.provider: stub in its record, tavily here; "
+    ):
+        provenance.check_same_tools(CONFIG, tools)
+
+
+def test_optional_packages_are_versioned_where_they_are_installed(monkeypatch):
+    def version(name):
+        if name == "tavily-python":
+            raise metadata.PackageNotFoundError(name)
+        return f"{name} 1"
+
+    monkeypatch.setattr(metadata, "version", version)
+    versions = dict(provenance._versions_of_optional())
+    assert versions["math-verify"] == "math-verify 1"
+    assert set(versions) == {"bm25s", "sympy", "mpmath", "math-verify"}

@@ -1,0 +1,175 @@
+"""Settings: what wins over what, the published table, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from recursivemas.benchmarks import BENCHMARKS
+from recursivemas.errors import UserError
+from recursivemas.settings import RunSettings, resolve_settings
+from recursivemas.settings.recommended import TABLES, recommended
+from recursivemas.styles import PUBLISHED_STYLES
+
+
+def test_default_gives_way_to_recommended_and_both_to_explicit():
+    settings, origins = resolve_settings({"style": "mixture", "dataset": "medqa", "latent_length": 7})
+    assert (settings.latent_length, origins["latent_length"]) == (7, "explicit")
+    assert (settings.num_recursive_rounds, origins["num_recursive_rounds"]) == (2, "recommended")
+    assert (settings.batch_size, origins["batch_size"]) == (16, "recommended")
+    assert (settings.seed, origins["seed"]) == (42, "default")
+
+
+def test_without_a_row_the_defaults_hold():
+    settings, origins = resolve_settings({"style": "mine.yaml", "dataset": "math500"})
+    assert (settings.latent_length, settings.num_recursive_rounds, settings.batch_size) == (32, 3, 8)
+    assert origins["latent_length"] == "default"
+    assert (settings.max_new_tokens, origins["max_new_tokens"]) == (2000, "recommended")
+    assert "latent_length" not in recommended("sequential_light", "livecodebench")
+
+
+@pytest.mark.parametrize(
+    ("style", "dataset", "expected"),
+    [
+        ("sequential_light", "math500", {"max_new_tokens": 1000, "latent_length": 32, "batch_size": 16}),
+        ("mixture", "math500", {"max_new_tokens": 2000, "latent_length": 64, "num_recursive_rounds": 3}),
+        ("sequential_light", "aime25", {"max_new_tokens": 8192, "batch_size": 15, "num_rollouts": 10}),
+        ("distillation", "aime26", {"max_new_tokens": 16000}),
+        ("sequential_light", "mbppplus", {"max_new_tokens": 4000, "temperature": 0.2}),
+        ("sequential_light", "livecodebench", {"max_new_tokens": 4096, "temperature": 0.2}),
+        ("sequential_scaled", "livecodebench", {"temperature": 0.2, "batch_size": 12}),
+        ("distillation", "livecodebench", {"temperature": 0.6}),
+        ("deliberation", "hotpotqa", {"latent_length": 32, "num_recursive_rounds": 2, "batch_size": 8}),
+    ],
+)
+def test_the_published_values(style, dataset, expected):
+    values = recommended(style, dataset)
+    assert {name: values[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("style", "dataset", "row"),
+    [
+        ("sequential_light", "math500", (48, 3, 32)),
+        ("sequential_light", "medqa", (32, 3, 16)),
+        ("sequential_light", "mbppplus", (16, 3, 16)),
+        ("sequential_scaled", "math500", (32, 3, 16)),
+        ("sequential_scaled", "gpqa", (48, 3, 16)),
+    ],
+)
+def test_april_has_other_rows(style, dataset, row):
+    settings, origins = resolve_settings({"style": style, "dataset": dataset, "recommended": "april"})
+    assert (settings.latent_length, settings.num_recursive_rounds, settings.batch_size) == row
+    assert (origins["latent_length"], origins["recommended"]) == ("recommended", "explicit")
+    assert settings.max_new_tokens == recommended(style, dataset)["max_new_tokens"]
+
+
+def test_a_row_that_april_lacks_is_not_taken_from_elsewhere():
+    with pytest.raises(
+        UserError, match="april has no row for mixture on math500; it has sequential_light on"
+    ):
+        resolve_settings({"style": "mixture", "recommended": "april"})
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_tables_name_published_styles_and_datasets_only(table):
+    for style, dataset in TABLES[table]:
+        assert style in PUBLISHED_STYLES
+        RunSettings(style=style, **recommended(style, dataset, table))
+        assert dataset in BENCHMARKS
+
+
+@pytest.mark.parametrize("style", PUBLISHED_STYLES)
+def test_mbppplus_is_sampled_coolly_with_quirks_whatever_the_flag_says(style):
+    given = {"style": style, "dataset": "mbppplus", "temperature": 0.9}
+    settings, origins = resolve_settings(given)
+    assert (settings.temperature, origins["temperature"]) == (0.9, "explicit")
+    settings, origins = resolve_settings({**given, "release_quirks": True})
+    assert (settings.temperature, origins["temperature"]) == (0.2, "quirk")
+    settings, _ = resolve_settings({**given, "release_quirks": True, "dataset": "livecodebench"})
+    assert settings.temperature == 0.9
+
+
+@pytest.mark.parametrize(("given", "base"), [({}, 5), ({"sample_seed": -1}, 5), ({"sample_seed": 0}, 0)])
+def test_the_answers_seed_is_seed_unless_another_is_given(given, base):
+    assert RunSettings(seed=5, **given).solve_settings().sample_seed == base
+
+
+def test_repetition_is_not_penalised_unless_asked():
+    assert RunSettings().solve_settings().sampling.repetition_penalty == 1.0
+    assert RunSettings(repetition_penalty=1.2).solve_settings().sampling.repetition_penalty == 1.2
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "accepted"),
+    [
+        ("num_recursive_rounds", 0, "1 or more"),
+        ("latent_length", -2, "-1 or more"),
+        ("batch_size", 0, "1 or more"),
+        ("max_new_tokens", 0, "1 or more"),
+        ("num_samples", 0, "1 or more, or -1 for all"),
+        ("num_samples", -2, "-1 or more"),
+        ("sample_seed", -2, "-1 or more"),
+        ("temperature", 0.0, "above 0"),
+        ("top_p", 1.5, "above 0 and at most 1"),
+    ],
+)
+def test_a_value_out_of_range_is_refused(field, value, accepted):
+    with pytest.raises(ValueError, match=f"{field} is {value}; it has to be {accepted}"):
+        RunSettings(**{field: value})
+
+
+def test_overrides_are_read():
+    settings = RunSettings(ckpt_override=("planner=/a=b", "outer=links"))
+    assert settings.overrides() == {"planner": "/a=b", "outer": "links"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (("planner",), "is not of the form"),
+        (("=x",), "is not of the form"),
+        (("a=1", "a=2"), "names 'a' twice"),
+    ],
+)
+def test_faulty_overrides_are_refused(entries, message):
+    with pytest.raises(ValueError, match=message):
+        RunSettings(ckpt_override=entries).overrides()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("batch_size", "2"),
+        ("seed", "a"),
+        ("top_k", 5.0),
+        ("greedy", 1),
+        ("style", None),
+        ("latent_length", True),
+    ],
+)
+def test_a_value_of_another_type_is_refused(field, value):
+    with pytest.raises(UserError, match=f"{field} is {value!r}; it has to be of the type"):
+        RunSettings(**{field: value})
+
+
+def test_whole_numbers_stand_for_floats():
+    settings = RunSettings(temperature=1)
+    assert settings.temperature == 1.0
+    assert isinstance(settings.temperature, float)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"question_seed": 1}, "give --num_samples N"),
+        ({"mode": "speech"}, "mode is 'speech'"),
+        ({"role": "solver"}, "mode single only"),
+        ({"latent_length": -1, "mode": "text"}, "mode text passes on no latents"),
+        ({"recommended": "may"}, "recommended is 'may'; it has to be one of june, april"),
+        ({"judge_base_url": "http://127.0.0.1"}, "give --judge_model"),
+        ({"resume": True}, "give --output_dir"),
+    ],
+)
+def test_settings_that_only_work_together_say_so(values, message):
+    with pytest.raises(UserError, match=message):
+        RunSettings(**values)
