@@ -6,7 +6,8 @@ An inner link turns an agent's last hidden state into its next input embedding (
 source agent's latent thoughts into a message that a target agent reads (D_src -> D_tgt). State dicts are the
 published ones: module names below are file format.
 
-Source: protocol section 2; the paper's equations for the inner and outer RecursiveLink (arXiv 2604.25917).
+Source: docs/protocol.md, "Links"; the paper's equations for the inner and outer RecursiveLink (arXiv
+2604.25917).
 """
 
 from __future__ import annotations

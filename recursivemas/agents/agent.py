@@ -70,7 +70,7 @@ class Agent:
 
     @property
     def stop_ids(self) -> frozenset[int]:
-        """What ends a text: the tokenizer's end-of-sequence token (protocol section 3, "Decoding")."""
+        """What ends a text: the tokenizer's end-of-sequence token (docs/protocol.md, "Decoding")."""
         return frozenset({self.tokenizer.eos_token_id})
 
     @cached_property

@@ -2,7 +2,7 @@
 
 A new benchmark is one more file with a `Benchmark` value, and a line in `BENCHMARKS`.
 
-Source: protocol section 4.
+Source: docs/protocol.md, "Questions".
 """
 
 from __future__ import annotations
@@ -122,6 +122,6 @@ def has_lettered_lines(text: str) -> bool:
 def with_choose_line(text: str) -> str:
     """The text and, after a blank line, the line to choose; not where it asks so already, in any case.
 
-    Source: release-exact section 3.
+    Source: docs/protocol.md, "Questions".
     """
     return text if CHOOSE.lower() in text.lower() else f"{text.rstrip()}\n\n{CHOOSE_LINE}"

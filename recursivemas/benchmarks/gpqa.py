@@ -23,7 +23,7 @@ def option_order(question_text: str, seed: int) -> list[int]:
 def to_question(row: Row, question_id: str, seed: int) -> Question:
     """The question, its options as the release shuffles them, the line to choose; the gold is the letter.
 
-    Source: release-exact section 3.
+    Source: docs/protocol.md, "Questions".
     """
     text = text_field(row, "Question")
     order = option_order(text, seed)

@@ -49,7 +49,9 @@ class LiveCodeBenchTests:
 def to_question(row: Row, question_id: str, seed: int) -> Question:
     """The problem, with the starter code where there is some; `metadata.func_name` asks for a function.
 
-    Both stand in the text as they are in the row, outer white space included (release-exact section 3).
+    Both stand in the text as they are in the row, outer white space included.
+
+    Source: docs/protocol.md, "Questions".
     """
     function_name = _metadata(row["metadata"]).get("func_name")
     text_field(row, "question_content")  # to hear of none

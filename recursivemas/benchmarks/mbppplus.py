@@ -21,7 +21,7 @@ def to_question(row: Row, question_id: str, seed: int) -> Question:
 
     The tests that decide are the script in `test`, after the statements in `test_imports`.
 
-    Source: release-exact section 3.
+    Source: docs/protocol.md, "Questions".
     """
     tests = _lines(row, "test_list")
     if not tests:
@@ -83,5 +83,5 @@ MBPPPLUS = Benchmark(
     split="test",
     id_columns=("task_id",),
     task="code",
-    release_settings={"temperature": 0.2},  # Release: release-exact section 4
+    release_settings={"temperature": 0.2},  # Release: docs/protocol.md, "Decoding"
 )

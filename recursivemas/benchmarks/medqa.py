@@ -24,7 +24,7 @@ def to_question(row: Row, question_id: str, seed: int) -> Question:
 
     The gold is the answer's text, which has to be one of the options.
 
-    Source: release-exact section 3.
+    Source: docs/protocol.md, "Questions".
     """
     options = option_texts(row["options"])
     answer = text_field(row, "answer")

@@ -38,9 +38,9 @@ def roll_out(backbone: Backbone, inner_link: InnerLink, prompts: PromptBatch, la
     """Think for `latent_length` steps after each prompt.
 
     h_1 is read at the prompt's own last position; inner(h_t) is the next input embedding; inner(h_L) is never
-    fed back. So L steps cost one prefill and L - 1 single positions. Source: protocol section 3, "Latent
-    rollout". Raises ValueError for a negative length; 0 steps give empty tensors and run nothing. Rows that
-    are not finite are for `rows_not_finite` to find: they leave the others as they are.
+    fed back. So L steps cost one prefill and L - 1 single positions. Raises ValueError for a negative length;
+    0 steps give empty tensors and run nothing. Rows that are not finite are for `rows_not_finite` to find:
+    they leave the others as they are. Source: docs/protocol.md, "Latent rollout".
     """
     if latent_length < 0:
         raise ValueError(f"latent_length is {latent_length}; it has to be 0 or more")

@@ -40,8 +40,8 @@ class SamplingSettings:
     """How text is sampled. None leaves the model's own generation configuration in force.
 
     Temperature, top_p and repetition_penalty default to the published values, whatever the model says
-    (protocol section 3, "Decoding"; release-exact section 4). `top_k` 0 switches
-    the filter off; -1 is the published spelling of None. Raises UserError for a value out of range.
+    (docs/protocol.md, "Decoding"). `top_k` 0 switches the filter off; -1 is the published spelling of None.
+    Raises UserError for a value out of range.
     """
 
     greedy: bool = False

@@ -5,7 +5,7 @@ The `strict` verdict, and of cases the `release` one too; scripts the release ru
 solution that ends the process, patches what the tests use, or returns an object that claims to equal anything
 does not pass.
 
-Source: protocol section 4 (mbppplus, livecodebench).
+Source: docs/protocol.md, "Questions" (mbppplus, livecodebench).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 It is lenient where it should not be: 3.2 equals 3.9, and a text without a letter chooses A. What it reads is
 in `release_reading`, when it takes answers for equal in `release_comparing`; how it runs code, in `code`.
 
-Source: release-exact section 1.
+Source: docs/protocol.md, "Release grader".
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def has_answer(text: str, question: Question) -> bool:
     """Whether the release finds an answer, so that it does not ask again.
 
     A `Final Answer:` line is none: of mathematics and phrases only a box counts.
-    Source: release-exact section 2.
+    Source: docs/protocol.md, "Answer retry".
     """
     if question.kind in CODE_KINDS:
         return first_code(text) is not None

@@ -4,7 +4,7 @@ The release takes the first block of Python. Where the tests are a script, it pu
 into one script, and exit status 0 passes: a solution that ends the process early passes, too. That script
 runs in our sandbox, under our limits. Cases of programs and functions run as they do for the strict verdict.
 
-Source: release-exact section 1, "Code verdict".
+Source: docs/protocol.md, "Code verdicts".
 """
 
 from __future__ import annotations

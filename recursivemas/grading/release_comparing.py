@@ -2,7 +2,7 @@ r"""When the published release takes two answers for equal: four readings of mat
 
 It is lenient where it should not be: 3.2 equals 3.9, -1 equals 1, and `3 apples and 2 pears` equals 32.
 
-Source: release-exact section 1, "Four comparisons in turn" and "Free text".
+Source: docs/protocol.md, "Comparing".
 """
 
 from __future__ import annotations

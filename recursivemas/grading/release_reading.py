@@ -3,7 +3,7 @@ r"""What the published release reads out of a text: the last box, an option's le
 Its rules are kept to the letter, odd ones included: what is no answer to the strict grader may be one here.
 Patterns are written so that no text, however degenerate, makes them slow; what they match is the release's.
 
-Source: release-exact section 1, "Reading an answer".
+Source: docs/protocol.md, "Reading".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which builder of a published prompts.py writes which prompt, and with which arguments.
 
-Source: release-exact section 6 (names), protocol section 3 (roles and slots).
+Source: docs/protocol.md, "Published names", "Prompts" and "Messages and slots".
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The whole conversation is rendered to text first, with a sentinel in each slot, and then cut; each piece is
 tokenized by itself with no special tokens added, since the template has written them already. Source:
-protocol section 3, "Slots".
+docs/protocol.md, "Messages and slots".
 """
 
 from __future__ import annotations

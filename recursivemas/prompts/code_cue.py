@@ -1,8 +1,9 @@
 """The words that ask for code once more, read off the published lcb_utils.py; nothing of it is run.
 
-The cue is a line that asks for code alone, the line `Final Code:`, and an open Python fence (release-exact,
-section 2). It may be written as one text, as several that are added or joined, as a named constant, or as the
-end of an f-string.
+The cue is a line that asks for code alone, the line `Final Code:`, and an open Python fence. It may be
+written as one text, as several that are added or joined, as a named constant, or as the end of an f-string.
+
+Source: docs/protocol.md, "Answer retry".
 """
 
 from __future__ import annotations

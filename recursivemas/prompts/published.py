@@ -37,7 +37,7 @@ RETRY_CUES: dict[TaskKind, str] = {
     "choice": "Final Choice: \\boxed{",
     "gpqa": "Final Choice: \\boxed{",
 }
-"""Release-exact section 2; the cue for code is read from the file that belongs to the builders."""
+"""By kind (docs/protocol.md, "Answer retry"); the cue for code is read from the builders' own file."""
 KINDS_OF_TASK: dict[str, tuple[TaskKind, ...]] = {
     "math": ("math", "choice", "gpqa"),
     "code": CODE_KINDS,

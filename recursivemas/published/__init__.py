@@ -3,5 +3,5 @@
 The modules at the root of a clone hand them on. Nothing in the package uses them, and here links are called
 adapters, as they are in the published code.
 
-Source: release-exact section 6.
+Source: docs/protocol.md, "Published names".
 """

@@ -23,7 +23,7 @@ from recursivemas.tools import Request, Toolbox, ToolCall, as_block, without_cal
 
 RETRY_TOKENS = 16
 CODE_RETRY_TOKENS = 256
-"""How much the answer retry may write (protocol section 3, "Answer retry")."""
+"""How much the answer retry may write (docs/protocol.md, "Answer retry")."""
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Writer:
     ) -> list[Draft]:
         """One answer a question, written after its prompt; where none can be read, it is asked for again.
 
-        Rollout r uses the random numbers of seed sample_seed + r (release-exact section 4). `on_step` is
+        Rollout r uses the random numbers of seed sample_seed + r (docs/protocol.md, "Settings"). `on_step` is
         told after each token how many answers go on.
         """
         quirks = self._settings.release_quirks
@@ -117,7 +117,7 @@ class Writer:
         return torch.cat([answer.prompt, so_far]), [*answer.token_ids, *ids]
 
     def _ask_bare(self, answer: Draft, cue: str) -> tuple[Tensor, list[int]]:
-        """The release goes on from the bare text: no chat, no latents (release-exact section 2)."""
+        """The release goes on from the bare text: no chat, no latents (docs/protocol.md, "Answer retry")."""
         answer.text = answer.text.rstrip()
         self._append_cue(answer, "\n" + cue.lstrip("\n"))
         ids = list(self._agent.tokenizer(self._disarmed_text(answer)).input_ids)

@@ -5,7 +5,7 @@ in the prompt's slots, thinks, and sends what it thought over its links: to late
 feedback links into the next round. In the last round the answering agent's prompt, filled, is what the answer
 is decoded from. What a message is, latents or text, is the medium's affair.
 
-Source: protocol section 3, "Rounds"; the paper's Algorithm 1 (arXiv 2604.25917).
+Source: docs/protocol.md, "Rounds"; the paper's Algorithm 1 (arXiv 2604.25917).
 """
 
 from __future__ import annotations

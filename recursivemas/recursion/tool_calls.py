@@ -3,7 +3,7 @@
 A row's own text since its last result is looked at, so a result cannot call anything. It is cut where the
 closing tag ends: what a tokenizer has merged with the bracket was written without having read the result.
 
-Source: protocol section 3, "Tools"; release-exact section 5.
+Source: docs/protocol.md, "Tools".
 """
 
 from __future__ import annotations

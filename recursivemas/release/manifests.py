@@ -3,7 +3,7 @@
 Manifests come first, the published naming convention after them. What both miss is the caller's to report:
 a finder returns None then. A manifest that is damaged is a ReleaseError at once.
 
-Source: protocol section 2.
+Source: docs/protocol.md, "Repositories".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The files of a system for a dataset, by our names and by the published ones.
 
-Source: release-exact section 6, `system_loader`.
+Source: docs/protocol.md, "Published names".
 """
 
 from __future__ import annotations

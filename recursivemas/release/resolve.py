@@ -3,7 +3,7 @@
 A release is the hub's organisation, a folder that holds the same repositories, or the embedded toy. Overrides
 point a role, or the outer links, at a folder of one's own.
 
-Source: protocol sections 1 and 2.
+Source: docs/protocol.md, "Styles" and "Repositories".
 """
 
 from __future__ import annotations

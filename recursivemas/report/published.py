@@ -1,7 +1,9 @@
 """The published figures, for comparison.
 
-Source: protocol section 7: the release's single runs, and the paper's Table 2 (arXiv 2604.25917). Accuracy in
-percent; aime25 and aime26 are pass@10. All were graded by the release's own grader.
+The release's single runs, and the paper's Table 2 (arXiv 2604.25917). Accuracy in percent; aime25 and aime26
+are pass@10. All were graded by the release's own grader.
+
+Source: docs/protocol.md, "Published results".
 """
 
 from __future__ import annotations

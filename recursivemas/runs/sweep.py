@@ -3,7 +3,7 @@
 The published script reports the best of such runs as its score. Choosing by the score that is reported
 flatters it, so here each value is reported, and the best is never named without saying what it is.
 
-Source: release-exact section 4 (`--latent_length`).
+Source: docs/protocol.md, "Settings" (`--latent_length`).
 """
 
 from __future__ import annotations

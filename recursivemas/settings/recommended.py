@@ -1,6 +1,6 @@
 """The published settings: what the release recommends for a style and a benchmark.
 
-Source: protocol section 6 (the tables) and section 3, "Decoding" (temperatures and lengths).
+Source: docs/protocol.md, "Settings" (the tables) and "Decoding" (temperatures and lengths).
 """
 
 from __future__ import annotations

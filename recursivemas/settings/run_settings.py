@@ -1,6 +1,7 @@
 """A run's settings: what can be set, what is recommended, and where each value came from.
 
-Order: built-in default < recommended row (protocol section 6) < explicit flag < the release's own quirks.
+Order: built-in default < recommended row < explicit flag < the release's own quirks.
+Source of the recommended rows: docs/protocol.md, "Settings".
 """
 
 from __future__ import annotations

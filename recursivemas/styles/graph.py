@@ -5,7 +5,7 @@ carries a message within a round, from an earlier agent to a later one, or, as a
 to the next. The five published styles are values in `PUBLISHED_STYLES`; `load_style` reads a user's own from
 YAML. Everything here is checked when a style is built, before any model loads.
 
-Source: protocol sections 1 and 3; the paper's Figure 2 (arXiv 2604.25917).
+Source: docs/protocol.md, "Styles" and "Rounds"; the paper's Figure 2 (arXiv 2604.25917).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The five published styles, as data.
 
-Source: protocol sections 1 and 3; release-exact section 3.
+Source: docs/protocol.md, "Styles", "Rounds" and "Text mode".
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _sequential(
                 role="planner",
                 repo=planner,
                 prompt="sequential/planner",
-                release_feedback_kind="math",  # Release: protocol section 5, item 1
+                release_feedback_kind="math",  # Release: docs/protocol.md, "Departures"
                 release_text=planner_text,
             ),
             AgentSpec(

@@ -1,6 +1,6 @@
 """What the release does otherwise with an agent when agents pass on text, as in its published baselines.
 
-Source: release-exact section 3, "Text-mode baselines". The wording is ours.
+Source: docs/protocol.md, "Text mode". The wording is ours.
 """
 
 from __future__ import annotations

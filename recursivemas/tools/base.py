@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 MAX_RESULT_CHARACTERS = 6000
-"""How much of a result an agent reads; a note on what is left out follows (release-exact section 5)."""
+"""How much of a result an agent reads; a note on what is left out follows (docs/protocol.md, "Tools")."""
 
 AnswerStatus = Literal["ok", "error", "failed", "timeout", "stub"]
 """What became of a request. `error`: it is at fault itself (its code raised); `failed`: the tool could not do

@@ -1,6 +1,6 @@
 """The tool `python`: runs an agent's code as a script in the sandbox, and tells it what came out.
 
-Source: release-exact section 5.
+Source: docs/protocol.md, "Tools".
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A call is `<name> request </name>`, letter case aside: an opening tag and the ne
 opening tag that is never closed is text, and so is a closing tag without an opening one; another tool's tags
 within a request are part of it.
 
-Source: release-exact section 5.
+Source: docs/protocol.md, "Tools".
 """
 
 from __future__ import annotations

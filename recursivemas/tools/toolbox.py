@@ -16,7 +16,7 @@ from recursivemas.tools.base import MAX_RESULT_CHARACTERS, AnswerStatus, Status,
 from recursivemas.tools.tags import Request, defuse
 
 MAX_CALLS = 5
-"""How many calls an agent may make in one text (release-exact section 5)."""
+"""How many calls an agent may make in one text (docs/protocol.md, "Tools")."""
 TOOL_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 

@@ -1,7 +1,7 @@
 """Toy backbones: the real architecture classes, a few hundred thousand parameters each.
 
 A `make_` function takes the hidden size and the tokenizer and gives an untrained model, initialised from
-PyTorch's current random state, in its default dtype. Source: protocol section 2.
+PyTorch's current random state, in its default dtype. Source: docs/protocol.md, "Backbones".
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ the plain names of the model card. The mixture's science agent is stored in bflo
 float32) and has a second weight file that nobody needs. Qwen3.5 agents take turns between the multimodal and
 the text configuration.
 
-Source: protocol sections 1 and 2.
+Source: docs/protocol.md, "Styles" and "Repositories".
 """
 
 from __future__ import annotations

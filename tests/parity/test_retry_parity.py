@@ -1,4 +1,4 @@
-"""The answer retry with the release's quirks against a twin written from release-exact section 2 alone.
+"""The answer retry with the release's quirks against a twin written from the rules alone.
 
 The twin knows the text before the retry, the cue, the model and its tokenizer, and nothing of our engine: it
 calls the model by itself, and filters and draws by itself.

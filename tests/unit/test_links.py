@@ -38,7 +38,7 @@ def randomised(link):
 
 
 def written_out(state, x, *, residual_name: str | None, norms: tuple[str, str]):
-    """The links' function straight from their state dict, as protocol section 2 writes it."""
+    """The links' function straight from their state dict, as docs/protocol.md, "Links", writes it."""
 
     def linear(name, value):
         return value @ state[f"{name}.weight"].T + state[f"{name}.bias"]

@@ -9,7 +9,7 @@ from recursivemas.errors import UserError
 
 MAX_HITS = 4
 MAX_CONTENT_CHARACTERS = 320
-"""What an agent reads of a search (release-exact section 5)."""
+"""What an agent reads of a search (docs/protocol.md, "Tools")."""
 MAX_URL_CHARACTERS = 1000
 """Ours: what is longer is no address that anybody reads."""
 

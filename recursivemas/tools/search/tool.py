@@ -1,6 +1,6 @@
 """The search tool: what an agent asks becomes a numbered list of hits.
 
-Source: release-exact section 5.
+Source: docs/protocol.md, "Tools".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Question texts to the letter, as the published checkpoints read them (release-exact section 3)."""
+"""Question texts to the letter, as the published checkpoints read them (docs/protocol.md, "Questions")."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONS = {
 
 
 def shuffled(stem: str, seed: int) -> list[str]:
-    """The options as release-exact tells it, written out once more."""
+    """The options as the protocol tells it, written out once more."""
     order = [0, 1, 2, 3]
     random.Random(int(md5(f"{seed}::{stem}".encode()).hexdigest()[:16], 16)).shuffle(order)
     return [list(OPTIONS.values())[place] for place in order]

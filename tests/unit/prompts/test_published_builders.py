@@ -188,7 +188,7 @@ def test_every_prompt_is_what_the_builders_give(kind: TaskKind, in_text: bool) -
 
 
 def test_the_imitation_has_both_kinds_of_conditions() -> None:
-    """What a template could not do, and what the published file does (release-exact section 3)."""
+    """What a template could not do, and what the published file does (docs/protocol.md, "Prompts")."""
     source = load_prompts(CONDITIONS, release="toy")
     lettered = "Which?\nA. x\nB. y"
 
