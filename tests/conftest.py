@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +21,6 @@ def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recursivemas.output.redaction._given", set())
 
 
-@pytest.fixture(scope="session")
-def toy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What is kept for the next run stays out of the user's own cache."""
@@ -33,10 +30,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def toy_release(toy_cache: Path) -> Path:
-    """The toy release's folder."""
+def toy_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy release's folder: one for all workers, built by the first that asks. Nobody may write to it."""
     from recursivemas.toy import ensure
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECURSIVEMAS_CACHE", str(toy_cache))
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with pytest.MonkeyPatch.context() as patch, (shared / "toy.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        patch.setenv("RECURSIVEMAS_CACHE", str(shared / "toy"))
         return ensure()

@@ -246,7 +246,7 @@ def _hold_against(
     faults: dict[str, str],
 ) -> set[str]:
     """The questions asked; for each builder that the pack does not reproduce, the first one that shows it."""
-    literal = literal_questions(read_literals(published.file))
+    same_for_all = [*option_questions(), *literal_questions(read_literals(published.file))]
     asked: list[tuple[str, PromptRequest]] = []
     for entry in entries:
         for kind, call in entry.calls.items():
@@ -255,7 +255,7 @@ def _hold_against(
             probes = adversarial_questions(published.markers, "".join(map(str, pieces)))
             asked += [
                 (call.builder, _request(entry, _question(text, declared, "count_pairs")))
-                for text in [*probes, *option_questions(), *literal]
+                for text in [*probes, *same_for_all]
             ]
     requests = [request for _, request in asked]
     for (builder, request), theirs, ours in zip(

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from recursivemas.cli.main import run_main
+from recursivemas.prompts import guarded
 from tests.unit.agents.test_checkpoint import DAMAGE, LATE, write
-from tests.unit.prompts.test_chat import MISBEHAVING
+from tests.unit.prompts.test_chat import ENDLESS, MISBEHAVING
 from tests.unit.test_links import HOSTILE
 
 SOLVER = "Sequential-Light-Solver-Qwen2.5-Math-1.5B"
@@ -73,8 +74,15 @@ def flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_broken_release_is_an_error_in_words(
-    flags: list[str], toy_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str
+    flags: list[str],
+    toy_release: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    case: str,
 ) -> None:
+    if case.removeprefix("template: ") in ENDLESS:
+        monkeypatch.setattr(guarded, "CPU_S", 1)
     repo, damage = CASES[case]
     home = tmp_path / "release" / "RecursiveMAS"
     home.mkdir(parents=True)

@@ -180,7 +180,7 @@ def test_a_template_that_drops_or_repeats_a_slot_is_an_error(make: Callable, bod
 
 LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 MISBEHAVING = {
-    "loops forever": (LOOP, "did not end within 5 s of CPU time"),
+    "loops forever": (LOOP, "did not end within 1 s of CPU time"),
     "loops and writes": (LOOP.replace("{% endfor %}", "x{% endfor %}", 1), "writes more than 1000000"),
     "multiplies a text": ("{{ 'x' * 10 ** 10 }}", "writes more than .* or takes more than 1024 MiB"),
     "doubles a text": (
@@ -203,8 +203,15 @@ MISBEHAVING = {
 }
 
 
+ENDLESS = ("loops forever", "a huge power")
+
+
 @pytest.mark.parametrize("name", MISBEHAVING)
-def test_a_template_that_misbehaves_is_an_error_in_words(make: Callable, name: str) -> None:
+def test_a_template_that_misbehaves_is_an_error_in_words(
+    make: Callable, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    if name in ENDLESS:
+        monkeypatch.setattr(guarded, "CPU_S", 1)
     chat_template, says = MISBEHAVING[name]
     with pytest.raises(UserError, match=says) as caught:
         ChatRenderer(make(chat_template))
@@ -234,7 +241,10 @@ def test_several_templates_need_a_default(make: Callable) -> None:
         ChatRenderer(make({"rag": CHATML, "tool_use": CHATML}))
 
 
-def test_the_trial_knows_what_transformers_templates_may_use(make: Callable) -> None:
+def test_the_trial_knows_what_transformers_templates_may_use(
+    make: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guarded, "CPU_S", 1)
     rich = (
         "{% generation %}{{ {'a': 'é'} | tojson(indent=2) }}{% endgeneration %}{{ strftime_now('%d') }}"
         "{% for m in messages %}{% if loop.index > 1 %}{% break %}{% endif %}{{ m.content }}{% endfor %}"

@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from recursivemas.prompts import PromptPack, PromptsError, check_slots, import_prompts, load_pack
+from recursivemas.prompts import (
+    PromptPack,
+    PromptsError,
+    check_slots,
+    import_prompts,
+    importer,
+    load_pack,
+    probe_questions,
+)
 from recursivemas.prompts.choice import ChoiceRule
 from recursivemas.prompts.importer import ImportedPrompts, check_output, read_published
 from recursivemas.prompts.probe_questions import option_questions
@@ -117,13 +125,15 @@ def expected_texts(m: ModuleType, q: str) -> dict[tuple[str, str, bool], tuple[s
     }
 
 
+# The nasty file has a rule of its own for choice questions.
+NASTY_RULE = ChoiceRule(option=r"(?m)^[ \t]*\(?([A-E])[\.\)]\s", needs="", at_least=3)
+
+
 @pytest.fixture(scope="module")
 def reports() -> dict[str, ImportedPrompts]:
-    # The nasty file has a rule of its own for choice questions.
-    rule = ChoiceRule(option=r"(?m)^[ \t]*\(?([A-E])[\.\)]\s", needs="", at_least=3)
     return {
         "straight": read_published(PUBLISHED / "straight" / "prompts.py"),
-        "nasty": read_published(PUBLISHED / "nasty", choice_rule=rule),
+        "nasty": read_published(PUBLISHED / "nasty", choice_rule=NASTY_RULE),
     }
 
 
@@ -185,6 +195,13 @@ def variant(tmp_path: Path, old: str, new: str) -> Path:
     return path
 
 
+@pytest.fixture
+def fewer_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For faults that the questions made on purpose show: of the others, enough to go the whole way."""
+    monkeypatch.setattr(importer, "option_questions", lambda: option_questions(40))
+    monkeypatch.setattr(probe_questions, "MAX_LITERALS", 20)
+
+
 PLAN = 'f"Plan the sum.\\n\\n{question}\\n\\nNo answer."'
 
 
@@ -213,6 +230,7 @@ PLAN = 'f"Plan the sum.\\n\\n{question}\\n\\nNo answer."'
         ),
     ],
 )
+@pytest.mark.usefixtures("fewer_questions")
 def test_what_no_pack_can_hold_is_named_with_what_can(
     tmp_path: Path, old: str, new: str, messages: list[str]
 ) -> None:
@@ -233,7 +251,10 @@ def test_conditions_inside_builders_are_found(tmp_path: Path) -> None:
     assert "build_distill_expert_prompt" not in named
 
 
-def test_what_a_module_beside_the_file_looks_for_is_asked_too(tmp_path: Path) -> None:
+def test_what_a_module_beside_the_file_looks_for_is_asked_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "option_questions", lambda: option_questions(40))
     (tmp_path / "hints.py").write_text('HINT = "Pick a letter"\n', encoding="utf-8")
     path = variant(tmp_path, PLAN, "question + str(hints.HINT in question)")
     path.write_text(path.read_text(encoding="utf-8").replace("import re", "import re\nimport hints", 1))
@@ -241,10 +262,9 @@ def test_what_a_module_beside_the_file_looks_for_is_asked_too(tmp_path: Path) ->
         import_prompts(path)
 
 
-def test_a_rule_of_the_users_own_says_what_a_choice_question_is() -> None:
-    rule = ChoiceRule(option=r"(?m)^[ \t]*\(?([A-E])[\.\)]\s", needs="", at_least=3)
-    imported = read_published(PUBLISHED / "nasty", choice_rule=rule)
-    assert imported.pack.choice_lines["sequential/solver"] == replace(rule, trust_declared=False)
+def test_a_rule_of_the_users_own_says_what_a_choice_question_is(reports: dict[str, ImportedPrompts]) -> None:
+    imported = reports["nasty"]
+    assert imported.pack.choice_lines["sequential/solver"] == replace(NASTY_RULE, trust_declared=False)
     assert imported.num_questions > len(set(option_questions()))
 
 

@@ -215,7 +215,7 @@ def test_runs_at_the_same_time_do_not_meet(level):
 
 def test_nothing_goes_on_when_the_asking_process_dies(level):
     script = f"""
-from recursivemas.sandbox import run_python, why_not
+        from recursivemas.sandbox import run_python, why_not
         why_not({level!r})
         print("ready", flush=True)
         code = 'open("/proc/self/comm", "w").write("left-alone")\\nimport time\\ntime.sleep(60)'
