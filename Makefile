@@ -12,7 +12,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test test-sandbox lint format clean
+.PHONY: demo test test-sandbox docs lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python run.py --style mixture --release toy --device cpu \
@@ -26,6 +26,11 @@ SANDBOX_USER ?= nobody
 test-sandbox: $(VENV)/.installed-dev
 	su -s /bin/sh $(SANDBOX_USER) -c "cd '$(CURDIR)' && OMP_NUM_THREADS=1 '$(abspath $(BIN))/python' -B -m pytest \
 	  -p no:cacheprovider tests/unit/sandbox tests/unit/tools/test_*.py tests/unit/grading/test_code.py tests/unit/grading/harness"
+
+# The site, in build/docs: these pages and a reference made from the docstrings. A warning fails it.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
+	@echo "open build/docs/index.html"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -57,5 +62,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/reference *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

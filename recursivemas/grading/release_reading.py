@@ -80,7 +80,7 @@ def choice_letter(text: str, num_options: int = USUAL_OPTIONS) -> str | None:
 def find_letter(text: str, num_options: int = USUAL_OPTIONS) -> str | None:
     """The letter right after the first keyword that has one, else the one that the text begins with.
 
-    The latter needs an end: `B)`, `B.`, `b - `, or nothing behind it.
+    The latter needs an end: `B)`, `B.`, `b -`, or nothing behind it.
     """
     text = text.strip()
     letter = f"([{ascii_uppercase[:num_options]}])"
@@ -95,7 +95,7 @@ def find_letter(text: str, num_options: int = USUAL_OPTIONS) -> str | None:
 
 
 def first_code(text: str) -> str | None:
-    """The first closed block that opens with ```` ```python ````, in any case; None where it is empty too.
+    """The first closed block that is fenced as `python`, in any case; None where it is empty too.
 
     Closed `<think>` blocks do not count. There is no falling back to other fences.
     """
