@@ -8,7 +8,10 @@ import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
+from zipfile import ZipFile
 
+import pytest
+import yaml
 from packaging.requirements import Requirement
 
 import recursivemas
@@ -89,6 +92,17 @@ def test_vllm_stands_apart_and_is_pinned():
 def test_the_version_is_the_package_s_own():
     assert re.fullmatch(r"\d+\.\d+\.\d+", recursivemas.__version__)
     assert "version" in PROJECT["dynamic"], "the build reads it from the package"
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == recursivemas.__version__
+
+
+def test_the_wheel_holds_the_package_s_data(tmp_path):
+    """Types, prompts and templates are no modules: a build that took modules alone would lose them."""
+    builders = pytest.importorskip("hatchling.builders.wheel")
+    (wheel,) = builders.WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    names = set(ZipFile(wheel).namelist())
+    data = {"py.typed", "prompts/default.yaml", "toy/templates/chatml.jinja"}
+    assert {f"recursivemas/{name}" for name in data} <= names
 
 
 def test_an_old_python_is_refused_before_anything_is_installed(tmp_path):
