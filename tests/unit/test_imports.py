@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,14 @@ def test_every_room_has_a_floor():
     parts = modules | packages
     assert parts - {"__init__", "__main__"} == set(LEVEL)
     assert len(FLOORS) <= 12
+
+
+def test_the_architecture_page_has_the_same_floors():
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE)
+    assert [(int(floor), re.findall(r"`(\w+)`", rooms)) for floor, rooms in lines] == [
+        (len(FLOORS) - level, rooms) for level, rooms in enumerate(FLOORS)
+    ]
 
 
 def test_imports_run_downwards():
