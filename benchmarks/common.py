@@ -9,7 +9,7 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, Qwen3Config
 
-from recursivemas.engine import Backbone
+from recursivemas.engine import LocalEngine
 
 VOCAB_SIZE = 8192
 
@@ -25,7 +25,7 @@ def make_parser(description: str | None, **defaults: float) -> argparse.Argument
     return parser
 
 
-def random_qwen3(*, layers: int, hidden_size: int, dtype: str, device: str) -> Backbone:
+def random_qwen3(*, layers: int, hidden_size: int, dtype: str, device: str) -> LocalEngine:
     """A Qwen3-shaped model with random weights, from torch's global random numbers."""
     config = Qwen3Config(
         vocab_size=VOCAB_SIZE,
@@ -36,13 +36,13 @@ def random_qwen3(*, layers: int, hidden_size: int, dtype: str, device: str) -> B
         num_key_value_heads=4,
         head_dim=hidden_size // 8,
     )
-    return Backbone(AutoModelForCausalLM.from_config(config).to(device, getattr(torch, dtype)).eval())
+    return LocalEngine(AutoModelForCausalLM.from_config(config).to(device, getattr(torch, dtype)).eval())
 
 
-def random_prompts(backbone: Backbone, shortest: float, longest: int, count: int) -> list[torch.Tensor]:
-    """Prompts [T_i, D] of random tokens, their lengths spread evenly."""
+def random_prompts(shortest: float, longest: int, count: int) -> list[tuple[int, ...]]:
+    """Prompts of random tokens, their lengths spread evenly."""
     lengths = torch.linspace(shortest, longest, count).long().tolist()
-    return [backbone.embed(torch.randint(0, VOCAB_SIZE, (length,))) for length in lengths]
+    return [tuple(torch.randint(0, VOCAB_SIZE, (length,)).tolist()) for length in lengths]
 
 
 def describe_machine(device: str) -> str:

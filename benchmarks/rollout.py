@@ -15,32 +15,39 @@ import time
 import torch
 from common import describe_machine, make_parser, random_prompts, random_qwen3
 from torch import Tensor
+from transformers import PreTrainedModel
 
-from recursivemas.engine import Backbone, PromptBatch, roll_out
+from recursivemas.engine import LocalEngine, Prompt
 from recursivemas.links import InnerLink
 
 
-def build(args: argparse.Namespace) -> tuple[Backbone, InnerLink, PromptBatch]:
+def build(args: argparse.Namespace) -> tuple[LocalEngine, InnerLink, list[Prompt]]:
     torch.manual_seed(args.seed)
-    backbone = random_qwen3(
+    engine = random_qwen3(
         layers=args.layers, hidden_size=args.hidden_size, dtype=args.dtype, device=args.device
     )
-    link = InnerLink(args.hidden_size).to(args.device, backbone.dtype).eval()
+    link = InnerLink(args.hidden_size).to(args.device, engine.dtype).eval()
     # Thoughts at the embeddings' scale.
-    torch.nn.init.constant_(link.post_ln.weight, backbone.config.initializer_range)
-    prompts = random_prompts(backbone, 0.6 * args.prompt_length, args.prompt_length, args.batch_size)
-    return backbone, link, PromptBatch.left_pad(prompts)
+    torch.nn.init.constant_(link.post_ln.weight, engine.model.config.initializer_range)
+    prompts = random_prompts(0.6 * args.prompt_length, args.prompt_length, args.batch_size)
+    return engine, link, [[ids] for ids in prompts]
 
 
-def recompute(backbone: Backbone, link: InnerLink, prompts: PromptBatch, latent_length: int) -> Tensor:
-    """The slow side: the whole batch again at every step, as the published code does."""
-    embeddings, mask, hidden = prompts.embeddings, prompts.mask, []
+def recompute(model: PreTrainedModel, link: InnerLink, prompts: list[Prompt], latent_length: int) -> Tensor:
+    """The slow side: the whole left-padded batch again at every step, as the published code does."""
+    longest, device = max(len(ids) for [ids] in prompts), model.device
+    ids = torch.tensor([[0] * (longest - len(ids)) + list(ids) for [ids] in prompts], device=device)
+    mask = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for [ids] in prompts], device=device)
+    embeddings, thoughts = model.get_input_embeddings()(ids), []
     while True:
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        hidden.append(backbone.hidden(embeddings, mask, positions, None))
-        if len(hidden) == latent_length:
-            return torch.stack(hidden, dim=1)
-        embeddings = torch.cat([embeddings, link(hidden[-1]).to(embeddings.dtype).unsqueeze(1)], dim=1)
+        outputs = model.model(
+            inputs_embeds=embeddings, attention_mask=mask, position_ids=positions, use_cache=False
+        )
+        thoughts.append(link(outputs.last_hidden_state[:, -1]))
+        if len(thoughts) == latent_length:
+            return torch.stack(thoughts, dim=1)
+        embeddings = torch.cat([embeddings, thoughts[-1].to(embeddings.dtype).unsqueeze(1)], dim=1)
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
 
 
@@ -76,11 +83,11 @@ def main() -> None:
     )
     args = parser.parse_args()
     with torch.no_grad():
-        backbone, link, prompts = build(args)
-        roll_out(backbone, link, prompts, 2)  # warm up: thread pools, kernels
+        engine, link, prompts = build(args)
+        engine.open(prompts).think(link, 2)  # warm up: thread pools, kernels
         steps = args.latent_length
-        fast_s, fast = timed(args, "cached", lambda: roll_out(backbone, link, prompts, steps).hidden)
-        slow_s, slow = timed(args, "recomputed", lambda: recompute(backbone, link, prompts, steps))
+        fast_s, fast = timed(args, "cached", lambda: engine.open(prompts).think(link, steps).latents)
+        slow_s, slow = timed(args, "recomputed", lambda: recompute(engine.model, link, prompts, steps))
     difference = ((fast - slow).norm() / slow.norm()).item()
     print(f"ratio       {slow_s / fast_s:8.1f} x   relative difference of the latents {difference:.1e}")
     print(

@@ -20,12 +20,12 @@ import torch
 from common import describe_machine, make_parser, random_prompts, random_qwen3
 
 from recursivemas.engine import (
-    Backbone,
     Generated,
-    PromptBatch,
+    LocalEngine,
+    Prompt,
     Resumption,
     SamplingSettings,
-    decode,
+    WriteRequest,
     random_stream,
 )
 from recursivemas.tools import Request, ToolAnswer, Toolbox, ToolCall
@@ -73,34 +73,35 @@ class Calls:
         return Resumption((1,) * (self._every + row), (2,) * RESULT_TOKENS)
 
 
-def build(args: argparse.Namespace) -> tuple[Backbone, PromptBatch]:
+def build(args: argparse.Namespace) -> tuple[LocalEngine, list[Prompt]]:
     torch.manual_seed(0)
-    backbone = random_qwen3(
+    engine = random_qwen3(
         layers=args.layers, hidden_size=args.hidden_size, dtype=args.dtype, device=args.device
     )
-    prompts = random_prompts(backbone, 150, 250, args.batch_size)
-    return backbone, PromptBatch.left_pad(prompts)
+    return engine, [[ids] for ids in random_prompts(150, 250, args.batch_size)]
 
 
 def timed(
     args: argparse.Namespace,
     side: str,
-    backbone: Backbone,
-    prompts: PromptBatch,
+    engine: LocalEngine,
+    prompts: list[Prompt],
     calls: Calls,
     rejoin_every: int = 0,
-) -> tuple[float, list[Generated]]:
+) -> tuple[float, dict[int, Generated]]:
     start = time.perf_counter()
-    rows = decode(
-        backbone,
-        prompts,
-        streams=[random_stream(0, str(row)) for row in range(args.batch_size)],
-        settings=SamplingSettings(greedy=True).resolve(None),
-        max_new_tokens=args.tokens,
+    requests = [
+        WriteRequest(row=row, stream=random_stream(0, str(row)), max_new_tokens=args.tokens)
+        for row in range(args.batch_size)
+    ]
+    written = engine.open(prompts).write(
+        requests,
+        sampling=SamplingSettings(greedy=True).resolve(None),
         stop_ids=(),
         pauses=calls,
         rejoin_every=rejoin_every,
     )
+    rows = dict(written)
     seconds = time.perf_counter() - start
     print(f"{side:<34} {seconds:7.2f} s", flush=True)
     return seconds, rows
@@ -120,13 +121,13 @@ def main() -> None:
     args = parser.parse_args()
     num_calls = [1 + row % 3 for row in range(args.batch_size)]
     with torch.no_grad():
-        backbone, prompts = build(args)
+        engine, prompts = build(args)
         warm_up = Calls([0] * (args.batch_size - 1) + [1], args.every, 0.0, in_place=False)
-        timed(args, "(warm-up)", backbone, prompts, warm_up)
+        timed(args, "(warm-up)", engine, prompts, warm_up)
 
         def run(side: str, seconds: float, *, in_place: bool = False, rejoin_every: int = 0):
             calls = Calls(num_calls, args.every, seconds, in_place=in_place)
-            return timed(args, side, backbone, prompts, calls, rejoin_every)
+            return timed(args, side, engine, prompts, calls, rejoin_every)
 
         side, seconds, steps = f"tools of {args.tool_seconds:g} s", args.tool_seconds, args.rejoin_every
         instant, first = run("tools that answer at once", 0.0)

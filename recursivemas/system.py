@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -15,17 +14,17 @@ from tqdm import tqdm
 
 from recursivemas.agents.agent import Agent
 from recursivemas.agents.checkpoint import LoadError, Outline, read_outline
-from recursivemas.agents.load import Placement, load_backbone, resolve_device, resolve_dtype
+from recursivemas.agents.load import Placement, load_engine, resolve_device, resolve_dtype
 from recursivemas.benchmarks import find_benchmark
-from recursivemas.engine import Backbone, SamplingSettings
+from recursivemas.engine import LocalEngine, SamplingSettings
 from recursivemas.errors import UserError, did_you_mean
 from recursivemas.links import InnerLink, LinkError, OuterLink, load_inner_link, load_outer_link
 from recursivemas.prompts import ChatRenderer, PromptSource, load_prompts
 from recursivemas.question import Question, as_questions
-from recursivemas.recursion.clock import Watcher
-from recursivemas.recursion.solve import Prepared, Solution, Solver
+from recursivemas.recursion.solve import Solver
 from recursivemas.recursion.toolbox import SETTINGS as TOOL_SETTINGS
 from recursivemas.recursion.toolbox import build_toolbox, writing_agents
+from recursivemas.recursion.trace import Solution
 from recursivemas.release.paths import ResolvedMASPaths, resolve_mas_paths
 from recursivemas.release.resolve import AgentFiles, ReleaseFiles
 from recursivemas.settings import SWEEP, SolveSettings, resolve_settings
@@ -129,8 +128,12 @@ class MASSystem:
             toolbox = build_toolbox(system.graph, run)
         else:
             _check_toolbox(toolbox, system.graph, run.mode, explicit)
-        batches = system.solve_batches(asked, run.solve_settings(), toolbox=toolbox)
-        return [solution for batch in batches for solution in batch]
+        settled = run.solve_settings()
+        solver = system.solver(settled, toolbox)
+        batches = (
+            asked[start : start + settled.batch_size] for start in range(0, len(asked), settled.batch_size)
+        )
+        return [solution for batch in batches for solution in solver.solve(batch)]
 
     def alone(self, role: str | None = None) -> MASSystem:
         """A system of one of the agents with a plain prompt, on the same weights: what mode `single` runs."""
@@ -164,33 +167,15 @@ class MASSystem:
                     f"{spec.source} has {sizes[0]} and {spec.target} {sizes[1]}"
                 )
 
-    def solve_batches(
-        self,
-        questions: Sequence[Question],
-        settings: SolveSettings,
-        watcher: Watcher | None = None,
-        toolbox: Toolbox | None = None,
-    ) -> Iterator[list[Solution]]:
-        """Solve questions batch by batch; yields each batch's solutions in order.
+    def solver(self, settings: SolveSettings, toolbox: Toolbox | None = None) -> Solver:
+        """What solves batches of questions under these settings, made once for any number of them.
 
-        `watcher` is told how a batch is getting on. Agents have those tools of `toolbox` that the style gives
-        them. A question that cannot run gets a solution that holds its error; the others of its batch are not
-        affected.
+        Agents have those tools of `toolbox` that the style gives them. Raises UserError for a system that has
+        lost a part.
         """
         self._check_whole()
         self.prompts.check(self.graph, task=find_benchmark(self.dataset).task, mode=settings.mode)
-        solver = Solver(self.graph, self.agents, self.outer_links, self.prompts, settings, toolbox)
-        for start in range(0, len(questions), settings.batch_size):
-            batch = solver.prepare(questions[start : start + settings.batch_size])
-            runnable = [item for item in batch if isinstance(item, Prepared)]
-            solved = iter(solver.solve(runnable, watcher) if runnable else ())
-            solutions: list[Solution] = []
-            for item in batch:
-                if isinstance(item, Prepared):
-                    solutions += islice(solved, settings.num_rollouts)
-                else:
-                    solutions += (replace(item, rollout=rollout) for rollout in range(settings.num_rollouts))
-            yield solutions
+        return Solver(self.graph, self.agents, self.outer_links, self.prompts, settings, toolbox)
 
 
 def load_mas_system(
@@ -249,7 +234,7 @@ def load_mas_system(
             agents[link.source].device,  # where its messages are made
             None
             if paths.links[link.source, link.target].path
-            else link_dtype or agents[link.target].backbone.dtype,
+            else link_dtype or agents[link.target].engine.dtype,
         )
         for link in graph.links
     }
@@ -347,7 +332,7 @@ def _load_agents(
     trust_remote_code: bool,
 ) -> dict[str, Agent]:
     """The agents by role. Agents of one repository on one device share its weights."""
-    loaded: dict[tuple[Path, Placement], tuple[Backbone, Any]] = {}
+    loaded: dict[tuple[Path, Placement], tuple[LocalEngine, Any]] = {}
     agents = {}
     bar = tqdm(style.roles, unit="agent", file=sys.stderr, leave=False)
     for role in bar:
@@ -355,20 +340,20 @@ def _load_agents(
         files = paths.agents[role]
         place = (files.model_dir.resolve(), devices[role])
         if place not in loaded:
-            loaded[place] = load_backbone(
+            loaded[place] = load_engine(
                 files.model_dir,
                 device=devices[role],
                 dtype=dtype,
                 trust_remote_code=trust_remote_code,
                 outline=outlines[role],
             )
-        backbone, tokenizer = loaded[place]
+        engine, tokenizer = loaded[place]
         agents[role] = Agent(
             role=role,
-            backbone=backbone,
+            engine=engine,
             tokenizer=tokenizer,
             inner_link=_place(
-                inner_links[role], backbone.device, None if files.inner_link else dtype or backbone.dtype
+                inner_links[role], engine.device, None if files.inner_link else dtype or engine.dtype
             ),
             repo_id=files.repo_id,
             revision=files.revision,

@@ -14,27 +14,28 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from recursivemas.engine import Backbone, PromptBatch
+from recursivemas.engine import Engine, LocalEngine, Session
+from recursivemas.errors import UserError
 from recursivemas.links import InnerLink
 from recursivemas.prompts import ChatPrompt, TokenText
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agent:
-    """One agent of a loaded system.
-
-    `repo_path` is the folder that model and tokenizer were loaded from, `inner_link_path` the inner link's
-    file; None where there is none. `inner_adapter` and `inner_adapter_path` are the published names.
-    """
+    """One agent of a loaded system. `inner_adapter` and `inner_adapter_path` are the published names."""
 
     role: str
-    backbone: Backbone
+    engine: Engine
+    """What runs its language model."""
     tokenizer: PreTrainedTokenizerBase
     inner_link: InnerLink
     repo_id: str
     revision: str | None = None
+    """The commit of its repository, None where that is a folder."""
     repo_path: Path | None = None
+    """The folder that model and tokenizer were loaded from."""
     inner_link_path: Path | None = None
+    """The inner link's file, None where it is untrained."""
 
     @property
     def inner_adapter(self) -> InnerLink:
@@ -46,7 +47,10 @@ class Agent:
 
     @property
     def model(self) -> PreTrainedModel:
-        return self.backbone.model
+        """The model itself. Raises UserError where its engine does not hold it in this process."""
+        if not isinstance(self.engine, LocalEngine):
+            raise UserError(f"the {self.role}'s model is run by {type(self.engine).__name__}, not held here")
+        return self.engine.model
 
     @property
     def model_name(self) -> str:
@@ -54,19 +58,20 @@ class Agent:
         return self.repo_id.rpartition("/")[2]
 
     def __repr__(self) -> str:
-        kind, dtype = type(self.model).__name__, str(self.backbone.dtype).removeprefix("torch.")
+        runs = self.engine.model if isinstance(self.engine, LocalEngine) else self.engine
+        dtype = str(self.engine.dtype).removeprefix("torch.")
         return (
-            f"<Agent {self.role}: {self.model_name}, {kind}, hidden size {self.hidden_size}, "
+            f"<Agent {self.role}: {self.model_name}, {type(runs).__name__}, hidden size {self.hidden_size}, "
             f"{dtype} on {self.device}>"
         )
 
     @property
     def hidden_size(self) -> int:
-        return self.backbone.hidden_size
+        return self.engine.hidden_size
 
     @property
     def device(self) -> torch.device:
-        return self.backbone.device
+        return self.engine.device
 
     @property
     def stop_ids(self) -> frozenset[int]:
@@ -98,21 +103,15 @@ class Agent:
     def _texts(self) -> TokenText:
         return TokenText(self.tokenizer)
 
-    def read(self, prompts: Sequence[ChatPrompt], messages: Mapping[str, Tensor]) -> PromptBatch:
-        """Prompts with their slots filled, as a left-padded batch of embeddings.
+    def open(self, prompts: Sequence[ChatPrompt], messages: Mapping[str, Tensor]) -> Session:
+        """A session on these prompts, their slots filled.
 
         `messages` are tensors [B, L, D] by slot, in any dtype and on any device; a row's slots are filled
-        from the same row. They are cast to the embeddings' dtype.
+        from the same row.
         """
-        latents = {slot: message.to(self.device, self.backbone.dtype) for slot, message in messages.items()}
-        ids = [piece for prompt in prompts for piece in prompt.segments if not isinstance(piece, str)]
-        texts = iter(
-            self.backbone.embed([id_ for piece in ids for id_ in piece]).split([len(p) for p in ids])
-        )
-        rows = []
-        for row, prompt in enumerate(prompts):
-            pieces = [
-                latents[piece][row] if isinstance(piece, str) else next(texts) for piece in prompt.segments
+        return self.engine.open(
+            [
+                [messages[piece][row] if isinstance(piece, str) else piece for piece in prompt.segments]
+                for row, prompt in enumerate(prompts)
             ]
-            rows.append(torch.cat(pieces))
-        return PromptBatch.left_pad(rows)
+        )

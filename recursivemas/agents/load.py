@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from recursivemas.agents.checkpoint import LoadError, Outline, read_outline, reading
-from recursivemas.engine import Backbone
+from recursivemas.engine import LocalEngine
 
 DTYPES: dict[str, torch.dtype | None] = {
     "auto": None,
@@ -83,15 +83,15 @@ def resolve_dtype(name: str | torch.dtype | None) -> torch.dtype | None:
     return DTYPES[name]
 
 
-def load_backbone(
+def load_engine(
     model_dir: Path,
     *,
     device: Placement,
     dtype: torch.dtype | None,
     trust_remote_code: bool,
     outline: Outline | None = None,
-) -> tuple[Backbone, PreTrainedTokenizerBase]:
-    """A frozen model in eval mode and its tokenizer, from a folder. `dtype` None keeps the checkpoint's.
+) -> tuple[LocalEngine, PreTrainedTokenizerBase]:
+    """An engine with a frozen model, and its tokenizer, from a folder. `dtype` None keeps the checkpoint's.
 
     `device` `split` leaves the placing of layers to accelerate. `outline` is what `read_outline` found, if it
     was asked before. The tokenizer pads on the left and has a pad token.
@@ -113,13 +113,13 @@ def load_backbone(
     model.config._name_or_path = str(model_dir)  # the view is gone by now
     if device != SPLIT:
         model = model.to(device)
-    backbone = Backbone(model.eval().requires_grad_(False))
-    if backbone.dtype not in DTYPES.values():
+    engine = LocalEngine(model.eval().requires_grad_(False))
+    if engine.dtype not in DTYPES.values():
         raise LoadError(
-            f"the model in {model_dir} embeds in {backbone.dtype}, which nothing here computes in; give a "
+            f"the model in {model_dir} embeds in {engine.dtype}, which nothing here computes in; give a "
             f"dtype ({', '.join(DTYPES)})"
         )
-    return backbone, outline.tokenizer
+    return engine, outline.tokenizer
 
 
 @contextmanager

@@ -1,30 +1,38 @@
-"""The engine: prefill and step. A latent step and a text step are the same step.
+"""The engine: what runs an agent's language model, behind one door.
 
-`Stream` runs a batch of sequences through one model with its cache. `roll_out` feeds thoughts back, `decode`
-feeds sampled tokens back; neither knows a style or a benchmark.
+`Engine.open(prompts)` gives a `Session`, whose rows `think`, `write` and `fork`. A latent step and a text
+step are the same step: a thought is fed back, or a sampled token. Nothing here knows a style or a benchmark.
 """
 
-from recursivemas.engine.backbone import Backbone
-from recursivemas.engine.decode import NOT_FINITE, Generated, Pauses, Resumption, Segment, decode
-from recursivemas.engine.prompt_batch import PromptBatch
-from recursivemas.engine.rollout import Rollout, roll_out, rows_not_finite
-from recursivemas.engine.sampling import Sampler, SamplingSettings, random_stream
-from recursivemas.engine.stream import Stream
+from recursivemas.engine.base import (
+    NOT_FINITE,
+    Engine,
+    Generated,
+    Pauses,
+    Piece,
+    Prompt,
+    Resumption,
+    Segment,
+    Session,
+    Thoughts,
+    WriteRequest,
+)
+from recursivemas.engine.local import LocalEngine
+from recursivemas.engine.sampling import SamplingSettings, random_stream
 
 __all__ = [
     "NOT_FINITE",
-    "Backbone",
+    "Engine",
     "Generated",
+    "LocalEngine",
     "Pauses",
-    "PromptBatch",
+    "Piece",
+    "Prompt",
     "Resumption",
-    "Rollout",
-    "Sampler",
     "SamplingSettings",
     "Segment",
-    "Stream",
-    "decode",
+    "Session",
+    "Thoughts",
+    "WriteRequest",
     "random_stream",
-    "roll_out",
-    "rows_not_finite",
 ]

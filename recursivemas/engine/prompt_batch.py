@@ -29,8 +29,7 @@ class PromptBatch:
         Raises ValueError for an empty prompt: there would be no position to read a hidden state at.
         """
         lengths = [len(prompt) for prompt in prompts]
-        if not lengths or min(lengths) == 0:
-            raise ValueError(f"prompts have the lengths {lengths}; each needs at least one position")
+        check_lengths(lengths)
         longest = max(lengths)
         embeddings = prompts[0].new_zeros(len(prompts), longest, prompts[0].shape[-1])
         mask = torch.zeros(len(prompts), longest, dtype=torch.long, device=prompts[0].device)
@@ -39,19 +38,11 @@ class PromptBatch:
             mask[row, longest - length :] = 1
         return cls(embeddings, mask)
 
-    @property
-    def lengths(self) -> list[int]:
-        """Each prompt's real positions, without padding."""
-        return [int(length) for length in self.mask.sum(dim=1)]
 
-    def only(self, rows: Sequence[int]) -> PromptBatch:
-        """These rows (at least one), in this order, without the padding that only the others needed."""
-        padding = int(self.mask.shape[1] - self.mask[rows].sum(dim=1).max())
-        return PromptBatch(self.embeddings[rows, padding:], self.mask[rows, padding:])
-
-    def row(self, index: int) -> Tensor:
-        """One prompt without its padding, [T_i, D]."""
-        return self.embeddings[index, self.mask[index].bool()]
+def check_lengths(lengths: Sequence[int]) -> None:
+    """Raise ValueError where there is no prompt, or an empty one."""
+    if not lengths or min(lengths) == 0:
+        raise ValueError(f"prompts have the lengths {lengths}; each needs at least one position")
 
 
 def pad_left(tensor: Tensor, length: int, *, dim: int) -> Tensor:

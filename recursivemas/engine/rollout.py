@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recursivemas.engine.backbone import Backbone
-from recursivemas.engine.prompt_batch import PromptBatch
 from recursivemas.engine.stream import Stream
 from recursivemas.links import InnerLink
 
@@ -34,22 +32,15 @@ def rows_not_finite(*tensors: Tensor) -> list[int]:
     return [row for row, is_finite in enumerate(finite.tolist()) if not is_finite]
 
 
-def roll_out(backbone: Backbone, inner_link: InnerLink, prompts: PromptBatch, latent_length: int) -> Rollout:
-    """Think for `latent_length` steps after each prompt.
+def roll_out(stream: Stream, inner_link: InnerLink, steps: int) -> Rollout:
+    """Think for `steps` steps (1 or more) after what a stream has read.
 
-    h_1 is read at the prompt's own last position; inner(h_t) is the next input embedding; inner(h_L) is never
-    fed back. So L steps cost one prefill and L - 1 single positions. Raises ValueError for a negative length;
-    0 steps give empty tensors and run nothing. Rows that are not finite are for `rows_not_finite` to find:
-    they leave the others as they are. Source: docs/protocol.md, "Latent rollout".
+    h_1 is read at its last position; inner(h_t) is the next input embedding; inner(h_L) is not fed back. So L
+    steps cost the prefill and L - 1 single positions. Rows that are not finite are for `rows_not_finite` to
+    find: they leave the others as they are. Source: docs/protocol.md, "Latent rollout".
     """
-    if latent_length < 0:
-        raise ValueError(f"latent_length is {latent_length}; it has to be 0 or more")
-    if latent_length == 0:
-        empty = prompts.embeddings[:, :0]
-        return Rollout(empty, empty.to(inner_link.dtype))
-    stream = Stream(backbone, prompts)
     hidden, thoughts = [stream.hidden], [inner_link(stream.hidden)]
-    while len(hidden) < latent_length:
+    while len(hidden) < steps:
         stream.step(thoughts[-1])
         hidden.append(stream.hidden)
         thoughts.append(inner_link(stream.hidden))

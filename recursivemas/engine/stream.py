@@ -5,6 +5,8 @@ Shapes: B batch (rows still running), T prompt positions, D hidden size.
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor
 
@@ -34,6 +36,13 @@ class Stream:
         inputs = embeddings.to(self.backbone.dtype).unsqueeze(1)
         self.hidden = self.backbone.hidden(inputs, self._mask, self._next_position, self._cache)
         self._next_position = self._next_position + 1
+
+    def copy(self) -> Stream:
+        """The same sequences once more, to go on with in another way."""
+        copied = object.__new__(Stream)
+        copied.__dict__ |= self.__dict__  # tensors are replaced at each step, the cache is changed in place
+        copied._cache = deepcopy(self._cache)
+        return copied
 
     def keep(self, rows: list[int]) -> None:
         """Go on with these rows only, in this order."""

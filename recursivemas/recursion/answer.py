@@ -1,23 +1,19 @@
-"""Writing text: an agent's words, and for answers the retry where none can be read from them.
-
-Shapes: B batch, T prompt positions, D the answering agent's hidden size.
-"""
+"""Writing text: an agent's words, and for answers the retry where none can be read from them."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-
-import torch
-from torch import Tensor
+from itertools import groupby
 
 from recursivemas.agents.agent import Agent
-from recursivemas.engine import NOT_FINITE, Generated, PromptBatch, SamplingSettings, decode, random_stream
+from recursivemas.engine import NOT_FINITE, Generated, SamplingSettings, Session, WriteRequest, random_stream
 from recursivemas.grading import has_answer, release_has_answer
 from recursivemas.prompts import PromptSource
 from recursivemas.question import CODE_KINDS, Question, TaskKind
 from recursivemas.recursion.tool_calls import ToolCalling
+from recursivemas.recursion.trace import Passage
 from recursivemas.settings import SolveSettings
 from recursivemas.tools import Request, Toolbox, ToolCall, as_block, without_calls
 
@@ -28,31 +24,42 @@ CODE_RETRY_TOKENS = 256
 
 @dataclass
 class Draft:
-    """One row's text while it is being written: after `prompt` [T, D], with the row's own random stream.
+    """A text while it is being written."""
 
-    `sequence` is all that follows the prompt, as token ids; `token_ids` are those among them that were
-    written: neither a tool's results nor a retry's cue, nor the end-of-sequence token. `num_sampled` counts
-    the tokens that writing took. `ended_by` says what ended it, before a retry: `stop`, `length`, or `calls`
-    (one tool call too many). It has `failed` where the model gave no numbers to go on from.
-    """
-
+    row: int
+    """Of the session that it is written in."""
     kind: TaskKind
-    prompt: Tensor
     stream: random.Random
+    """Its own random numbers."""
+    max_new_tokens: int
+    max_characters: int | None = None
+    """How much of it is passed on."""
+    rollout: int = 0
     sequence: list[int] = field(default_factory=list)
+    """All token ids that follow the prompt."""
     token_ids: list[int] = field(default_factory=list)
+    """Those that were written: not a tool's results, a retry's cue, or the end-of-sequence token."""
     num_sampled: int = 0
+    """How many tokens the writing took."""
     num_inserted: int = 0
+    """How many tokens of tools' results there are."""
     text: str = ""
     tool_calls: list[ToolCall] = field(default_factory=list)
     ended_by: str = ""
+    """What ended it, before a retry: `stop`, `length`, or `calls` (one tool call too many)."""
     retried: bool = False
     failed: bool = False
+    """The model gave no numbers to go on from."""
 
     @property
     def own_text(self) -> str:
         """The text without tool calls and their results: what an answer may be read from."""
         return without_calls(self.text, self.tool_calls)
+
+    def passage(self) -> Passage:
+        """What of it is passed on."""
+        text = self.text if self.max_characters is None else self.text.strip()[: self.max_characters]
+        return Passage(text, tuple(self.token_ids), tuple(self.tool_calls))
 
 
 class Writer:
@@ -65,117 +72,124 @@ class Writer:
         self._source = source
         self._settings = settings
         self._toolbox = toolbox
-        self._sampling: SamplingSettings = settings.sampling.resolve(agent.model.generation_config)
+        self._sampling: SamplingSettings = settings.sampling.resolve(agent.engine.generation_config)
+
+    def draft_answer(self, question: Question, kind: TaskKind, *, row: int, rollout: int) -> Draft:
+        """An answer that is to be written in that row; `kind` is that of its prompt.
+
+        Rollout r uses the random numbers of seed sample_seed + r (docs/protocol.md, "Settings").
+        """
+        return Draft(
+            row,
+            # Release: what a prompt looks like does not matter here.
+            question.kind if self._settings.release_quirks else kind,
+            random_stream(self._settings.sample_seed + rollout, question.id),
+            max_new_tokens=self._settings.max_new_tokens,
+            rollout=rollout,
+        )
 
     def answer(
         self,
-        questions: Sequence[Question],
-        kinds: Sequence[TaskKind],
-        prompts: PromptBatch,
-        *,
-        rollout: int,
-        on_step: Callable[[int], None] | None = None,
-    ) -> list[Draft]:
-        """One answer a question, written after its prompt; where none can be read, it is asked for again.
-
-        Rollout r uses the random numbers of seed sample_seed + r (docs/protocol.md, "Settings"). `on_step` is
-        told after each token how many answers go on.
-        """
-        quirks = self._settings.release_quirks
-        answers = [
-            Draft(
-                question.kind if quirks else kind,  # Release: what a prompt looks like does not matter here
-                prompts.row(row),
-                random_stream(self._settings.sample_seed + rollout, question.id),
-            )
-            for row, (question, kind) in enumerate(zip(questions, kinds, strict=True))
-        ]
-        self.write(answers, prompts, self._settings.max_new_tokens, on_step=on_step)
-        can_read = release_has_answer if quirks else has_answer
-        unread = [
-            answer
-            for answer, question in zip(answers, questions, strict=True)
-            if not (answer.failed or can_read(answer.own_text, question))
-        ]
-        self._retry([answer for answer in unread if answer.kind in CODE_KINDS], CODE_RETRY_TOKENS)
-        self._retry([answer for answer in unread if answer.kind not in CODE_KINDS], RETRY_TOKENS)
-        return answers
-
-    def _retry(self, answers: Sequence[Draft], max_new_tokens: int) -> None:
-        """Append its cue to each answer and go on writing, without tools: it is time to answer."""
-        if not answers:
-            return
-        ask = self._ask_bare if self._settings.release_quirks else self._ask
-        asked = [ask(answer, self._source.retry_cue(answer.kind)) for answer in answers]
-        rows, histories = zip(*asked, strict=True)
-        self._write(answers, PromptBatch.left_pad(rows), max_new_tokens, histories)
-
-    def _ask(self, answer: Draft, cue: str) -> tuple[Tensor, list[int]]:
-        """What the retry goes on from: all that there was, then the cue; and what counts as said before."""
-        ids = self._append_cue(answer, cue if cue.startswith("\n") else f"\n{cue}")
-        so_far = self._agent.backbone.embed(answer.sequence)
-        return torch.cat([answer.prompt, so_far]), [*answer.token_ids, *ids]
-
-    def _ask_bare(self, answer: Draft, cue: str) -> tuple[Tensor, list[int]]:
-        """The release goes on from the bare text: no chat, no latents (docs/protocol.md, "Answer retry")."""
-        answer.text = answer.text.rstrip()
-        self._append_cue(answer, "\n" + cue.lstrip("\n"))
-        ids = list(self._agent.tokenizer(self._disarmed_text(answer)).input_ids)
-        return self._agent.backbone.embed(ids), ids
-
-    def _append_cue(self, answer: Draft, cue: str) -> list[int]:
-        ids = self._agent.token_ids(cue)
-        answer.retried = True
-        answer.text += cue
-        answer.sequence += ids
-        return ids
-
-    def _disarmed_text(self, answer: Draft) -> str:
-        """The text, with what is spelled like a control token in a tool's result broken up."""
-        pieces, end = [], 0
-        for call in answer.tool_calls:
-            pieces += [
-                answer.text[end : call.start],
-                self._agent.without_controls(answer.text[call.start : call.end]),
-            ]
-            end = call.end
-        return "".join([*pieces, answer.text[end:]])
-
-    def write(
-        self,
         drafts: Sequence[Draft],
-        prompts: PromptBatch,
-        max_new_tokens: int,
+        questions: Sequence[Question],
+        session: Session,
         *,
         on_step: Callable[[int], None] | None = None,
     ) -> None:
-        """Decode after the prompts and append to the drafts; calls of tools are answered on the way."""
-        calling = ToolCalling(self._agent, self._toolbox, len(drafts)) if self._toolbox else None
-        self._write(drafts, prompts, max_new_tokens, on_step=on_step, calling=calling)
+        """Write answers, a draft a question; where none can be read from one, it is asked for again.
+
+        `on_step` is told after each token how many answers go on.
+        """
+        self.write(drafts, session, on_step=on_step)
+        can_read = release_has_answer if self._settings.release_quirks else has_answer
+        unread = [
+            draft
+            for draft, question in zip(drafts, questions, strict=True)
+            if not (draft.failed or can_read(draft.own_text, question))
+        ]
+        retry = self._retry_bare if self._settings.release_quirks else self._retry
+        retry([draft for draft in unread if draft.kind in CODE_KINDS], CODE_RETRY_TOKENS, session)
+        retry([draft for draft in unread if draft.kind not in CODE_KINDS], RETRY_TOKENS, session)
+
+    def _retry(self, drafts: Sequence[Draft], max_new_tokens: int, session: Session) -> None:
+        """Append its cue to each text and go on writing, without tools: it is time to answer."""
+        requests = []
+        for draft in drafts:
+            cue = self._source.retry_cue(draft.kind)
+            ids = self._append_cue(draft, cue if cue.startswith("\n") else f"\n{cue}")
+            requests.append(
+                WriteRequest(
+                    row=draft.row,
+                    stream=draft.stream,
+                    max_new_tokens=max_new_tokens,
+                    inserted=tuple(ids),
+                    said=(*draft.token_ids, *ids),
+                )
+            )
+        self._write(drafts, requests, session)
+
+    def _retry_bare(self, drafts: Sequence[Draft], max_new_tokens: int, session: Session) -> None:
+        """The release goes on from the bare text: no chat, no latents (docs/protocol.md, "Answer retry")."""
+        for _, group in groupby(drafts, key=lambda draft: draft.rollout):
+            rollout, texts = list(group), []
+            for draft in rollout:
+                draft.text = draft.text.rstrip()
+                self._append_cue(draft, "\n" + self._source.retry_cue(draft.kind).lstrip("\n"))
+                texts.append(tuple(self._agent.tokenizer(self._disarmed_text(draft)).input_ids))
+            requests = [
+                WriteRequest(row=row, stream=draft.stream, max_new_tokens=max_new_tokens, said=ids)
+                for row, (draft, ids) in enumerate(zip(rollout, texts, strict=True))
+            ]
+            self._write(rollout, requests, self._agent.engine.open([[ids] for ids in texts]))
+
+    def _append_cue(self, draft: Draft, cue: str) -> list[int]:
+        ids = self._agent.token_ids(cue)
+        draft.retried = True
+        draft.text += cue
+        draft.sequence += ids
+        return ids
+
+    def _disarmed_text(self, draft: Draft) -> str:
+        """The text, with what is spelled like a control token in a tool's result broken up."""
+        pieces, end = [], 0
+        for call in draft.tool_calls:
+            pieces += [
+                draft.text[end : call.start],
+                self._agent.without_controls(draft.text[call.start : call.end]),
+            ]
+            end = call.end
+        return "".join([*pieces, draft.text[end:]])
+
+    def write(
+        self, drafts: Sequence[Draft], session: Session, *, on_step: Callable[[int], None] | None = None
+    ) -> None:
+        """Write the drafts, each in its row; calls of tools are answered on the way."""
+        requests = [
+            WriteRequest(row=draft.row, stream=draft.stream, max_new_tokens=draft.max_new_tokens)
+            for draft in drafts
+        ]
+        calling = ToolCalling(self._agent, self._toolbox) if self._toolbox else None
+        self._write(drafts, requests, session, on_step=on_step, calling=calling)
 
     def _write(
         self,
         drafts: Sequence[Draft],
-        prompts: PromptBatch,
-        max_new_tokens: int,
-        histories: Sequence[Sequence[int]] = (),
+        requests: Sequence[WriteRequest],
+        session: Session,
         on_step: Callable[[int], None] | None = None,
         calling: ToolCalling | None = None,
     ) -> None:
-        decoded = decode(
-            self._agent.backbone,
-            prompts,
-            streams=[draft.stream for draft in drafts],
-            settings=self._sampling,
-            max_new_tokens=max_new_tokens,
+        by_row = {request.row: draft for request, draft in zip(requests, drafts, strict=True)}
+        written = session.write(
+            requests,
+            sampling=self._sampling,
             stop_ids=self._agent.stop_ids,
-            histories=histories,
             on_step=on_step,
             pauses=calling,
             rejoin_every=self._settings.rejoin_every,
         )
-        for row, (draft, generated) in enumerate(zip(drafts, decoded, strict=True)):
-            self._append(draft, generated, calling.answered[row] if calling else ())
+        for row, generated in written:
+            self._append(by_row[row], generated, calling.answered[row] if calling else ())
 
     def _append(
         self, draft: Draft, generated: Generated, answered: Sequence[tuple[Request, ToolCall]]

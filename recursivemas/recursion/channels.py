@@ -5,164 +5,95 @@ Shapes: B batch, L latent steps, D_tgt a link's target's hidden size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from recursivemas.agents.agent import Agent
-from recursivemas.engine import PromptBatch, random_stream, roll_out, rows_not_finite
+from recursivemas.engine import Session, Thoughts, random_stream
 from recursivemas.errors import UserError
 from recursivemas.links import OuterLink
 from recursivemas.prompts import ChatPrompt
-from recursivemas.question import Question
 from recursivemas.recursion.answer import Draft, Writer
-from recursivemas.recursion.prompts import Prepared, PromptWriter, Turn
-from recursivemas.recursion.trace import MessageSize, Passage, StageUsage
-from recursivemas.styles import LinkSpec, Style
+from recursivemas.recursion.batch import Batch, explain_not_finite
+from recursivemas.recursion.loop import Turn
+from recursivemas.recursion.prompts import PromptWriter
+from recursivemas.recursion.trace import Passage
+from recursivemas.styles import LinkSpec
+
+LatentMessage = Tensor
+"""Latents [B, L, D_tgt] in the link's dtype, where the link is."""
+TextMessage = tuple[Passage, ...]
+"""A text a row."""
 
 
-def explain_not_finite(question: Question, what: str) -> str:
-    """Why a question cannot go on: `what` a model or link gives for it is not finite."""
-    return (
-        f"question {question.id!r}: {what} is not finite (NaN or infinite numbers): a weight is damaged, or "
-        "the dtype is too narrow for this model; give --dtype bfloat16 or float32"
-    )
+@dataclass(frozen=True)
+class Read:
+    """An agent has read a prompt a row."""
+
+    chats: tuple[ChatPrompt, ...]
+    session: Session
+    """What it can go on from."""
+    latent_length: int
+    """How many latents stand in each open slot."""
 
 
-class UsageLog:
-    """The usage of a batch's turns so far: one entry a question, by (round, role)."""
-
-    def __init__(self) -> None:
-        self.turns: dict[tuple[int, str], list[StageUsage]] = {}
-
-    def read(self, round_number: int, role: str, chats: Sequence[ChatPrompt], latent_length: int) -> None:
-        """The agent has read these prompts, with that many latents in each open slot."""
-        self.turns[round_number, role] = [
-            StageUsage(
-                round=round_number,
-                role=role,
-                prompt_tokens=chat.num_text_tokens,
-                latents_read=len(chat.slots) * latent_length,
-            )
-            for chat in chats
-        ]
-
-    def thought(self, round_number: int, role: str, latent_steps: int) -> None:
-        """The agent has thought for that many steps on each question."""
-        turn = (round_number, role)
-        self.turns[turn] = [replace(row, latent_steps=latent_steps) for row in self.turns[turn]]
-
-    def wrote(self, round_number: int, role: str, drafts: Mapping[int, Draft]) -> None:
-        """The agent has written texts, by row."""
-        rows = self.turns[round_number, role]
-        for row, draft in drafts.items():
-            rows[row] = replace(
-                rows[row], generated_tokens=draft.num_sampled, result_tokens=draft.num_inserted
-            )
-
-
-class LatentMedium:
-    """Messages are tensors [B, L, D_tgt]: thoughts that an outer link has carried over.
-
-    With `keep_messages` they are kept on the CPU, for `messages_of`. `errors` says, by row, why a question
-    could not go on: thoughts or a message were not finite. Such a row is carried along beside the others,
-    which it does not touch, and counts for nothing.
-    """
+class LatentChannel:
+    """Messages are thoughts that an outer link has carried over."""
 
     def __init__(
         self,
-        style: Style,
         agents: Mapping[str, Agent],
         outer_links: Mapping[tuple[str, str], OuterLink],
-        batch: Sequence[Prepared],
-        latent_length: int,
+        batch: Batch,
         *,
-        keep_messages: bool,
+        latent_length: int,
     ) -> None:
-        self.log = UsageLog()
-        self._style = style
         self._agents = agents
         self._outer_links = outer_links
         self._batch = batch
         self._latent_length = latent_length
-        self._keep_messages = keep_messages
-        self.errors: dict[int, str] = {}
-        self._messages: dict[tuple[int, LinkSpec], Tensor] = {}
-        self._sizes: dict[tuple[int, LinkSpec], list[MessageSize]] = {}
 
-    def read(self, round_number: int, role: str, received: Mapping[str, Tensor]) -> PromptBatch:
-        turn = (role, self._style.reads_feedback(role, round_number))
-        chats = [prepared.chats[turn] for prepared in self._batch]
-        self.log.read(round_number, role, chats, self._latent_length)
-        return self._agents[role].read(chats, received)
+    def read(self, turn: Turn, received: Mapping[str, LatentMessage]) -> Read:
+        chats = tuple(prepared.chats[turn.role, turn.reads_feedback] for prepared in self._batch.rows)
+        return Read(chats, self._agents[turn.role].open(chats, received), self._latent_length)
 
-    def think(
-        self, round_number: int, role: str, prompts: PromptBatch, links: Sequence[LinkSpec]
-    ) -> dict[LinkSpec, Tensor]:
-        agent = self._agents[role]
-        rollout = roll_out(agent.backbone, agent.inner_link, prompts, self._latent_length)
-        self.log.thought(round_number, role, self._latent_length)
-        failed = rows_not_finite(rollout.hidden, rollout.thoughts)
-        self._fail(failed, f"round {round_number}, {role}: what it thinks")
-        sent = {}
-        for link in links:
-            message = self._outer_links[link.source, link.target](rollout.thoughts)
-            self._fail(rows_not_finite(message), f"round {round_number}, {link}: the message")
-            sent[link] = message
-        self._sizes |= {(round_number, link): _sizes(message) for link, message in sent.items()}
-        if self._keep_messages:
-            self._messages |= {(round_number, link): message.cpu() for link, message in sent.items()}
-        return sent
+    def think(self, turn: Turn, reading: Read) -> Thoughts:
+        thoughts = reading.session.think(self._agents[turn.role].inner_link, self._latent_length)
+        self._fail(thoughts.failed, f"round {turn.round}, {turn.role}: what it thinks")
+        return thoughts
 
-    def _fail(self, rows: Sequence[int], what: str) -> None:
+    def carry(self, turn: Turn, link: LinkSpec, thought: Thoughts) -> LatentMessage:
+        message = self._outer_links[link.source, link.target](thought.latents)
+        finite = message.isfinite().flatten(1).all(dim=1).tolist()
+        failed = [row for row, is_finite in enumerate(finite) if not is_finite]
+        self._fail(failed, f"round {turn.round}, {link}: the message")
+        return message
+
+    def _fail(self, rows: Iterable[int], what: str) -> None:
         for row in rows:
-            self.errors.setdefault(row, explain_not_finite(self._batch[row].question, what))
-
-    def messages_of(self, row: int) -> dict[str, Tensor]:
-        """One question's messages [L, D_tgt] by `r{round}/{source}->{target}`."""
-        return {f"r{number}/{link}": message[row] for (number, link), message in self._messages.items()}
-
-    def sizes_of(self, row: int) -> dict[str, MessageSize]:
-        """The sizes of one question's messages, by the same names."""
-        return {f"r{number}/{link}": sizes[row] for (number, link), sizes in self._sizes.items()}
-
-    def passages_of(self, row: int) -> dict[str, Passage]:
-        return {}
+            self._batch.fail(row, explain_not_finite(self._batch.question(row), what))
 
 
-def _sizes(message: Tensor) -> list[MessageSize]:
-    """Of each row of a message [B, L, D_tgt]."""
-    num_rows, latent_length, width = message.shape
-    precise = torch.promote_types(message.dtype, torch.float32)
-    norms = message.norm(dim=-1, dtype=precise).mean(dim=-1) if latent_length else torch.zeros(num_rows)
-    return [MessageSize((latent_length, width), float(f"{norm:.6g}")) for norm in norms.tolist()]
-
-
-class TextMedium:
+class TextChannel:
     """Messages are texts: an agent writes where it would have thought, and its reader's prompt quotes it.
 
-    `errors` says, by row, why a question could not go on: a prompt had outgrown its agent's context or could
-    not be written, or a model gave no numbers. Nothing more is written on such a row.
+    A row fails where a prompt has outgrown its agent's context or cannot be written, or where a model gives
+    no numbers. Nothing more is written on such a row.
     """
 
     def __init__(
         self,
-        style: Style,
         agents: Mapping[str, Agent],
         prompts: PromptWriter,
         writers: Mapping[str, Writer],
-        batch: Sequence[Prepared],
+        batch: Batch,
         *,
         seed: int,
         max_new_tokens: int,
-        on_step: Callable[[int], None] | None,
+        on_step: Callable[[int], None],
     ) -> None:
-        self.log = UsageLog()
-        self.errors: dict[int, str] = {}
-        self._passages: dict[tuple[int, str], list[Passage]] = {}
-        self._style = style
         self._agents = agents
         self._prompts = prompts
         self._writers = writers
@@ -171,75 +102,58 @@ class TextMedium:
         self._max_new_tokens = max_new_tokens
         self._on_step = on_step
 
-    def read(self, round_number: int, role: str, received: Mapping[str, list[Passage]]) -> PromptBatch:
-        agent, turn = self._agents[role], (role, self._style.reads_feedback(role, round_number))
-        texts = [
-            {slot: _quote(passages[row], agent) for slot, passages in received.items()}
-            for row in range(len(self._batch))
-        ]
+    def read(self, turn: Turn, received: Mapping[str, TextMessage]) -> Read:
+        agent = self._agents[turn.role]
+        key = (turn.role, turn.reads_feedback)
         asked = [
-            (prepared.question, turn, quoted) for prepared, quoted in zip(self._batch, texts, strict=True)
+            (
+                prepared.question,
+                key,
+                {slot: _quote(passages[row], agent) for slot, passages in received.items()},
+            )
+            for row, prepared in enumerate(self._batch.rows)
         ]
         written = self._prompts.write(asked)
-        chats = [self._fitting(row, turn, chat) for row, chat in enumerate(written)]
-        self.log.read(round_number, role, chats, latent_length=0)
-        return agent.read(chats, {})
+        chats = tuple(self._fitting(turn, row, chat) for row, chat in enumerate(written))
+        return Read(chats, agent.open(chats, {}), latent_length=0)
 
-    def _fitting(self, row: int, turn: Turn, chat: ChatPrompt | UserError) -> ChatPrompt:
+    def _fitting(self, turn: Turn, row: int, chat: ChatPrompt | UserError) -> ChatPrompt:
         """A prompt with which the row can go on: its own, or, with its error noted, the one without texts."""
-        question, (role, _) = self._batch[row].question, turn
+        question = self._batch.question(row)
         if isinstance(chat, UserError):
-            error = f"question {question.id!r} cannot go on: {chat}"
-        elif misfit := self._prompts.explain_misfit(question, role, chat, latent_length=0):
-            error = misfit
+            self._batch.fail(row, f"question {question.id!r} cannot go on: {chat}")
+        elif misfit := self._prompts.explain_misfit(question, turn.role, chat, latent_length=0):
+            self._batch.fail(row, misfit)
         else:
             return chat
-        self.errors.setdefault(row, error)
-        return self._batch[row].chats[turn]
+        return self._batch.rows[row].chats[turn.role, turn.reads_feedback]
 
-    def think(
-        self, round_number: int, role: str, prompts: PromptBatch, links: Sequence[LinkSpec]
-    ) -> dict[LinkSpec, list[Passage]]:
-        drafts = {
-            row: Draft(
-                prepared.kind,
-                prompts.row(row),
-                random_stream(self._seed, f"{prepared.question.id}\0{round_number}\0{role}"),
-            )
-            for row, prepared in enumerate(self._batch)
-            if row not in self.errors
-        }
-        quirks = {row: self._prompts.text_quirk(self._batch[row].question, role) for row in drafts}
-        if drafts:
-            limits = [quirk.max_new_tokens for quirk in quirks.values() if quirk.max_new_tokens is not None]
-            self._writers[role].write(
-                list(drafts.values()),
-                prompts.only(list(drafts)),
-                min([self._max_new_tokens, *limits]),
-                on_step=self._on_step,
-            )
-        passages = [Passage("", ())] * len(self._batch)
+    def think(self, turn: Turn, reading: Read) -> dict[int, Draft]:
+        """What the agent has written, by row."""
+        drafts = {row: self._draft(turn, row) for row in self._batch.going}
+        self._writers[turn.role].write(list(drafts.values()), reading.session, on_step=self._on_step)
         for row, draft in drafts.items():
-            text = draft.text
-            if (limit := quirks[row].max_characters) is not None:
-                text = text.strip()[:limit]
-            passages[row] = Passage(text, tuple(draft.token_ids), tuple(draft.tool_calls))
             if draft.failed:
-                what = f"round {round_number}, {role}: what it would write"
-                self.errors[row] = explain_not_finite(self._batch[row].question, what)
-        self._passages[round_number, role] = passages
-        self.log.wrote(round_number, role, drafts)
-        return dict.fromkeys(links, passages)
+                what = f"round {turn.round}, {turn.role}: what it would write"
+                self._batch.fail(row, explain_not_finite(self._batch.question(row), what))
+        return drafts
 
-    def messages_of(self, row: int) -> dict[str, Tensor]:
-        return {}
+    def _draft(self, turn: Turn, row: int) -> Draft:
+        question = self._batch.question(row)
+        quirk = self._prompts.text_quirk(question, turn.role)
+        limit = quirk.max_new_tokens
+        return Draft(
+            row,
+            self._batch.rows[row].kind,
+            random_stream(self._seed, f"{question.id}\0{turn.round}\0{turn.role}"),
+            max_new_tokens=self._max_new_tokens if limit is None else min(limit, self._max_new_tokens),
+            max_characters=quirk.max_characters,
+        )
 
-    def sizes_of(self, row: int) -> dict[str, MessageSize]:
-        return {}
-
-    def passages_of(self, row: int) -> dict[str, Passage]:
-        """What agents passed on about one question, by `r{round}/{role}`."""
-        return {f"r{number}/{role}": passages[row] for (number, role), passages in self._passages.items()}
+    def carry(self, turn: Turn, link: LinkSpec, thought: Mapping[int, Draft]) -> TextMessage:
+        return tuple(
+            thought[row].passage() if row in thought else Passage("", ()) for row in range(len(self._batch))
+        )
 
 
 def _quote(passage: Passage, reader: Agent) -> str:

@@ -13,7 +13,7 @@ from recursivemas.settings import SolveSettings
 from recursivemas.styles import Style
 from recursivemas.styles.text_quirks import TextQuirk, text_quirk
 
-Turn = tuple[str, bool]
+PromptKey = tuple[str, bool]
 """(role, with feedback?): what decides which of an agent's prompts it is shown."""
 
 
@@ -23,7 +23,7 @@ class Prepared:
 
     question: Question
     kind: TaskKind
-    chats: Mapping[Turn, ChatPrompt]
+    chats: Mapping[PromptKey, ChatPrompt]
 
 
 class PromptWriter:
@@ -53,23 +53,16 @@ class PromptWriter:
 
         Where agents pass on text, the prompts stand with empty texts in their slots.
         """
-        turns = sorted(
-            {
-                (role, self._style.reads_feedback(role, number))
-                for number, roles in enumerate(
-                    self._style.schedule(self._settings.num_recursive_rounds), start=1
-                )
-                for role in roles
-            }
-        )
-        asked = [(question, turn, self._empty_texts(turn)) for question in questions for turn in turns]
+        turns = self._style.turns(self._settings.num_recursive_rounds)
+        keys = sorted({(role, self._style.reads_feedback(role, number)) for number, role in turns})
+        asked = [(question, key, self._empty_texts(key)) for question in questions for key in keys]
         written = iter(self.write(asked))
-        return [self._prepared(question, {turn: next(written) for turn in turns}) for question in questions]
+        return [self._prepared(question, {key: next(written) for key in keys}) for question in questions]
 
     def _prepared(
-        self, question: Question, written: Mapping[Turn, ChatPrompt | UserError]
+        self, question: Question, written: Mapping[PromptKey, ChatPrompt | UserError]
     ) -> Prepared | UserError:
-        chats: dict[Turn, ChatPrompt] = {}
+        chats: dict[PromptKey, ChatPrompt] = {}
         for turn, chat in written.items():
             if isinstance(chat, UserError):
                 return chat
@@ -77,14 +70,14 @@ class PromptWriter:
         prompt = self._style.agent(self._style.answering_role).prompt
         return Prepared(question, self._source.answer_kind(question, prompt), chats)
 
-    def _empty_texts(self, turn: Turn) -> dict[str, str] | None:
+    def _empty_texts(self, turn: PromptKey) -> dict[str, str] | None:
         if self._settings.mode != "text":
             return None
         role, with_feedback = turn
         return {link.slot: "" for link in self._style.inbound(role, with_feedback=with_feedback)}
 
     def write(
-        self, asked: Sequence[tuple[Question, Turn, Mapping[str, str] | None]]
+        self, asked: Sequence[tuple[Question, PromptKey, Mapping[str, str] | None]]
     ) -> list[ChatPrompt | UserError]:
         """The prompt of each question's turn: slots open, or with texts in them as part of its own."""
         roles = [role for _, (role, _), _ in asked]
@@ -128,7 +121,7 @@ class PromptWriter:
             return error
 
     def _request(
-        self, question: Question, turn: Turn, texts: Mapping[str, str] | None, mark: str | None
+        self, question: Question, turn: PromptKey, texts: Mapping[str, str] | None, mark: str | None
     ) -> PromptRequest:
         role, with_feedback = turn
         if mark is not None:
@@ -144,15 +137,15 @@ class PromptWriter:
         """Why an agent's model cannot read a prompt: too long for its context, or a token that it does not
         embed. None if it can."""
         agent = self._agents[role]
-        unknown = chat.first_token_from(agent.backbone.num_embeddings)
+        unknown = chat.first_token_from(agent.engine.num_embeddings)
         if unknown is not None:
             return (
                 f"question {question.id!r} cannot be shown to the {role} ({agent.repo_id}): its prompt holds "
                 f"{agent.tokenizer.convert_ids_to_tokens(unknown)!r}, token {unknown} of the tokenizer, and "
-                f"the model embeds {agent.backbone.num_embeddings} tokens. Do model and tokenizer belong "
+                f"the model embeds {agent.engine.num_embeddings} tokens. Do model and tokenizer belong "
                 "together?"
             )
-        limit = agent.backbone.max_positions
+        limit = agent.engine.max_positions
         # An agent that only answers does not think after its prompt.
         thinks = role != self._style.answering_role or self._settings.num_recursive_rounds > 1
         length = chat.length(latent_length) + (max(latent_length - 1, 0) if thinks else 0)

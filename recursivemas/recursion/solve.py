@@ -1,7 +1,4 @@
-"""From questions to answers: prompts, the recursion, the last agent's text.
-
-Shapes: L latent steps, D_target a link's target's hidden size.
-"""
+"""From questions to answers: prompts, the recursion, the last agent's text."""
 
 from __future__ import annotations
 
@@ -11,19 +8,15 @@ from dataclasses import replace
 import torch
 
 from recursivemas.agents.agent import Agent
-from recursivemas.engine import PromptBatch
 from recursivemas.errors import UserError
 from recursivemas.links import OuterLink
 from recursivemas.prompts import PromptSource
 from recursivemas.question import Question
 from recursivemas.recursion.answer import Draft, Writer
-from recursivemas.recursion.channels import (
-    LatentMedium,
-    TextMedium,
-    explain_not_finite,
-)
-from recursivemas.recursion.clock import Ledger, Watcher
-from recursivemas.recursion.loop import recurse
+from recursivemas.recursion.batch import Batch, explain_not_finite
+from recursivemas.recursion.channels import LatentChannel, Read, TextChannel
+from recursivemas.recursion.loop import Turn, recurse
+from recursivemas.recursion.observers import Notes, Silence, Watcher
 from recursivemas.recursion.prompts import Prepared, PromptWriter
 from recursivemas.recursion.trace import Solution, StageUsage
 from recursivemas.settings import SolveSettings
@@ -34,7 +27,8 @@ from recursivemas.tools import Toolbox
 class Solver:
     """Solves batches of questions with loaded agents under one set of settings.
 
-    Agents have those tools of `toolbox` that the style gives them.
+    Made once and used for any number of batches. Agents have those tools of `toolbox` that the style gives
+    them.
     """
 
     def __init__(
@@ -55,14 +49,27 @@ class Solver:
         self._prompts = PromptWriter(style, agents, source, settings, tools)
         self._writers = {role: Writer(agent, source, settings, boxes[role]) for role, agent in agents.items()}
 
-    def prepare(self, questions: Sequence[Question]) -> list[Prepared | Solution]:
-        """Every prompt of each question; a solution with its error where one is not to be had or too long."""
+    def solve(self, questions: Sequence[Question], watcher: Watcher | None = None) -> list[Solution]:
+        """The answers to a batch of questions, in order, each question's rollouts side by side.
+
+        A question that cannot run gets solutions that hold its error; the others are not affected. `watcher`
+        is told how the batch is getting on.
+        """
+        prepared = [
+            self._prepared(question, one)
+            for question, one in zip(questions, self._prompts.prepare(questions), strict=True)
+        ]
+        batch = Batch([one for one in prepared if isinstance(one, Prepared)])
+        solved = iter(self._run(batch, watcher or Silence()) if len(batch) else ())
+        rollouts = range(self._settings.num_rollouts)
         return [
-            self._refuse(question, prepared)
-            for question, prepared in zip(questions, self._prompts.prepare(questions), strict=True)
+            replace(one, rollout=rollout) if isinstance(one, Solution) else next(solved)
+            for one in prepared
+            for rollout in rollouts
         ]
 
-    def _refuse(self, question: Question, prepared: Prepared | UserError) -> Prepared | Solution:
+    def _prepared(self, question: Question, prepared: Prepared | UserError) -> Prepared | Solution:
+        """A question with its prompts; a solution with its error where one is not to be had or too long."""
         if isinstance(prepared, UserError):
             return Solution(question=question, error=f"question {question.id!r} cannot run: {prepared}")
         latent_length = self._settings.latent_length if self._settings.mode == "latent" else 0
@@ -72,115 +79,105 @@ class Solver:
         return prepared
 
     @torch.no_grad()
-    def solve(self, batch: Sequence[Prepared], watcher: Watcher | None = None) -> list[Solution]:
-        """The answers of a batch of questions, each question's rollouts side by side.
-
-        The rounds run once; only the last agent's text is written once a rollout. `watcher` is told how the
-        batch is getting on.
-        """
-        ledger = Ledger({role: agent.device for role, agent in self._agents.items()}, watcher)
-        medium = self._medium(batch, ledger)
-        final = recurse(self._style, medium, num_rounds=self._settings.num_recursive_rounds, observer=ledger)
-        rollouts = [
-            self._answer(batch, final, medium, ledger, rollout)
+    def _run(self, batch: Batch, watcher: Watcher) -> list[Solution]:
+        """The rounds run once; only the last agent's text is written once a rollout."""
+        notes = Notes(
+            {role: agent.device for role, agent in self._agents.items()},
+            watcher,
+            mode=self._settings.mode,
+            keep_latents=self._settings.save_latents,
+        )
+        final = self._recurse(batch, notes, watcher)
+        drafts = self._answer(batch, final, notes, watcher)
+        return [
+            self._solution(batch, row, rollout, drafts.get((row, rollout)), final, notes)
+            for row in range(len(batch))
             for rollout in range(self._settings.num_rollouts)
         ]
-        return [solution for row in zip(*rollouts, strict=True) for solution in row]
 
-    def _medium(self, batch: Sequence[Prepared], ledger: Ledger) -> LatentMedium | TextMedium:
-        settings = self._settings
+    def _recurse(self, batch: Batch, notes: Notes, watcher: Watcher) -> Read:
+        settings, rounds = self._settings, self._settings.num_recursive_rounds
         if settings.mode == "text":
-            return TextMedium(
-                self._style,
+            texts = TextChannel(
                 self._agents,
                 self._prompts,
                 self._writers,
                 batch,
                 seed=settings.seed,
                 max_new_tokens=settings.max_new_tokens,
-                on_step=ledger.token,
+                on_step=watcher.token,
             )
-        return LatentMedium(
-            self._style,
-            self._agents,
-            self._outer_links,
-            batch,
-            settings.latent_length,
-            keep_messages=settings.save_latents,
-        )
+            return recurse(self._style, texts, notes.observer, num_rounds=rounds)
+        latents = LatentChannel(self._agents, self._outer_links, batch, latent_length=settings.latent_length)
+        return recurse(self._style, latents, notes.observer, num_rounds=rounds)
+
+    @property
+    def _answering(self) -> Turn:
+        role, rounds = self._style.answering_role, self._settings.num_recursive_rounds
+        return Turn(rounds, role, self._style.reads_feedback(role, rounds))
 
     def _answer(
-        self,
-        batch: Sequence[Prepared],
-        final: PromptBatch,
-        medium: LatentMedium | TextMedium,
-        ledger: Ledger,
-        rollout: int,
-    ) -> list[Solution]:
-        """One answer to each question."""
-        turn = (self._settings.num_recursive_rounds, self._style.answering_role)
-        rows = [row for row in range(len(batch)) if row not in medium.errors]
-        drafts: list[Draft] = []
-        with ledger.stage(*turn):
-            if rows:
-                drafts = self._writers[turn[1]].answer(
-                    [batch[row].question for row in rows],
-                    [batch[row].kind for row in rows],
-                    final.only(rows),
-                    rollout=rollout,
-                    on_step=ledger.token,
+        self, batch: Batch, final: Read, notes: Notes, watcher: Watcher
+    ) -> dict[tuple[int, int], Draft]:
+        """The answers by (row, rollout), those of the rows that have not failed."""
+        turn, going, num_rollouts = self._answering, batch.going, self._settings.num_rollouts
+        writer = self._writers[turn.role]
+        with notes.observer.stage(turn):
+            session = final.session.fork(num_rollouts) if num_rollouts > 1 else final.session
+            drafts = {
+                (row, rollout): writer.draft_answer(
+                    batch.question(row), batch.rows[row].kind, row=rollout * len(batch) + row, rollout=rollout
                 )
-        seconds = {turn: time / len(batch) for turn, time in ledger.take_seconds().items()}
-        written = dict(zip(rows, drafts, strict=True))
-        what = f"round {turn[0]}, {turn[1]}: what it would write"
-        errors = {
-            **medium.errors,
-            **{
-                row: explain_not_finite(batch[row].question, what)
-                for row, draft in written.items()
-                if draft.failed
-            },
-        }
-        return [
-            Solution(
-                question=prepared.question,
-                rollout=rollout,
-                passages=medium.passages_of(row) if rollout == 0 else {},
-                error=errors[row],
-            )
-            if row in errors
-            else self._solution(prepared, written[row], medium, row, rollout, seconds)
-            for row, prepared in enumerate(batch)
-        ]
+                for rollout in range(num_rollouts)
+                for row in going
+            }
+            questions = [batch.question(row) for row, _ in drafts]
+            writer.answer(list(drafts.values()), questions, session, on_step=watcher.token)
+        return drafts
 
     def _solution(
-        self,
-        prepared: Prepared,
-        draft: Draft,
-        medium: LatentMedium | TextMedium,
-        row: int,
-        rollout: int,
-        seconds: Mapping[tuple[int, str], float],
+        self, batch: Batch, row: int, rollout: int, draft: Draft | None, final: Read, notes: Notes
     ) -> Solution:
-        answer_turn = (self._settings.num_recursive_rounds, self._style.answering_role)
-        usage = {turn: rows[row] for turn, rows in medium.log.turns.items()}
-        if rollout > 0:
-            usage = {answer_turn: StageUsage(round=answer_turn[0], role=answer_turn[1])}
-        usage[answer_turn] = replace(
-            usage[answer_turn], generated_tokens=draft.num_sampled, result_tokens=draft.num_inserted
-        )
-        limit = self._agents[answer_turn[1]].backbone.max_positions
+        question, turn = batch.question(row), self._answering
+        passages = notes.passages.passages(row) if rollout == 0 else {}
+        error = batch.errors.get(row)
+        if draft is not None and draft.failed:
+            error = explain_not_finite(question, f"round {turn.round}, {turn.role}: what it would write")
+        if draft is None or error:
+            return Solution(question=question, rollout=rollout, passages=passages, error=error)
+        limit = self._agents[turn.role].engine.max_positions
+        length = final.chats[row].length(final.latent_length) + len(draft.sequence)
         return Solution(
-            question=prepared.question,
+            question=question,
             rollout=rollout,
             text=draft.text,
             token_ids=tuple(draft.token_ids),
             ended_by=draft.ended_by,
             retried=draft.retried,
-            past_context=limit is not None and len(draft.prompt) + len(draft.sequence) > limit,
-            usage=tuple(replace(one, seconds=seconds[turn]) for turn, one in usage.items()),
+            past_context=limit is not None and length > limit,
+            usage=self._usage(row, rollout, draft, notes, num_rows=len(batch)),
             tool_calls=tuple(draft.tool_calls),
-            messages=medium.messages_of(row) if rollout == 0 else {},
-            message_sizes=medium.sizes_of(row) if rollout == 0 else {},
-            passages=medium.passages_of(row) if rollout == 0 else {},
+            messages=notes.latents.messages(row) if rollout == 0 else {},
+            message_sizes=notes.latents.sizes(row) if rollout == 0 else {},
+            passages=passages,
         )
+
+    def _usage(
+        self, row: int, rollout: int, draft: Draft, notes: Notes, num_rows: int
+    ) -> tuple[StageUsage, ...]:
+        """What the answer took; the turns before it stand with the first rollout."""
+        last = (self._answering.round, self._answering.role)
+        turns = {turn: rows[row] for turn, rows in notes.usage.turns.items()}
+        answer = turns.pop(last)
+        if rollout > 0:
+            turns, answer = {}, StageUsage(round=answer.round, role=answer.role)
+        shared = [
+            replace(usage, seconds=notes.clock.seconds[turn] / num_rows) for turn, usage in turns.items()
+        ]
+        written = replace(
+            answer,
+            generated_tokens=draft.num_sampled,
+            result_tokens=draft.num_inserted,
+            seconds=notes.clock.seconds[last] / (num_rows * self._settings.num_rollouts),
+        )
+        return (*shared, written)

@@ -8,6 +8,7 @@ Source: docs/protocol.md, "Tools".
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future
 
@@ -22,14 +23,11 @@ TAIL_TOKENS = 16
 
 
 class ToolCalling:
-    """Lets a batch's rows pause for their tools.
+    """Lets a session's rows pause for their tools: what `Session.write` takes as `pauses`."""
 
-    It is what `recursivemas.engine.decode` takes as `pauses`. `answered` holds what was asked and
-    answered so far, by row.
-    """
-
-    def __init__(self, agent: Agent, toolbox: Toolbox, num_rows: int) -> None:
-        self.answered: list[list[tuple[Request, ToolCall]]] = [[] for _ in range(num_rows)]
+    def __init__(self, agent: Agent, toolbox: Toolbox) -> None:
+        self.answered: dict[int, list[tuple[Request, ToolCall]]] = defaultdict(list)
+        """What was asked and answered so far, by row."""
         self._agent = agent
         self._toolbox = toolbox
         self._asked: dict[int, tuple[Request, tuple[int, ...]]] = {}

@@ -21,6 +21,7 @@ from recursivemas.output.progress import Progress, Silence, warnings_above_the_b
 from recursivemas.output.redaction import redact_data, redact_urls
 from recursivemas.prompts import PromptSource, load_prompts
 from recursivemas.question import Question
+from recursivemas.recursion.solve import Solver
 from recursivemas.recursion.trace import Solution
 from recursivemas.runs.files import CONFIG, SAMPLES, iterate_samples, read_config
 from recursivemas.runs.folder import Batch, RunFolder, check_free, complete_batches
@@ -129,7 +130,8 @@ def evaluate(
         "tools": toolbox.describe() if toolbox else None,
     }
     config = redact_data(described, urls=True)
-    solve = partial(_solve, system, batches, settings, graders, toolbox)
+    solver = system.solver(settings.solve_settings(), toolbox)
+    solve = partial(_solve, solver, batches, settings, graders)
     if not lock.rank.is_first:
         if lock.wait_until_open():
             _help(lock, expected, config, solve)
@@ -178,11 +180,10 @@ def _help(
 
 
 def _solve(
-    system: MASSystem,
+    solver: Solver,
     batches: Sequence[Sequence[Question]],
     settings: RunSettings,
     graders: RunGraders,
-    toolbox: Toolbox | None,
     folder: RunFolder | SharedFolder,
     *,
     show: bool,
@@ -192,17 +193,15 @@ def _solve(
     with warnings_above_the_bar(), _progress(settings, sizes, folder.num_batches, show) as progress:
         for index in folder.pending(len(batches)):
             progress.batch(sum(sizes[: folder.num_batches]), sizes[index])
-            for solutions in system.solve_batches(
-                batches[index], settings.solve_settings(), progress, toolbox
-            ):
-                samples = [
-                    to_sample(solution, verdicts, settings.solve_settings().sample_seed)
-                    for solution, verdicts in zip(solutions, graders.grade(solutions), strict=True)
-                ]
-                folder.put(index, samples, _name_latents(solutions))
-                for solution in solutions:
-                    if solution.error:
-                        tqdm.write(f"error: {redact_urls(solution.error)}", file=sys.stderr)
+            solutions = solver.solve(batches[index], progress)
+            samples = [
+                to_sample(solution, verdicts, settings.solve_settings().sample_seed)
+                for solution, verdicts in zip(solutions, graders.grade(solutions), strict=True)
+            ]
+            folder.put(index, samples, _name_latents(solutions))
+            for solution in solutions:
+                if solution.error:
+                    tqdm.write(f"error: {redact_urls(solution.error)}", file=sys.stderr)
         progress.finish(sum(sizes[: folder.num_batches]))
 
 
@@ -213,8 +212,7 @@ def _progress(
     if not show:
         return Silence()
     solving = settings.solve_settings()
-    schedule = choose_style(settings).schedule(solving.num_recursive_rounds)
-    turns = [(number, role) for number, roles in enumerate(schedule, start=1) for role in roles]
+    turns = choose_style(settings).turns(solving.num_recursive_rounds)
     num_tokens = solving.max_new_tokens * solving.num_rollouts
     return Progress(turns, num_tokens, sum(sizes), sum(sizes[:num_batches]))
 

@@ -50,7 +50,7 @@ def describe_run(
                 "repo_id": agent.repo_id,
                 "revision": agent.revision,
                 "device": str(agent.device),
-                "dtype": str(agent.backbone.dtype),
+                "dtype": str(agent.engine.dtype),
                 "files": _digests(system.paths.agents[role]),
                 "verified": sorted(system.paths.agents[role].verified),
                 "inner_link": {

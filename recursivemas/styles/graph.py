@@ -11,7 +11,7 @@ Source: docs/protocol.md, "Styles" and "Rounds"; the paper's Figure 2 (arXiv 260
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -141,11 +141,12 @@ class Style:
             raise UserError(f"style {self.name} has no link set {task!r}; it has {', '.join(self.link_sets)}")
         return task
 
-    def schedule(self, num_rounds: int) -> tuple[tuple[str, ...], ...]:
-        """The roles that have to run in each round, in order.
+    def schedule(self, num_rounds: int) -> tuple[tuple[tuple[str, ...], ...], ...]:
+        """The roles that have to run in each round, in stages, in order.
 
-        An agent runs in a round only if what it thinks there reaches the answer. In the published styles
-        every agent runs in every round; a style without feedback links needs its last round alone.
+        Those of one stage read nothing from each other within the round, so they may run side by side. An
+        agent runs in a round only if what it thinks there reaches the answer. In the published styles every
+        agent runs in every round; a style without feedback links needs its last round alone.
         """
         if num_rounds < 1:
             raise UserError(f"num_recursive_rounds is {num_rounds}; it has to be 1 or more")
@@ -159,7 +160,22 @@ class Style:
             needed[round_index].add(role)
             for link in self.inbound(role, with_feedback=round_index > 0):
                 frontier.append((round_index - link.feedback, link.source))
-        return tuple(tuple(sorted(roles, key=order.__getitem__)) for roles in needed)
+        return tuple(self._stages(sorted(roles, key=order.__getitem__)) for roles in needed)
+
+    def turns(self, num_rounds: int) -> tuple[tuple[int, str], ...]:
+        """(round, role) of every turn in that many rounds, in order; rounds count from 1."""
+        rounds = enumerate(self.schedule(num_rounds), start=1)
+        return tuple((number, role) for number, stages in rounds for stage in stages for role in stage)
+
+    def _stages(self, roles: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """Roles in running order, cut where one reads what another of its stage has sent in this round."""
+        stages: list[list[str]] = []
+        for role in roles:
+            sources = {link.source for link in self.inbound(role, with_feedback=False)}
+            if not stages or sources & set(stages[-1]):
+                stages.append([])
+            stages[-1].append(role)
+        return tuple(map(tuple, stages))
 
 
 def _check_agents(style: Style) -> None:

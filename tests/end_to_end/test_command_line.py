@@ -12,7 +12,8 @@ import torch
 from safetensors import safe_open
 
 from recursivemas.cli.main import main, run_main
-from recursivemas.engine import Sampler, SamplingSettings
+from recursivemas.engine import SamplingSettings
+from recursivemas.engine.sampling import Sampler
 from recursivemas.links import InnerLink, OuterLink, save_link
 from recursivemas.styles import PUBLISHED_STYLES
 
@@ -140,7 +141,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(run):
 
 
 def test_a_dry_run_tells_everything_and_loads_no_weights(run, monkeypatch):
-    monkeypatch.setattr("recursivemas.system.load_backbone", lambda *args, **kwargs: pytest.fail("weights"))
+    monkeypatch.setattr("recursivemas.system.load_engine", lambda *args, **kwargs: pytest.fail("weights"))
     status, out, _, folder = run("--style", "mixture", "--dry_run", "--dtype", "bfloat16")
     assert status == 0
     assert not folder.exists()

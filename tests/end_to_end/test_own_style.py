@@ -98,7 +98,7 @@ def test_a_split_model_answers_as_a_whole_one(toy_release, tmp_path):
         whole = system.solve("What is 3 + 4?", **settings)[0].text
     with load_mas_system("sequential_light", device="split", release=toy_release) as system:
         solver = system.agents["solver"]
-        layers = {f"model.layers.{n}": "disk" for n in range(solver.backbone.config.num_hidden_layers)}
+        layers = {f"model.layers.{n}": "disk" for n in range(solver.model.config.num_hidden_layers)}
         placed = {
             "model.embed_tokens": "cpu",
             "model.norm": "cpu",
@@ -146,7 +146,7 @@ def test_an_answer_past_the_context_is_marked(toy_release):
         settings = {"num_rounds": 1, "latent_length": 2, "greedy": True, "max_new_tokens": 40}
         short = system.solve("What is 1 + 1?", **settings)[0]
         used = sum(usage.prompt_tokens + usage.latents_read for usage in short.usage[-1:])
-        config = system.agents["toolcaller"].backbone.config
+        config = system.agents["toolcaller"].model.config
         config.max_position_embeddings = used + 10
         long = system.solve("What is 1 + 1?", **settings)[0]
     assert not short.past_context

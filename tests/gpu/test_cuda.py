@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from recursivemas import load_mas_system
-from recursivemas.engine import Backbone, PromptBatch, roll_out
+from recursivemas.engine import LocalEngine
 from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_inner_link, tiny_model
-from tests.support.pauses import Scattered, decode_rows, prompts_for
+from tests.support.pauses import Scattered, prompts_for, write_rows
 
 pytestmark = [
     pytest.mark.gpu,
@@ -19,25 +19,22 @@ pytestmark = [
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_rollout_is_the_same_on_both_devices(name):
     model = tiny_model(name)
-    link = tiny_inner_link(Backbone(model))
-    ids = [torch.randint(0, VOCAB_SIZE, (length,)) for length in (5, 40, 17)]
-    hidden = []
-    with torch.no_grad():
-        for device in ("cpu", "cuda"):
-            backbone, moved = Backbone(model.to(device)), link.to(device)
-            prompts = PromptBatch.left_pad([backbone.embed(row) for row in ids])
-            hidden.append(roll_out(backbone, moved, prompts, 6).hidden.cpu())
-    assert ((hidden[0] - hidden[1]).norm() / hidden[0].norm()).item() < 1e-9
+    link = tiny_inner_link(LocalEngine(model))
+    prompts = [[tuple(torch.randint(0, VOCAB_SIZE, (length,)).tolist())] for length in (5, 40, 17)]
+    latents = []
+    for device in ("cpu", "cuda"):
+        session = LocalEngine(model.to(device)).open(prompts)
+        latents.append(session.think(link.to(device), 6).latents.cpu())
+    assert ((latents[0] - latents[1]).norm() / latents[0].norm()).item() < 1e-9
 
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_rows_that_pause_write_the_same_on_both_devices(name):
     model = tiny_model(name)
     written = []
-    with torch.no_grad():
-        for device in ("cpu", "cuda"):
-            backbone = Backbone(model.to(device))
-            written.append(decode_rows(backbone, prompts_for(backbone), range(8), Scattered(3)))
+    for device in ("cpu", "cuda"):
+        engine = LocalEngine(model.to(device))
+        written.append(write_rows(engine, prompts_for(), range(8), Scattered(3)))
     assert written[0] == written[1]
 
 

@@ -10,55 +10,36 @@ import pytest
 import torch
 
 from recursivemas import MASSystem, Solution, load_mas_system
-from recursivemas.engine import (
-    NOT_FINITE,
-    PromptBatch,
-    SamplingSettings,
-    decode,
-    random_stream,
-    roll_out,
-    rows_not_finite,
-)
-from tests.support.backbones import BACKBONES, tiny_backbone, tiny_inner_link
+from recursivemas.engine import NOT_FINITE, SamplingSettings
+from tests.support.backbones import BACKBONES, tiny_engine, tiny_inner_link
+from tests.support.sessions import write
 
 QUESTIONS = ["What is 12 + 30?", "What is the zzgreatestzz of 3, 9 and 4?", "Add 1 to 7 and say what comes."]
 SICK = 1
 SETTINGS = {"num_rounds": 2, "latent_length": 3, "max_new_tokens": 6, "batch_size": 3}
-POISON = 199
-"""A token id of the tiny models that stands in the sick row alone."""
 
 
 @pytest.mark.parametrize("name", BACKBONES)
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_the_engine_tells_which_row_failed_and_the_others_go_on(name, value):
-    backbone = tiny_backbone(name)
-    link = tiny_inner_link(backbone)
-    rows = [backbone.embed([5, 6, 7]), backbone.embed([9, POISON, 8, 4]), backbone.embed([3, 2])]
-    rows[SICK][1] = value
-    batch, healthy = PromptBatch.left_pad(rows), PromptBatch.left_pad([rows[0], rows[2]])
+    engine = tiny_engine(name)
+    link = tiny_inner_link(engine)
+    sick_piece = torch.full((1, engine.hidden_size), value, dtype=torch.float64)
+    rows = [[(5, 6, 7)], [(9,), sick_piece, (8, 4)], [(3, 2)]]
+    healthy = [rows[0], rows[2]]
 
-    sick, well = (roll_out(backbone, link, prompts, 3) for prompts in (batch, healthy))
-    assert rows_not_finite(sick.hidden, sick.thoughts) == [SICK]
-    torch.testing.assert_close(sick.thoughts[[0, 2]], well.thoughts, rtol=1e-9, atol=1e-9)
+    sick, well = (engine.open(prompts).think(link, 3) for prompts in (rows, healthy))
+    assert (sick.failed, well.failed) == ((SICK,), ())
+    torch.testing.assert_close(sick.latents[[0, 2]], well.latents, rtol=1e-9, atol=1e-9)
 
-    for settings in (SamplingSettings(greedy=True), SamplingSettings()):
+    for sampling in (SamplingSettings(greedy=True), SamplingSettings()):
         texts = [
-            _decode(backbone, prompts, ids, settings) for prompts, ids in ((batch, "abc"), (healthy, "ac"))
+            write(engine, prompts, names=names, max_new_tokens=5, sampling=sampling.resolve(None))
+            for prompts, names in ((rows, "abc"), (healthy, "ac"))
         ]
         assert texts[0][SICK].ended_by == NOT_FINITE
         assert [texts[0][0], texts[0][2]] == texts[1]
         assert all(row.ended_by == "length" for row in texts[1])
-
-
-def _decode(backbone, prompts, ids, settings):
-    return decode(
-        backbone,
-        prompts,
-        streams=[random_stream(0, id_) for id_ in ids],
-        settings=settings.resolve(None),
-        max_new_tokens=5,
-        stop_ids=(),
-    )
 
 
 def test_a_message_that_overflows_in_its_link_is_seen(toy_release):

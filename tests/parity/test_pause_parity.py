@@ -7,25 +7,19 @@ from concurrent.futures import Future
 import pytest
 import torch
 
-from recursivemas.engine import (
-    Generated,
-    PromptBatch,
-    Resumption,
-    SamplingSettings,
-    Segment,
-    Stream,
-    caches,
-)
-from tests.support.backbones import BACKBONES, tiny_backbone
+from recursivemas.engine import Generated, Resumption, SamplingSettings, Segment, caches
+from recursivemas.engine.prompt_batch import PromptBatch
+from recursivemas.engine.stream import Stream
+from tests.support.backbones import BACKBONES, tiny_backbone, tiny_engine
 from tests.support.pauses import (
     CALLING_IDS,
     MAX_NEW_TOKENS,
     MAX_PAUSES,
     STOP_IDS,
     Scattered,
-    decode_rows,
     insertion,
     prompts_for,
+    write_rows,
 )
 from tests.support.slow import decode_with_insertions
 
@@ -59,13 +53,13 @@ def sequence(generated: Generated) -> list[int]:
 @pytest.mark.parametrize("after", [None, 2, 5])
 @pytest.mark.parametrize("name", BACKBONES)
 def test_rows_that_pause_write_what_the_slow_twin_writes(name, after):
-    backbone = tiny_backbone(name)
-    prompts = prompts_for(backbone)
+    engine, backbone = tiny_engine(name), tiny_backbone(name)
+    prompts = prompts_for()
     pauses = Scattered(after)
-    fast = decode_rows(backbone, prompts, range(len(prompts)), pauses)
+    fast = write_rows(engine, prompts, range(len(prompts)), pauses)
     slow = [
-        decode_with_insertions(backbone, prompt, MAX_NEW_TOKENS, STOP_IDS, insert_slowly())
-        for prompt in prompts
+        decode_with_insertions(backbone, backbone.embed(ids), MAX_NEW_TOKENS, STOP_IDS, insert_slowly())
+        for [ids] in prompts
     ]
     assert [sequence(row) for row in fast] == slow
     assert sum(pauses.num_pauses.values()) > 5, "too few rows paused to show anything"
@@ -75,24 +69,24 @@ def test_rows_that_pause_write_what_the_slow_twin_writes(name, after):
 @pytest.mark.parametrize("greedy", [True, False])
 @pytest.mark.parametrize("name", BACKBONES)
 def test_what_a_row_writes_does_not_depend_on_who_pauses_beside_it(name, greedy):
-    backbone = tiny_backbone(name)
-    prompts = prompts_for(backbone)
+    engine = tiny_engine(name)
+    prompts = prompts_for()
     settings = SamplingSettings(greedy=greedy, temperature=1.0, repetition_penalty=1.2).resolve(None)
-    together = decode_rows(backbone, prompts, range(8), Scattered(3), settings)
-    alone = [decode_rows(backbone, prompts, [row], Scattered(None), settings)[0] for row in range(8)]
+    together = write_rows(engine, prompts, range(8), Scattered(3), settings)
+    alone = [write_rows(engine, prompts, [row], Scattered(None), settings)[0] for row in range(8)]
     assert together == alone
     order = [5, 0, 3, 6, 1, 7, 4, 2]
-    shuffled = decode_rows(backbone, prompts, order, Scattered(1), settings)
+    shuffled = write_rows(engine, prompts, order, Scattered(1), settings)
     assert shuffled == [together[row] for row in order]
 
 
 def test_a_cache_that_cannot_be_joined_is_made_anew(monkeypatch):
-    backbone = tiny_backbone("qwen3")
-    prompts = prompts_for(backbone)
-    joined = decode_rows(backbone, prompts, range(8), Scattered(3))
+    engine = tiny_engine("qwen3")
+    prompts = prompts_for()
+    joined = write_rows(engine, prompts, range(8), Scattered(3))
     monkeypatch.setattr(caches, "KNOWN", set())
     monkeypatch.setattr(Stream, "join", lambda *streams: pytest.fail("the caches were joined"))
-    assert decode_rows(backbone, prompts, range(8), Scattered(3)) == joined
+    assert write_rows(engine, prompts, range(8), Scattered(3)) == joined
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -139,20 +133,20 @@ class Once:
 
 
 def test_a_pause_may_end_its_row():
-    backbone = tiny_backbone("qwen2")
-    prompts = prompts_for(backbone)
+    engine = tiny_engine("qwen2")
+    prompts = prompts_for()
     end = Resumption((50,), (60, 61), ended_by="calls")
-    rows = decode_rows(backbone, prompts, range(8), Once(end))
+    rows = write_rows(engine, prompts, range(8), Once(end))
     segments = (Segment((50,)), Segment((60, 61), written=False), Segment(()))
     assert rows[1] == Generated(segments, num_sampled=2, ended_by="calls")
     assert rows[1].token_ids == (50,)
-    assert rows[0] == decode_rows(backbone, prompts, [0], Once(end))[0]
+    assert rows[0] == write_rows(engine, prompts, [0], Once(end))[0]
 
 
 def test_what_a_pause_raises_is_raised():
-    backbone = tiny_backbone("qwen2")
+    engine = tiny_engine("qwen2")
     with pytest.raises(RuntimeError, match="a defect"):
-        decode_rows(backbone, prompts_for(backbone), range(8), Once(RuntimeError("a defect")))
+        write_rows(engine, prompts_for(), range(8), Once(RuntimeError("a defect")))
 
 
 def test_the_last_token_that_may_be_written_gives_no_pause():
@@ -162,7 +156,7 @@ def test_the_last_token_that_may_be_written_gives_no_pause():
         def look(self, row, written):
             looked.append(len(written))
 
-    backbone = tiny_backbone("qwen2")
-    rows = decode_rows(backbone, prompts_for(backbone), [4], Look(None))
+    engine = tiny_engine("qwen2")
+    rows = write_rows(engine, prompts_for(), [4], Look(None))
     assert rows[0].ended_by == "length"
     assert looked == list(range(1, MAX_NEW_TOKENS))

@@ -83,7 +83,7 @@ def test_the_release_starts_over_from_the_bare_text(system, kind, sampled, monke
     solution = system.solve(question, **FEW, **sampling, release_quirks=True)[0]
     assert solution.retried
 
-    monkeypatch.setattr(Writer, "_retry", lambda *_: None)
+    monkeypatch.setattr(Writer, "_retry_bare", lambda *_: None)
     before = system.solve(question, **FEW, **sampling, release_quirks=True)[0]
     assert not before.retried
     numbers = random_stream(SEED, question.id)

@@ -5,16 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from recursivemas.engine import (
-    Backbone,
-    Generated,
-    PromptBatch,
-    SamplingSettings,
-    decode,
-    random_stream,
-    roll_out,
-)
-from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_backbone, tiny_inner_link
+from recursivemas.engine import SamplingSettings, WriteRequest, random_stream
+from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_backbone, tiny_engine, tiny_inner_link
+from tests.support.sessions import GREEDY, write
 from tests.support.slow import decode_slowly, roll_out_slowly
 
 LENGTHS = (
@@ -37,9 +30,9 @@ def no_grad():
         yield
 
 
-def prompts_for(backbone: Backbone, lengths=LENGTHS) -> list[torch.Tensor]:
+def prompts_for(lengths=LENGTHS) -> list[tuple[int, ...]]:
     generator = torch.Generator().manual_seed(3)
-    return [backbone.embed(torch.randint(0, VOCAB_SIZE, (n,), generator=generator)) for n in lengths]
+    return [tuple(torch.randint(0, VOCAB_SIZE, (n,), generator=generator).tolist()) for n in lengths]
 
 
 def relative_difference(fast: torch.Tensor, slow: torch.Tensor) -> float:
@@ -50,35 +43,102 @@ def relative_difference(fast: torch.Tensor, slow: torch.Tensor) -> float:
 @pytest.mark.parametrize(
     ("dtype", "latent_length", "tolerance"), [(torch.float64, 12, 1e-9), (torch.float32, 4, 1e-4)]
 )
-def test_cached_rollout_is_the_recomputed_one(name, dtype, latent_length, tolerance):
-    backbone = tiny_backbone(name, dtype)
-    link = tiny_inner_link(backbone)
-    prompts = prompts_for(backbone)
-    rollout = roll_out(backbone, link, PromptBatch.left_pad(prompts), latent_length)
-    for row, prompt in enumerate(prompts):
-        slow = roll_out_slowly(backbone, link, prompt, latent_length)
-        assert relative_difference(rollout.hidden[row], slow) < tolerance
-        assert relative_difference(rollout.thoughts[row], link(slow)) < tolerance
+def test_cached_thoughts_are_the_recomputed_ones(name, dtype, latent_length, tolerance):
+    engine, backbone = tiny_engine(name, dtype), tiny_backbone(name, dtype)
+    link = tiny_inner_link(engine)
+    prompts = prompts_for()
+    thoughts = engine.open([[ids] for ids in prompts]).think(link, latent_length)
+    assert thoughts.failed == ()
+    for row, ids in enumerate(prompts):
+        slow = roll_out_slowly(backbone, link, backbone.embed(ids), latent_length)
+        assert relative_difference(thoughts.latents[row], link(slow)) < tolerance
 
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_row_alone_is_the_row_beside_longer_ones(name):
-    backbone = tiny_backbone(name)
-    link = tiny_inner_link(backbone)
-    prompts = prompts_for(backbone)
-    together = roll_out(backbone, link, PromptBatch.left_pad(prompts), 6).hidden
+    engine = tiny_engine(name)
+    link = tiny_inner_link(engine)
+    prompts = [[ids] for ids in prompts_for()]
+    together = engine.open(prompts).think(link, 6).latents
     for row, prompt in enumerate(prompts):
-        alone = roll_out(backbone, link, PromptBatch.left_pad([prompt]), 6).hidden[0]
+        alone = engine.open([prompt]).think(link, 6).latents[0]
         assert relative_difference(together[row], alone) < 1e-9
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_greedy_decoding_is_the_recomputed_one(name):
-    backbone = tiny_backbone(name)
-    prompts = prompts_for(backbone)
-    settings = SamplingSettings(greedy=True).resolve(None)
-    fast = decode_batch(backbone, prompts, settings)
-    slow = [decode_slowly(backbone, prompt, 24, STOP_IDS) for prompt in prompts]
+def test_latents_stand_where_tokens_do_and_a_row_goes_on_behind_what_it_did(name):
+    """Text, a message, text; thoughts behind it; a text behind these; a cue and more text behind that."""
+    engine, backbone = tiny_engine(name), tiny_backbone(name)
+    link = tiny_inner_link(engine)
+    message = link(
+        torch.randn(5, engine.hidden_size, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    )
+    prompts = [[(5, 6, 7), message, (8,)], [(9,) * 12], [message]]
+    session = engine.open(prompts)
+    thoughts = session.think(link, 4).latents
+    first = dict(session.write(requests(24), sampling=GREEDY, stop_ids=STOP_IDS))
+    cue = (40, 41)
+    second = dict(session.write(requests(6, inserted=cue), sampling=GREEDY, stop_ids=STOP_IDS))
+    for row, prompt in enumerate(prompts):
+        pieces = [backbone.embed(piece) if isinstance(piece, tuple) else piece for piece in prompt]
+        slow = roll_out_slowly(backbone, link, torch.cat(pieces), 4)
+        assert relative_difference(thoughts[row], link(slow)) < 1e-9
+        before = torch.cat([*pieces, link(slow)])
+        written = decode_slowly(backbone, before, 24, STOP_IDS)
+        assert list(first[row].token_ids) == written
+        before = torch.cat([before, backbone.embed([*written, *cue])])
+        assert list(second[row].token_ids) == decode_slowly(backbone, before, 6, STOP_IDS)
+
+
+def requests(max_new_tokens, **more):
+    return [
+        WriteRequest(row=row, stream=random_stream(0, "q"), max_new_tokens=max_new_tokens, **more)
+        for row in range(3)
+    ]
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_forked_rows_write_what_they_would_have_written_apart(name):
+    engine = tiny_engine(name)
+    prompts = [[ids] for ids in prompts_for((19, 3, 11))]
+    sampling = SamplingSettings(temperature=1.0).resolve(None)
+    options = {"sampling": sampling, "stop_ids": STOP_IDS, "max_new_tokens": 24}
+    session = engine.open(prompts).fork(2).fork(2)
+    assert len(session) == 12
+    asked = [row for row in range(12) if row not in (1, 3, 4, 5)]  # one copy is not asked at all
+    written = dict(
+        session.write(
+            [WriteRequest(row=row, stream=random_stream(42, str(row)), max_new_tokens=24) for row in asked],
+            sampling=sampling,
+            stop_ids=STOP_IDS,
+        )
+    )
+    assert sorted(written) == asked
+    for row in asked:
+        [alone] = write(engine, [prompts[row % 3]], names=[row], **options)
+        assert written[row] == alone
+    assert len({written[row].token_ids for row in asked}) > 5, "copies have random numbers of their own"
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_prompt_is_read_once_for_all_its_copies(name):
+    engine = tiny_engine(name)
+    lengths: list[int] = []
+    engine.model.get_decoder().register_forward_pre_hook(
+        lambda _, args, kwargs: lengths.append(kwargs["inputs_embeds"].shape[1]), with_kwargs=True
+    )
+    session = engine.open([[(5,) * 30], [(6,) * 20]]).fork(4)
+    requests = [WriteRequest(row=row, stream=random_stream(0, "q"), max_new_tokens=3) for row in range(8)]
+    list(session.write(requests, sampling=GREEDY, stop_ids=()))
+    assert lengths == [30, *[1] * 8]
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_greedy_text_is_the_recomputed_one(name):
+    engine, backbone = tiny_engine(name), tiny_backbone(name)
+    prompts = prompts_for()
+    fast = write(engine, [[ids] for ids in prompts], max_new_tokens=24, stop_ids=STOP_IDS)
+    slow = [decode_slowly(backbone, backbone.embed(ids), 24, STOP_IDS) for ids in prompts]
     assert [list(row.token_ids) for row in fast] == slow
     assert [row.ended_by for row in fast] == ["stop" if len(ids) < 24 else "length" for ids in slow]
 
@@ -86,27 +146,14 @@ def test_greedy_decoding_is_the_recomputed_one(name):
 @pytest.mark.parametrize("name", BACKBONES)
 @pytest.mark.parametrize("greedy", [True, False])
 def test_text_does_not_depend_on_the_batch(name, greedy):
-    backbone = tiny_backbone(name)
-    prompts = prompts_for(backbone)
-    settings = SamplingSettings(greedy=greedy, temperature=1.0, repetition_penalty=1.3, min_p=0.01).resolve(
-        None
-    )
-    together = decode_batch(backbone, prompts, settings)
+    engine = tiny_engine(name)
+    prompts = [[ids] for ids in prompts_for()]
+    sampling = SamplingSettings(greedy=greedy, temperature=1.0, repetition_penalty=1.3, min_p=0.01)
+    options = {"sampling": sampling.resolve(None), "stop_ids": STOP_IDS, "max_new_tokens": 24}
+    together = write(engine, prompts, **options)
     assert len({len(row.token_ids) for row in together}) > 2, "rows should end at different steps"
-    alone = [decode_batch(backbone, [prompt], settings, [row])[0] for row, prompt in enumerate(prompts)]
+    alone = [write(engine, [prompt], names=[row], **options)[0] for row, prompt in enumerate(prompts)]
     assert together == alone
     order = [5, 0, 3, 6, 1, 4, 2]
-    shuffled = decode_batch(backbone, [prompts[row] for row in order], settings, order)
+    shuffled = write(engine, [prompts[row] for row in order], names=order, **options)
     assert shuffled == [together[row] for row in order]
-
-
-def decode_batch(backbone, prompts, settings, ids=None) -> list[Generated]:
-    ids = range(len(prompts)) if ids is None else ids
-    return decode(
-        backbone,
-        PromptBatch.left_pad(prompts),
-        streams=[random_stream(42, str(id_)) for id_ in ids],
-        settings=settings,
-        max_new_tokens=24,
-        stop_ids=STOP_IDS,
-    )

@@ -19,7 +19,7 @@ from recursivemas.errors import UserError
 from recursivemas.prompts import ChatRenderer
 from recursivemas.recursion import answer as answering
 from recursivemas.styles import PUBLISHED_STYLES, alone
-from tests.support.slow import decode_slowly, roll_out_slowly
+from tests.support.slow import backbone_of, decode_slowly, roll_out_slowly
 
 QUESTIONS = [
     Question(id="sum", text="What is $12 + 30$?", gold="42"),
@@ -84,7 +84,7 @@ class SlowSystem:
         text = pack.system(name, self.system.graph.agent(role).tools)
         chat = ChatRenderer(agent.tokenizer).render(text, template.render(self.question))
         pieces = [
-            messages[piece] if isinstance(piece, str) else agent.backbone.embed(piece)
+            messages[piece] if isinstance(piece, str) else backbone_of(agent).embed(piece)
             for piece in chat.segments
         ]
         return torch.cat(pieces)
@@ -93,7 +93,9 @@ class SlowSystem:
         """The role's latent thoughts [L, D], after its inner link."""
         agent = self.system.agents[role]
         prompt = self.prompt(role, messages, feedback=feedback)
-        return agent.inner_link(roll_out_slowly(agent.backbone, agent.inner_link, prompt, self.latent_length))
+        return agent.inner_link(
+            roll_out_slowly(backbone_of(agent), agent.inner_link, prompt, self.latent_length)
+        )
 
     def send(self, number: int, source: str, target: str, thoughts: Tensor) -> Tensor:
         message = self.system.outer_links[source, target](thoughts)
@@ -103,7 +105,7 @@ class SlowSystem:
     def write(self, role: str, messages: dict[str, Tensor], *, feedback: bool, max_new_tokens: int) -> str:
         agent = self.system.agents[role]
         prompt = self.prompt(role, messages, feedback=feedback)
-        ids = decode_slowly(agent.backbone, prompt, max_new_tokens, {agent.tokenizer.eos_token_id})
+        ids = decode_slowly(backbone_of(agent), prompt, max_new_tokens, {agent.tokenizer.eos_token_id})
         return agent.tokenizer.decode(ids, skip_special_tokens=True)
 
 
@@ -213,7 +215,7 @@ def test_no_latent_steps_leave_the_slots_empty(system):
 
 
 def test_a_question_too_long_for_an_agent_fails_alone(system):
-    limit = min(agent.backbone.max_positions for agent in system.agents.values())
+    limit = min(agent.engine.max_positions for agent in system.agents.values())
     long = dataclasses.replace(QUESTIONS[0], id="long", text="one plus " * (limit + 1))
     settings = {"num_rounds": 1, "greedy": True, "batch_size": 3, **FAST}
     alone = system.solve([QUESTIONS[0], QUESTIONS[2]], **settings)
@@ -244,9 +246,9 @@ def test_the_retry_goes_on_where_the_answer_ended(system):
             link.slot: slow.sent[f"r1/{link}"] for link in system.graph.inbound(role, with_feedback=False)
         }
         prompt = slow.prompt(role, received, feedback=False)
-        said = decode_slowly(agent.backbone, prompt, FAST["max_new_tokens"], agent.stop_ids)
-        start = torch.cat([prompt, agent.backbone.embed([*said, *agent.token_ids(cue)])])
-        expected = decode_slowly(agent.backbone, start, 16, agent.stop_ids)
+        said = decode_slowly(backbone_of(agent), prompt, FAST["max_new_tokens"], agent.stop_ids)
+        start = torch.cat([prompt, backbone_of(agent).embed([*said, *agent.token_ids(cue)])])
+        expected = decode_slowly(backbone_of(agent), start, 16, agent.stop_ids)
     assert before == agent.tokenizer.decode(said, skip_special_tokens=True)
     assert after == agent.tokenizer.decode(expected, skip_special_tokens=True)
 
@@ -297,7 +299,7 @@ class SlowTextSystem(SlowSystem):
         text = template.render_text(self.question, markers=messages)
         system_text = pack.system(name, self.system.graph.agent(role).tools)
         chat = ChatRenderer(agent.tokenizer).render(system_text, [text])
-        return agent.backbone.embed(chat.segments[0])
+        return backbone_of(agent).embed(chat.segments[0])
 
     def think(self, role: str, messages: dict[str, str], *, feedback: bool) -> str:
         return self.write(role, messages, feedback=feedback, max_new_tokens=FAST["max_new_tokens"])
@@ -368,7 +370,7 @@ def test_a_prompt_that_outgrows_its_context_fails_alone(toy_release):
             for question in QUESTIONS[:2]
         ]
         assert fits[0] != fits[1]
-        learner.backbone.config.max_position_embeddings = max(fits)
+        learner.model.config.max_position_embeddings = max(fits)
         solutions = system.solve(QUESTIONS[:2], **settings)
     tight = fits.index(max(fits))
     assert "is too long for the learner" in solutions[tight].error

@@ -11,13 +11,13 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from recursivemas.agents.agent import Agent
-from recursivemas.engine import PromptBatch, random_stream
+from recursivemas.engine import random_stream
 from recursivemas.prompts import load_pack
 from recursivemas.recursion.answer import Draft, Writer
 from recursivemas.settings import RunSettings
 from recursivemas.tools import ToolAnswer, Toolbox
-from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_backbone, tiny_inner_link
-from tests.support.slow import decode_with_insertions
+from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_engine, tiny_inner_link
+from tests.support.slow import backbone_of, decode_with_insertions
 
 PIECES = ("<python>", "</python>", "<python>x", "</python>y", "<search>", "</search>z")
 LENGTHS = (1, 23, 4, 9, 40, 2, 12, 6)
@@ -65,27 +65,29 @@ def reply(name: str, request: str) -> str:
 
 
 def agent_of(name: str) -> Agent:
-    backbone = tiny_backbone(name)
+    engine = tiny_engine(name)
     # Where the head is the embedding, a random model repeats its last token for ever.
-    head = backbone.model.get_output_embeddings()
+    head = engine.model.get_output_embeddings()
     shuffled = head.weight[torch.randperm(len(head.weight), generator=torch.Generator().manual_seed(1))]
     head.weight = torch.nn.Parameter(shuffled.detach().clone())
-    link = tiny_inner_link(backbone)
-    return Agent(role="caller", backbone=backbone, tokenizer=tag_tokenizer(), inner_link=link, repo_id=name)
+    link = tiny_inner_link(engine)
+    return Agent(role="caller", engine=engine, tokenizer=tag_tokenizer(), inner_link=link, repo_id=name)
 
 
-def prompts_for(agent: Agent) -> list[torch.Tensor]:
+def prompts_for() -> list[tuple[int, ...]]:
     chance = random.Random(3)
-    return [agent.backbone.embed([chance.randrange(3, 200) for _ in range(length)]) for length in LENGTHS]
+    return [tuple(chance.randrange(3, 200) for _ in range(length)) for length in LENGTHS]
 
 
 def write(agent: Agent, rows, *, slow: bool, **settings) -> list[Draft]:
-    prompts = prompts_for(agent)
-    drafts = [Draft("math", prompts[row], random_stream(42, str(row))) for row in rows]
+    prompts = prompts_for()
+    drafts = [
+        Draft(place, "math", random_stream(42, str(row)), max_new_tokens=BUDGET)
+        for place, row in enumerate(rows)
+    ]
     box = Toolbox([Words("python", slow=slow), Words("search", slow=slow)], max_calls=MAX_CALLS)
     writer = Writer(agent, load_pack(), RunSettings(**settings).solve_settings(), box)
-    with torch.no_grad():
-        writer.write(drafts, PromptBatch.left_pad([draft.prompt for draft in drafts]), BUDGET)
+    writer.write(drafts, agent.engine.open([[prompts[row]] for row in rows]))
     return drafts
 
 
@@ -124,8 +126,8 @@ class OverError(Exception):
     """The slow twin has made one call too many."""
 
 
-def write_slowly(agent: Agent, prompt: torch.Tensor) -> list[int]:
-    calls = SlowCalls(agent)
+def write_slowly(agent: Agent, ids: tuple[int, ...]) -> list[int]:
+    calls, backbone = SlowCalls(agent), backbone_of(agent)
     final: list[list[int]] = []
 
     def insert(sequence):
@@ -137,7 +139,7 @@ def write_slowly(agent: Agent, prompt: torch.Tensor) -> list[int]:
 
     try:
         with torch.no_grad():
-            return decode_with_insertions(agent.backbone, prompt, BUDGET, agent.stop_ids, insert)
+            return decode_with_insertions(backbone, backbone.embed(ids), BUDGET, agent.stop_ids, insert)
     except OverError:
         return final[0]
 
@@ -148,7 +150,7 @@ def test_greedy_answers_with_tools_are_those_of_the_slow_twin(name, rejoin_every
     agent = agent_of(name)
     settings = {"greedy": True, "repetition_penalty": 1.0, "rejoin_every": rejoin_every}
     together = write(agent, range(8), slow=True, **settings)
-    slow = [write_slowly(agent, prompt) for prompt in prompts_for(agent)]
+    slow = [write_slowly(agent, ids) for ids in prompts_for()]
     assert [draft.sequence for draft in together] == slow
     assert sum(len(draft.tool_calls) for draft in together) > 4, "too few calls to show anything"
 
@@ -157,7 +159,7 @@ def test_greedy_answers_with_tools_are_those_of_the_slow_twin(name, rejoin_every
 @pytest.mark.parametrize("name", BACKBONES)
 def test_in_any_precision_rows_that_rejoin_together_do_not_depend_on_the_tools_pace(name, dtype):
     agent = agent_of(name)
-    agent.backbone.model.to(dtype)
+    agent.model.to(dtype)
     settings = {"greedy": False, "temperature": 1.0, "rejoin_every": 6}
     slow = write(agent, range(8), slow=True, **settings)
     fast = write(agent, range(8), slow=False, **settings)

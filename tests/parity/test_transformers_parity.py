@@ -6,8 +6,12 @@ import pytest
 import torch
 from transformers import Gemma3ForConditionalGeneration
 
-from recursivemas.engine import Backbone, PromptBatch, SamplingSettings, Stream, decode, random_stream
+from recursivemas.engine import LocalEngine, SamplingSettings
+from recursivemas.engine.backbone import Backbone
+from recursivemas.engine.prompt_batch import PromptBatch
+from recursivemas.engine.stream import Stream
 from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_model
+from tests.support.sessions import write
 
 
 @pytest.fixture(params=BACKBONES)
@@ -37,17 +41,15 @@ def test_hidden_states_and_logits_are_the_models_own(model, ids):
 def test_greedy_text_is_what_generate_writes(model, ids, penalty):
     if isinstance(model, Gemma3ForConditionalGeneration):
         pytest.skip("generate takes no embeddings for it; gemma3_text is the same decoder")
-    backbone = Backbone(model)
-    written = decode(
-        backbone,
-        PromptBatch.left_pad([backbone.embed(ids[0])]),
-        streams=[random_stream(0, "q")],
-        settings=SamplingSettings(greedy=True, repetition_penalty=penalty).resolve(None),
+    [written] = write(
+        LocalEngine(model),
+        [[tuple(ids[0].tolist())]],
+        sampling=SamplingSettings(greedy=True, repetition_penalty=penalty).resolve(None),
         max_new_tokens=12,
         stop_ids={2},
     )
     generated = model.generate(
-        inputs_embeds=backbone.embed(ids),
+        inputs_embeds=model.get_input_embeddings()(ids),
         attention_mask=torch.ones_like(ids),
         do_sample=False,
         max_new_tokens=12,
@@ -56,4 +58,4 @@ def test_greedy_text_is_what_generate_writes(model, ids, penalty):
         pad_token_id=0,
     )[0].tolist()
     expected = generated[: generated.index(2)] if 2 in generated else generated
-    assert list(written[0].token_ids) == expected
+    assert list(written.token_ids) == expected

@@ -16,7 +16,8 @@ from transformers import (
     Qwen3Config,
 )
 
-from recursivemas.engine import Backbone
+from recursivemas.engine import LocalEngine
+from recursivemas.engine.backbone import Backbone
 from recursivemas.links import InnerLink
 
 VOCAB_SIZE = 211
@@ -90,15 +91,22 @@ def tiny_model(name: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> 
         return model.to(dtype).eval()
 
 
+def tiny_engine(name: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> LocalEngine:
+    return LocalEngine(tiny_model(name, dtype, seed))
+
+
 def tiny_backbone(name: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> Backbone:
     return Backbone(tiny_model(name, dtype, seed))
 
 
-def tiny_inner_link(backbone: Backbone, dtype: torch.dtype | None = None, seed: int = 1) -> InnerLink:
-    """A random inner link whose thoughts have about the norm of the backbone's embeddings."""
+def tiny_inner_link(
+    engine: Backbone | LocalEngine, dtype: torch.dtype | None = None, seed: int = 1
+) -> InnerLink:
+    """A random inner link whose thoughts have about the norm of the model's embeddings."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        link = InnerLink(backbone.hidden_size)
-        scale = backbone.embed(list(range(VOCAB_SIZE))).float().std().item()
+        link = InnerLink(engine.hidden_size)
+        embeddings = engine.model.get_input_embeddings()(torch.arange(VOCAB_SIZE, device=engine.device))
+        scale = embeddings.detach().float().std().item()
         torch.nn.init.constant_(link.post_ln.weight, scale)
-        return link.to(dtype or backbone.dtype).eval().requires_grad_(False)
+        return link.to(dtype or engine.dtype).eval().requires_grad_(False)

@@ -6,15 +6,15 @@ import random
 from concurrent.futures import Future
 from threading import Timer
 
-from recursivemas.engine import Generated, PromptBatch, Resumption, SamplingSettings, decode, random_stream
+from recursivemas.engine import Generated, Resumption
 from tests.support.backbones import VOCAB_SIZE
+from tests.support.sessions import GREEDY, write
 
 STOP_IDS = frozenset(range(3, 11))
 CALLING_IDS = frozenset(range(11, 80))
 LENGTHS = (1, 23, 4, 9, 40, 2, 12, 6)
 MAX_NEW_TOKENS = 20
 MAX_PAUSES = 3
-GREEDY = SamplingSettings(greedy=True).resolve(None)
 
 
 def insertion(written: list[int]) -> list[int]:
@@ -63,19 +63,19 @@ class Scattered:
         return Resumption((*written[:-1], 12), tuple(insertion(written)))
 
 
-def prompts_for(backbone):
+def prompts_for() -> list[list[tuple[int, ...]]]:
     chance = random.Random(7)
-    return [backbone.embed([chance.randrange(11, VOCAB_SIZE) for _ in range(length)]) for length in LENGTHS]
+    return [[tuple(chance.randrange(11, VOCAB_SIZE) for _ in range(length))] for length in LENGTHS]
 
 
-def decode_rows(backbone, prompts, rows, pauses, settings=GREEDY) -> list[Generated]:
-    return decode(
-        backbone,
-        PromptBatch.left_pad([prompts[row] for row in rows]),
-        streams=[random_stream(42, str(row)) for row in rows],
-        settings=settings,
+def write_rows(engine, prompts, rows, pauses, sampling=GREEDY) -> list[Generated]:
+    return write(
+        engine,
+        [prompts[row] for row in rows],
         max_new_tokens=MAX_NEW_TOKENS,
         stop_ids=STOP_IDS,
+        sampling=sampling,
+        names=rows,
         pauses=pauses,
         on_step=pauses.tick,
     )

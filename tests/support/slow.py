@@ -7,8 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from recursivemas.engine import Backbone
+from recursivemas.agents.agent import Agent
+from recursivemas.engine.backbone import Backbone
 from recursivemas.links import InnerLink
+
+
+def backbone_of(agent: Agent) -> Backbone:
+    return Backbone(agent.model)
 
 
 def last_hidden(backbone: Backbone, embeddings: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from recursivemas.agents.agent import Agent
-from recursivemas.engine import Backbone
+from recursivemas.engine import LocalEngine
 from recursivemas.links import InnerLink
 from tests.support.scripted.modeling_scripted import ScriptedConfig, ScriptedForCausalLM
 
@@ -72,7 +72,7 @@ def _with_chat(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
 def scripted_model(
     tokenizer: PreTrainedTokenizerFast, scripts: Scripts, hidden_size: int = HIDDEN_SIZE
 ) -> ScriptedForCausalLM:
-    ids = Agent(role="", backbone=None, tokenizer=tokenizer, inner_link=None, repo_id="").plain_ids
+    ids = Agent(role="", engine=None, tokenizer=tokenizer, inner_link=None, repo_id="").plain_ids
     config = ScriptedConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
@@ -89,7 +89,7 @@ def scripted_agent(scripts: Scripts, tokenizer: PreTrainedTokenizerFast | None =
     tokenizer = tokenizer or scripted_tokenizer()
     return Agent(
         role="scripted",
-        backbone=Backbone(scripted_model(tokenizer, scripts)),
+        engine=LocalEngine(scripted_model(tokenizer, scripts)),
         tokenizer=tokenizer,
         inner_link=InnerLink(HIDDEN_SIZE).eval().requires_grad_(False),
         repo_id="scripted",

@@ -17,7 +17,7 @@ def tokenizer(request, toy_release):
 
 
 def agent_with(tokenizer) -> Agent:
-    return Agent(role="any", backbone=None, tokenizer=tokenizer, inner_link=None, repo_id="any")
+    return Agent(role="any", engine=None, tokenizer=tokenizer, inner_link=None, repo_id="any")
 
 
 def test_a_text_from_elsewhere_holds_no_special_tokens(tokenizer):

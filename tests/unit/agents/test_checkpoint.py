@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from recursivemas.agents.checkpoint import LoadError, read_outline, reading
-from recursivemas.agents.load import load_backbone
+from recursivemas.agents.load import load_engine
 from recursivemas.errors import UserError
 from recursivemas.links import read_state_dict
 from recursivemas.release.resolve import resolve_release
@@ -247,7 +247,7 @@ def test_damage_that_only_loading_shows(folder, name):
     damage, says = LATE[name]
     damage(folder)
     with pytest.raises(LoadError, match=says):
-        load_backbone(folder, device=torch.device("cpu"), dtype=None, trust_remote_code=False)
+        load_engine(folder, device=torch.device("cpu"), dtype=None, trust_remote_code=False)
 
 
 def test_ends_that_no_token_is_are_another_tokenizers(folder):
@@ -266,9 +266,7 @@ def test_padded_embeddings_are_fine(folder, padding):
 
     rewrite_weights(pad)(folder)
     change_json(folder / "config.json", vocab_size=640 + padding)
-    backbone, tokenizer = load_backbone(
-        folder, device=torch.device("cpu"), dtype=None, trust_remote_code=False
-    )
+    backbone, tokenizer = load_engine(folder, device=torch.device("cpu"), dtype=None, trust_remote_code=False)
     assert (backbone.num_embeddings, len(tokenizer)) == (640 + padding, 640)
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from recursivemas import load_mas_system
-from recursivemas.agents.load import LoadError, load_backbone, resolve_device, resolve_dtype
+from recursivemas.agents.load import LoadError, load_engine, resolve_device, resolve_dtype
 from recursivemas.errors import UserError
 from recursivemas.prompts import PromptsError
 
@@ -25,7 +25,7 @@ def model_dir(toy_release, tmp_path) -> Path:
 
 
 def load(model_dir: Path):
-    return load_backbone(model_dir, device=torch.device("cpu"), dtype=None, trust_remote_code=False)
+    return load_engine(model_dir, device=torch.device("cpu"), dtype=None, trust_remote_code=False)
 
 
 def test_a_whole_folder_loads(model_dir):
@@ -77,11 +77,11 @@ def test_tokens_without_an_embedding_are_warned_of_and_refused_where_they_are_us
     tokenizer.save_pretrained(model_dir)
     num_embeddings = len(tokenizer) - 1
     cut_embeddings(model_dir, num_embeddings)
-    backbone, tokenizer = load(model_dir)
+    engine, tokenizer = load(model_dir)
     (warning,) = [record.message for record in caplog.records if record.name.startswith("recursivemas")]
     assert f"has {num_embeddings + 1} tokens and the model embeds {num_embeddings}" in warning
     with pytest.raises(UserError, match=f"token {num_embeddings} has no embedding"):
-        backbone.embed([1, num_embeddings, 2])
+        engine.open([[(1, num_embeddings, 2)]])
 
     with load_mas_system(
         "sequential_light", device="cpu", release=toy_release, overrides={"solver": model_dir}

@@ -17,8 +17,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from recursivemas.engine import Sampler, SamplingSettings, random_stream
-from recursivemas.engine.sampling import NO_TOKEN
+from recursivemas.engine import SamplingSettings, random_stream
+from recursivemas.engine.sampling import NO_TOKEN, Sampler
 
 VOCAB_SIZE = 12
 

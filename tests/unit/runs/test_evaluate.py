@@ -18,22 +18,24 @@ from recursivemas.runs import evaluate
 from recursivemas.settings import resolve_settings
 
 
-class WarningSystem:
+class WarningSolver:
     """Gives no answers, but a warning from under way."""
 
-    def solve_batches(self, questions, settings, watcher, toolbox):
+    def solve(self, questions, watcher):
         watcher.turn(1, "solver")
         watcher.token(1)
         logging.getLogger("recursivemas.somewhere").warning("look here")
-        return iter(())
+        return []
 
 
 def test_warnings_stand_above_the_progress_bar(capsys, monkeypatch):
     settings, _ = resolve_settings({})
-    folder = SimpleNamespace(pending=lambda number: iter(range(number)), num_batches=0)
+    folder = SimpleNamespace(pending=lambda number: iter(range(number)), num_batches=0, put=lambda *_: None)
     batches = [[Question(id="q", text="What?")]]
     monkeypatch.setattr(progress, "REFRESH_IN_FILE_S", 0.0)
-    evaluate._solve(WarningSystem(), batches, settings, None, None, folder, show=True)
+    evaluate._solve(
+        WarningSolver(), batches, settings, SimpleNamespace(grade=lambda _: []), folder, show=True
+    )
     written = capsys.readouterr().err
     before, _, after = written.partition("look here")
     assert "question" in before

@@ -40,19 +40,31 @@ def test_published_styles_have_the_published_keys():
 
 @pytest.mark.parametrize("style", PUBLISHED_STYLES.values(), ids=PUBLISHED_STYLES)
 def test_every_agent_of_a_published_style_runs_in_every_round(style):
-    assert style.schedule(3) == (style.roles,) * 3
-    assert style.schedule(1) == (style.roles,)
+    assert style.turns(3) == tuple((number, role) for number in (1, 2, 3) for role in style.roles)
+    assert style.turns(1) == tuple((1, role) for role in style.roles)
 
 
 def test_an_agent_runs_only_where_its_thought_reaches_the_answer():
     no_feedback = Style(name="s", agents=agents("a", "b"), links=(link("a", "b"),))
-    assert no_feedback.schedule(3) == ((), (), ("a", "b"))
+    assert no_feedback.schedule(3) == ((), (), (("a",), ("b",)))
     memory = Style(
         name="s",
         agents=agents("a", "note", "b"),
         links=(link("a", "b"), link("a", "note"), link("note", "a", feedback=True)),
     )
-    assert memory.schedule(3) == (("a", "note"), ("a", "note"), ("a", "b"))
+    assert memory.schedule(3) == ((("a",), ("note",)), (("a",), ("note",)), (("a",), ("b",)))
+    assert memory.turns(2) == ((1, "a"), (1, "note"), (2, "a"), (2, "b"))
+
+
+def test_agents_that_read_nothing_from_each_other_stand_in_one_stage():
+    assert PUBLISHED_STYLES["mixture"].schedule(1) == ((("math", "code", "science"), ("summarizer",)),)
+    assert PUBLISHED_STYLES["sequential_light"].schedule(1) == ((("planner",), ("critic",), ("solver",)),)
+    crossed = Style(
+        name="s",
+        agents=agents("a", "b", "c", "d"),
+        links=(link("a", "c"), link("b", "c"), link("c", "d"), link("b", "d"), link("d", "a", feedback=True)),
+    )
+    assert crossed.schedule(2)[1] == (("a", "b"), ("c",), ("d",))
 
 
 def test_rounds_below_one_are_refused():

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from recursivemas.engine.backbone import Backbone
+from recursivemas.engine import LocalEngine
 from recursivemas.links import load_inner_link, load_outer_link
 from recursivemas.styles import PUBLISHED_STYLES, Style
 from tests.support.toy_agents import ROLE_IDS, ROLES, TEXTS, inner_link_files, outer_rows, read_json
@@ -127,16 +127,8 @@ def test_latent_steps_do_not_blow_up_rounding(hub: Path, load, style: Style, rol
 
 
 def roll(model: Any, link: Any, prompt: torch.Tensor, num_steps: int = 8) -> torch.Tensor:
-    """Latents [L, D], by the model's cache."""
-    backbone = Backbone(model)
-    cache, step, latents = backbone.new_cache(), prompt, []
-    for _ in range(num_steps):
-        length = cache.get_seq_length()
-        positions = torch.arange(length, length + step.shape[1])[None]
-        hidden = backbone.hidden(step, torch.ones(1, positions[0, -1] + 1), positions, cache)
-        latents.append(hidden)
-        step = link(hidden)[:, None]
-    return torch.cat(latents)
+    """Latents [L, D]."""
+    return LocalEngine(model).open([[prompt[0]]]).think(link, num_steps).latents[0]
 
 
 def test_hybrid_and_sliding_layers(load):

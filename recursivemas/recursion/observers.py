@@ -1,0 +1,180 @@
+"""What is noted while questions are solved: time, tokens, sizes, the messages themselves.
+
+Shapes: B batch, L latent steps, D_tgt a link's target's hidden size.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from recursivemas.engine import Thoughts
+from recursivemas.errors import UserError
+from recursivemas.recursion.answer import Draft
+from recursivemas.recursion.channels import LatentMessage, Read
+from recursivemas.recursion.loop import Observer, Observers, Turn
+from recursivemas.recursion.trace import MessageSize, Passage, StageUsage
+from recursivemas.settings import Mode
+from recursivemas.styles import LinkSpec
+
+
+class Watcher(Protocol):
+    """Is told how a batch is getting on, for a progress bar."""
+
+    def turn(self, round_number: int, role: str) -> None:
+        """An agent's turn begins."""
+
+    def token(self, num_running: int) -> None:
+        """Each row that still ran has written a token; `num_running` rows go on."""
+
+
+class Silence:
+    """A watcher that is told and says nothing."""
+
+    def turn(self, round_number: int, role: str) -> None:
+        pass
+
+    def token(self, num_running: int) -> None:
+        pass
+
+
+class Announcer(Observer):
+    """Tells a watcher whose turn it is."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+
+    @contextmanager
+    def stage(self, turn: Turn) -> Iterator[None]:
+        self._watcher.turn(turn.round, turn.role)
+        yield
+
+
+class ErrorPlaces(Observer):
+    """Says of a user's error in which round and with which agent it came up."""
+
+    @contextmanager
+    def stage(self, turn: Turn) -> Iterator[None]:
+        try:
+            yield
+        except UserError as error:
+            raise UserError(f"round {turn.round}, {turn.role}: {error}") from error
+
+
+class Clock(Observer):
+    """The seconds of each turn; `devices` are waited for before it is read, by role."""
+
+    def __init__(self, devices: Mapping[str, torch.device]) -> None:
+        self.seconds: dict[tuple[int, str], float] = defaultdict(float)
+        """By (round, role)."""
+        self._devices = devices
+
+    @contextmanager
+    def stage(self, turn: Turn) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        _wait_for(self._devices[turn.role])
+        self.seconds[turn.round, turn.role] += time.perf_counter() - start
+
+
+class UsageLog(Observer):
+    """The tokens of each turn so far: one entry a row, by (round, role)."""
+
+    def __init__(self) -> None:
+        self.turns: dict[tuple[int, str], list[StageUsage]] = {}
+
+    def read(self, turn: Turn, reading: Read) -> None:
+        self.turns[turn.round, turn.role] = [
+            StageUsage(
+                round=turn.round,
+                role=turn.role,
+                prompt_tokens=chat.num_text_tokens,
+                latents_read=len(chat.slots) * reading.latent_length,
+            )
+            for chat in reading.chats
+        ]
+
+    def thought(self, turn: Turn, thought: Thoughts | Mapping[int, Draft]) -> None:
+        rows = self.turns[turn.round, turn.role]
+        if isinstance(thought, Thoughts):
+            rows[:] = [replace(row, latent_steps=thought.latents.shape[1]) for row in rows]
+            return
+        for row, draft in thought.items():
+            rows[row] = replace(
+                rows[row], generated_tokens=draft.num_sampled, result_tokens=draft.num_inserted
+            )
+
+
+class LatentLog(Observer):
+    """The sizes of latent messages, and with `keep` the messages themselves, on the CPU."""
+
+    def __init__(self, *, keep: bool) -> None:
+        self._keep = keep
+        self._messages: dict[str, Tensor] = {}
+        self._sizes: dict[str, list[MessageSize]] = {}
+
+    def sent(self, turn: Turn, link: LinkSpec, message: LatentMessage) -> None:
+        name = f"r{turn.round}/{link}"
+        self._sizes[name] = _sizes(message)
+        if self._keep:
+            self._messages[name] = message.cpu()
+
+    def messages(self, row: int) -> dict[str, Tensor]:
+        """One question's messages [L, D_tgt] by `r{round}/{source}->{target}`."""
+        return {name: message[row] for name, message in self._messages.items()}
+
+    def sizes(self, row: int) -> dict[str, MessageSize]:
+        """The sizes of one question's messages, by the same names."""
+        return {name: sizes[row] for name, sizes in self._sizes.items()}
+
+
+class PassageLog(Observer):
+    """What agents have passed on as text."""
+
+    def __init__(self) -> None:
+        self._drafts: dict[str, Mapping[int, Draft]] = {}
+
+    def thought(self, turn: Turn, thought: Mapping[int, Draft]) -> None:
+        self._drafts[f"r{turn.round}/{turn.role}"] = thought
+
+    def passages(self, row: int) -> dict[str, Passage]:
+        """One question's passages by `r{round}/{role}`; an empty one where nothing more was written."""
+        return {
+            name: drafts[row].passage() if row in drafts else Passage("", ())
+            for name, drafts in self._drafts.items()
+        }
+
+
+class Notes:
+    """All that is noted of a batch."""
+
+    def __init__(
+        self, devices: Mapping[str, torch.device], watcher: Watcher, *, mode: Mode, keep_latents: bool
+    ) -> None:
+        self.clock = Clock(devices)
+        self.usage = UsageLog()
+        self.latents = LatentLog(keep=keep_latents)
+        self.passages = PassageLog()
+        messages = self.passages if mode == "text" else self.latents
+        self.observer = Observers([Announcer(watcher), ErrorPlaces(), self.clock, self.usage, messages])
+
+
+def _sizes(message: LatentMessage) -> list[MessageSize]:
+    """Of each row of a message [B, L, D_tgt]."""
+    num_rows, latent_length, width = message.shape
+    precise = torch.promote_types(message.dtype, torch.float32)
+    norms = message.norm(dim=-1, dtype=precise).mean(dim=-1) if latent_length else torch.zeros(num_rows)
+    return [MessageSize((latent_length, width), float(f"{norm:.6g}")) for norm in norms.tolist()]
+
+
+def _wait_for(device: torch.device) -> None:
+    """Wait until an accelerator has done what it was given, so that a clock reads true."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
