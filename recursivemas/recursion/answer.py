@@ -179,6 +179,8 @@ class Writer:
         on_step: Callable[[int], None] | None = None,
         calling: ToolCalling | None = None,
     ) -> None:
+        if not drafts:
+            return
         by_row = {request.row: draft for request, draft in zip(requests, drafts, strict=True)}
         written = session.write(
             requests,
