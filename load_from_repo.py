@@ -1,7 +1,7 @@
 """Doorway: loading a style's agents and links from a release."""
 
 from recursivemas.agents.agent import Agent
-from recursivemas.agents.load import load_backbone
+from recursivemas.agents.load import load_engine
 from recursivemas.links import load_inner_link, load_outer_link
 from recursivemas.published.specs import DATASET_DEFAULT_SPLIT, STYLE_SPECS
 from recursivemas.release.resolve import resolve_release
@@ -12,7 +12,7 @@ __all__ = [
     "STYLE_SPECS",
     "Agent",
     "MASSystem",
-    "load_backbone",
+    "load_engine",
     "load_inner_link",
     "load_mas_system",
     "load_outer_link",

@@ -1,25 +1,25 @@
-"""Doorway: the engine that rolls out latents and decodes text, and the recursion on top of it."""
+"""Doorway: the engine that thinks and writes, and the recursion on top of it."""
 
 from recursivemas.engine import (
-    Backbone,
+    Engine,
     Generated,
-    PromptBatch,
-    Rollout,
+    LocalEngine,
     SamplingSettings,
-    decode,
+    Session,
+    Thoughts,
+    WriteRequest,
     random_stream,
-    roll_out,
 )
 from recursivemas.recursion.loop import recurse
 
 __all__ = [
-    "Backbone",
+    "Engine",
     "Generated",
-    "PromptBatch",
-    "Rollout",
+    "LocalEngine",
     "SamplingSettings",
-    "decode",
+    "Session",
+    "Thoughts",
+    "WriteRequest",
     "random_stream",
     "recurse",
-    "roll_out",
 ]

@@ -18,7 +18,7 @@ DATASETS = {"math": "math500", "choice": "gpqa", "code": "mbppplus"}
 NOTEBOOK = r"""
 import json
 from pathlib import Path
-from inference_utils import answer_utils, decode, lcb_utils
+from inference_utils import LocalEngine, answer_utils, lcb_utils, recurse
 from inference_utils.answer_utils import (
     compare_answers, extract_boxed_answer, extract_choice_answer, extract_gold_answer, extract_pred_answer,
     medqa_gold_to_choice,
@@ -27,7 +27,7 @@ from inference_utils.lcb_utils import (
     build_lcb_sample_meta, build_mbppplus_sample_meta, clean_raw_output, compare_stdio_output,
     evaluate_generated_code, extract_python_code,
 )
-assert callable(decode)
+assert callable(recurse) and callable(LocalEngine)
 for module in (answer_utils, lcb_utils):
     assert all(hasattr(module, name) for name in module.__all__)
 
