@@ -13,15 +13,12 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from recursivemas import settings
 from recursivemas.agents.checkpoint import LoadError, Outline, read_outline, reading
 from recursivemas.engine import LocalEngine
 
 DTYPES: dict[str, torch.dtype | None] = {
-    "auto": None,
-    "float64": torch.float64,
-    "float32": torch.float32,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
+    name: None if name == "auto" else getattr(torch, name) for name in settings.DTYPES
 }
 
 DEVICES = ("cuda", "cpu", "mps", "xpu", "auto", "split")

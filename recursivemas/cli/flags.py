@@ -10,16 +10,15 @@ from types import NoneType
 from typing import Any, NoReturn, get_args, get_type_hints
 
 from recursivemas import __version__
-from recursivemas.agents.load import DTYPES
 from recursivemas.errors import did_you_mean
-from recursivemas.settings import MODES, RunSettings
+from recursivemas.settings import DTYPES, MODES, RunSettings
 from recursivemas.settings.recommended import TABLES
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": MODES,
     "recommended": tuple(TABLES),
-    "dtype": tuple(DTYPES),
-    "outer_dtype": tuple(DTYPES),
+    "dtype": DTYPES,
+    "outer_dtype": DTYPES,
 }
 LONG_FLAG = re.compile(r"--[A-Za-z][\w-]*")
 

@@ -1,4 +1,7 @@
-"""The command line: argv -> settings -> a run."""
+"""The command line: argv -> settings -> a run.
+
+What loads torch is imported by the commands that need it: to look at runs takes none of its seconds.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from recursivemas import report
 from recursivemas.cli.flags import Parser, add_run_arguments, add_version
-from recursivemas.cli.launch import launch
 from recursivemas.cli.listing import list_datasets, list_styles
-from recursivemas.cli.plan import describe_plan
 from recursivemas.errors import UserError
 from recursivemas.output.redaction import redact_urls
 from recursivemas.output.screen import harmless
-from recursivemas.prompts import check_output, load_choice_rule, read_published
 from recursivemas.release.patience import first_failure_counts, quiet_retries
 from recursivemas.report import compare, show
 from recursivemas.settings import Origin, RunSettings, resolve_settings
-from recursivemas.toy import build
 
 DISK_ADVICE = {
     errno.ENOSPC: ". What was finished is kept: free some space and run again with --resume",
@@ -120,7 +117,9 @@ def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any
     except OSError as error:
         print(f"error: {redact_urls(str(error))}{DISK_ADVICE.get(error.errno or 0, '')}", file=sys.stderr)
         return 2
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, without importing it
+            raise
         print(f"error: out of memory; lower --batch_size or --max_new_tokens ({error})", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -130,6 +129,8 @@ def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any
 
 
 def _run(arguments: dict[str, Any]) -> None:
+    from recursivemas.cli.launch import launch
+
     settings, origins = resolve_settings(arguments)
     if settings.dry_run:
         _print_plan(settings, origins)
@@ -139,6 +140,8 @@ def _run(arguments: dict[str, Any]) -> None:
 
 def _print_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> None:
     """The plan as far as it can be told; raises UserError where a run would not get as far as its models."""
+    from recursivemas.cli.plan import describe_plan
+
     problems: list[str] = []
     with first_failure_counts():
         for section in describe_plan(settings, origins, problems):
@@ -148,6 +151,8 @@ def _print_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> None:
 
 
 def _import_prompts(arguments: dict[str, Any]) -> None:
+    from recursivemas.prompts import check_output, load_choice_rule, read_published
+
     source, output = arguments["source"], arguments["output"]
     check_output(source, output)
     given = arguments["choice_lines"]
@@ -160,4 +165,6 @@ def _import_prompts(arguments: dict[str, Any]) -> None:
 
 
 def _build_toy(arguments: dict[str, Any]) -> None:
+    from recursivemas.toy import build
+
     print(build(arguments["directory"]))

@@ -18,7 +18,8 @@ from recursivemas.engine.base import (
     WriteRequest,
 )
 from recursivemas.engine.local import LocalEngine
-from recursivemas.engine.sampling import SamplingSettings, random_stream
+from recursivemas.engine.sampling import random_stream
+from recursivemas.sampling import SamplingSettings
 
 __all__ = [
     "NOT_FINITE",

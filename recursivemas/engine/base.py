@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
-from recursivemas.engine.sampling import SamplingSettings
 from recursivemas.links import InnerLink
+from recursivemas.sampling import SamplingSettings
 
 Piece = tuple[int, ...] | Tensor
 """Token ids, or latents [L, D] that stand where input embeddings do, in any dtype and on any device."""

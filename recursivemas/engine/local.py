@@ -17,9 +17,9 @@ from recursivemas.engine.base import Generated, Pauses, Prompt, Thoughts, WriteR
 from recursivemas.engine.decode import decode
 from recursivemas.engine.prompt_batch import PromptBatch, check_lengths
 from recursivemas.engine.rollout import roll_out, rows_not_finite
-from recursivemas.engine.sampling import SamplingSettings
 from recursivemas.engine.stream import Stream
 from recursivemas.links import InnerLink
+from recursivemas.sampling import SamplingSettings
 
 
 class LocalEngine:

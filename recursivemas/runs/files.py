@@ -218,3 +218,13 @@ def check_sample(sample: Any, where: str, cure: str) -> None:
 def read_samples(path: Path) -> list[Sample]:
     """A run's samples in order, all in memory; raises what `iterate_samples` raises."""
     return [sample for sample, _ in iterate_samples(path)]
+
+
+def flatten(name: str, value: Any) -> dict[str, Any]:
+    """The leaves of a value as read from JSON, by path: `tools.search.provider`, `style.agents.0.role`."""
+    if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+        value = {str(position): entry for position, entry in enumerate(value)}
+    if not isinstance(value, dict) or not value:
+        return {name: value}
+    parts = (flatten(f"{name}.{key}", entry) for key, entry in value.items())
+    return {path: leaf for part in parts for path, leaf in part.items()}

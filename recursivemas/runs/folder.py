@@ -18,10 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
-
-from safetensors.torch import save
-from torch import Tensor
+from typing import IO, TYPE_CHECKING, Any
 
 from recursivemas.errors import UserError
 from recursivemas.runs.files import (
@@ -33,6 +30,9 @@ from recursivemas.runs.files import (
     iterate_samples,
     read_config,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Batch = Sequence[tuple[str, int]]
 """(question id, rollout) of the samples that a batch writes, in order."""
@@ -191,6 +191,8 @@ def check_same_file(path: Path, file: IO[Any]) -> None:
 def save_latents(path: Path, batch: int, latents: Mapping[str, Tensor]) -> None:
     """Write a batch's messages by name, if there are any."""
     if latents:
+        from safetensors.torch import save  # readers of a folder need no torch
+
         (path / LATENTS).mkdir(exist_ok=True)
         contiguous = {name: message.contiguous() for name, message in latents.items()}
         # Not safetensors' own writing: its errors have no number, and its files are for their owner alone.

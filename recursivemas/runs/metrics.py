@@ -11,8 +11,6 @@ from math import comb
 from statistics import fmean
 from typing import Any
 
-import torch
-
 from recursivemas.benchmarks import Benchmark
 from recursivemas.runs.intervals import share_interval
 
@@ -252,6 +250,8 @@ def _provider(tool: Mapping[str, Any]) -> dict[str, str]:
 
 def _peak_memory() -> dict[str, int]:
     """The most memory this process held: its resident set as `cpu`, and what torch took on CUDA devices."""
+    import torch  # a run has it already; who reads finished runs needs none
+
     per_unit = 1 if sys.platform == "darwin" else 1024
     peak = {"cpu": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * per_unit}
     for index in range(torch.cuda.device_count()):

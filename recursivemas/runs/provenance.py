@@ -18,12 +18,13 @@ from typing import Any
 import torch
 
 from recursivemas import __version__
-from recursivemas.engine import SamplingSettings
 from recursivemas.errors import UserError
 from recursivemas.files.digests import digest, digests
 from recursivemas.output.redaction import redact_data
 from recursivemas.question import Question
 from recursivemas.release.resolve import AgentFiles
+from recursivemas.runs.files import flatten
+from recursivemas.sampling import SamplingSettings
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.system import MASSystem
 
@@ -170,16 +171,6 @@ def check_same_tools(config: Mapping[str, Any], tools: Mapping[str, Any] | None)
             f"this process's tools are not the run's: {found}; give every process the same keys, packages "
             "and isolation"
         )
-
-
-def flatten(name: str, value: Any) -> dict[str, Any]:
-    """The leaves of a value as read from JSON, by path: `tools.search.provider`, `style.agents.0.role`."""
-    if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
-        value = {str(position): entry for position, entry in enumerate(value)}
-    if not isinstance(value, dict) or not value:
-        return {name: value}
-    parts = (flatten(f"{name}.{key}", entry) for key, entry in value.items())
-    return {path: leaf for part in parts for path, leaf in part.items()}
 
 
 def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

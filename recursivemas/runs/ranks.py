@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from recursivemas.errors import UserError
 
 LAUNCHERS = (
@@ -52,7 +50,11 @@ class Rank:
 
     def use_own_gpu(self, device: str) -> None:
         """Make `cuda` mean a GPU of this process's own. Raises UserError where there are not enough."""
-        if self.count == 1 or not torch.cuda.is_available():
+        if self.count == 1:
+            return
+        import torch  # to look at runs needs none
+
+        if not torch.cuda.is_available():
             return
         number = torch.cuda.device_count()
         if self.local < number:

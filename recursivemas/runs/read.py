@@ -15,13 +15,13 @@ from recursivemas.output.tables import NOTHING
 from recursivemas.runs.files import (
     SAMPLES,
     SUMMARY,
+    flatten,
     iterate_samples,
     num_expected,
     read_config,
     read_summary,
 )
 from recursivemas.runs.metrics import Outcome, question_shares, score, total_costs
-from recursivemas.runs.provenance import flatten
 from recursivemas.settings import RunSettings
 from recursivemas.tools import MAX_CALLS
 

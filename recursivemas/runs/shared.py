@@ -18,15 +18,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from recursivemas.errors import UserError
 from recursivemas.files.locks import FileLock, read_note
 from recursivemas.runs.files import CONFIG, Sample, check_sample, iterate_samples, read_json
 from recursivemas.runs.folder import Batch, RunFolder, save_latents, to_bytes, write_whole
 from recursivemas.runs.ranks import Rank
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHARDS = "shards"
 SHARD = re.compile(r"batch-(\d{5,9})\.json")

@@ -1,6 +1,7 @@
 """A run's settings: what can be set, what is recommended, and where each value came from."""
 
 from recursivemas.settings.run_settings import (
+    DTYPES,
     MODES,
     SWEEP,
     SWEPT_LENGTHS,
@@ -12,6 +13,7 @@ from recursivemas.settings.run_settings import (
 )
 
 __all__ = [
+    "DTYPES",
     "MODES",
     "SWEEP",
     "SWEPT_LENGTHS",

@@ -12,8 +12,8 @@ from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from recursivemas.benchmarks import find_benchmark
-from recursivemas.engine import SamplingSettings
 from recursivemas.errors import UserError
+from recursivemas.sampling import SamplingSettings
 from recursivemas.settings.recommended import TABLES, recommended
 from recursivemas.styles import PUBLISHED_STYLES
 from recursivemas.tools import MAX_CALLS
@@ -23,6 +23,8 @@ Mode = Literal["latent", "text"]
 """What agents pass on."""
 
 MODES = ("latent", "text", "single")
+DTYPES = ("auto", "float64", "float32", "float16", "bfloat16")
+"""What models and links can be computed in; `auto` keeps what is stored."""
 
 SWEEP = -1
 """The latent_length that stands for a run with each of `SWEPT_LENGTHS`."""

@@ -26,7 +26,7 @@ FLOORS = [
     ["engine", "toy"],
     ["links", "benchmarks", "prompts"],
     ["grading", "styles", "tools"],
-    ["question", "files", "sandbox"],
+    ["question", "files", "sandbox", "sampling"],
     ["errors", "output"],
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
@@ -75,6 +75,7 @@ def test_imports_run_downwards():
         ("recursivemas.styles", ["torch", "transformers"]),
         ("recursivemas.release.resolve", ["torch", "transformers"]),
         ("recursivemas.report", ["matplotlib"]),
+        ("recursivemas.cli.main", ["torch", "transformers", "datasets", "matplotlib"]),
     ],
 )
 def test_light_parts_import_nothing_heavy(module, banned):

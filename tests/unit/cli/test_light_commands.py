@@ -1,0 +1,39 @@
+"""To look at runs, and to ask what there is, takes none of the seconds that torch takes to import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.support.run_folders import write_run
+
+SCRIPT = """
+import sys
+for name in ("torch", "transformers", "datasets"):
+    sys.modules[name] = None  # to import one of them is an error now
+from recursivemas.cli.main import main, run_main
+for arguments in {commands!r}:
+    try:
+        status = (run_main if arguments == ["--help"] else main)(arguments)
+    except SystemExit as end:
+        status = end.code
+    assert status == 0, arguments
+"""
+
+
+def test_commands_that_run_no_model_need_no_torch(tmp_path):
+    first, second = (str(write_run(tmp_path / name, [True, False])) for name in ("a", "b"))
+    commands = [
+        ["--help"],
+        ["--version"],
+        ["styles"],
+        ["datasets"],
+        ["show", first],
+        ["compare", first, second],
+        ["report", first, second, "-o", str(tmp_path / "report"), "--no_plots"],
+    ]
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(commands=commands)], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert "math500" in result.stdout
