@@ -24,9 +24,10 @@ def _call(name: str) -> int:
     try:
         try:
             from recursivemas.cli import main as command_line
+
+            status: int = getattr(command_line, name)()
         except ModuleNotFoundError as error:
             return _explain_missing(error)
-        status: int = getattr(command_line, name)()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED
