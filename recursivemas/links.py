@@ -38,8 +38,11 @@ class LinkVariant:
     """What a link is made of: one or two layers, a residual path, layer norms around it."""
 
     two_layers: bool
+    """`proj2(gelu(proj1(x)))`, rather than `proj1` alone."""
     residual: bool
+    """What went in is added: as it is inside an agent, through `residual_proj` between two."""
     norm: bool
+    """A layer norm before the first layer and one at the end."""
 
 
 INNER_VARIANTS: dict[str, LinkVariant] = {
@@ -101,9 +104,9 @@ class InnerLink(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """hidden [..., D] in any floating dtype -> [..., D] in the link's dtype."""
         x = hidden.to(self.dtype)
-        y = self.proj1(self.pre_ln(x) if self.parts.norm else x)
+        y = self.proj1(self.pre_ln(x) if self.parts.norm else x)  # [..., D]
         if self.parts.two_layers:
-            y = self.proj2(F.gelu(y))
+            y = self.proj2(F.gelu(y))  # [..., D]
         if self.parts.residual:
             y = x + y
         return self.post_ln(y) if self.parts.norm else y
@@ -153,12 +156,12 @@ class OuterLink(nn.Module):
 
     def forward(self, thoughts: Tensor) -> Tensor:
         """thoughts [..., D_src] in any floating dtype -> message [..., D_tgt] in the link's dtype."""
-        x = thoughts.to(self.dtype)
-        y = self.proj1(self.ln_source(x) if self.parts.norm else x)
+        x = thoughts.to(self.dtype)  # [..., D_src]
+        y = self.proj1(self.ln_source(x) if self.parts.norm else x)  # [..., 2 D_tgt]; else [..., D_tgt]
         if self.parts.two_layers:
-            y = self.proj2(F.gelu(y))
+            y = self.proj2(F.gelu(y))  # [..., D_tgt]
         if self.parts.residual:
-            y = y + self.residual_proj(x)
+            y = y + self.residual_proj(x)  # [..., D_tgt]
         return self.ln_target(y) if self.parts.norm else y
 
 

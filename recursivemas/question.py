@@ -20,21 +20,22 @@ CODE_KINDS: tuple[TaskKind, ...] = ("function", "program")
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One question of a benchmark.
-
-    `id` is unique within a benchmark and, with the seed, decides the question's random numbers. `text` is
-    what prompts insert. `gold` is the reference answer as the benchmark gives it. `options` are the option
-    texts of a choice question in the order A, B, ...; empty otherwise. `function_name` is the function that
-    a `function` question asks for. `meta` holds what only the benchmark's grader reads.
-    """
+    """One question of a benchmark."""
 
     id: str
+    """Unique within a benchmark; with the seed it decides the question's random numbers."""
     text: str
+    """What prompts insert."""
     gold: str = ""
+    """The reference answer as the benchmark gives it."""
     kind: TaskKind = "math"
+    """Which prompts ask it, and how its answer is read."""
     options: tuple[str, ...] = ()
+    """The option texts of a choice question in the order A, B, ...; empty otherwise."""
     function_name: str | None = None
+    """The function that a `function` question asks for."""
     meta: Mapping[str, Any] = field(default_factory=dict)
+    """What only the benchmark's grader reads."""
 
 
 def as_questions(asked: str | Question | Iterable[str | Question], *, about_code: bool) -> list[Question]:

@@ -18,6 +18,7 @@ from recursivemas.engine.base import (
     WriteRequest,
 )
 from recursivemas.engine.local import LocalEngine
+from recursivemas.engine.rollout import rows_not_finite
 from recursivemas.engine.sampling import random_stream
 from recursivemas.sampling import SamplingSettings
 
@@ -36,4 +37,5 @@ __all__ = [
     "Thoughts",
     "WriteRequest",
     "random_stream",
+    "rows_not_finite",
 ]

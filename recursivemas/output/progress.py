@@ -135,7 +135,7 @@ class _Bar(tqdm):
 
 
 class Silence:
-    """The watcher of a process that does not draw."""
+    """The watcher where nothing is drawn."""
 
     def __enter__(self) -> Silence:
         return self

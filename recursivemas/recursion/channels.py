@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from recursivemas.agents.agent import Agent
-from recursivemas.engine import Session, Thoughts, random_stream
+from recursivemas.engine import Session, Thoughts, random_stream, rows_not_finite
 from recursivemas.errors import UserError
 from recursivemas.links import OuterLink
 from recursivemas.prompts import ChatPrompt
@@ -66,9 +66,7 @@ class LatentChannel:
 
     def carry(self, turn: Turn, link: LinkSpec, thought: Thoughts) -> LatentMessage:
         message = self._outer_links[link.source, link.target](thought.latents)
-        finite = message.isfinite().flatten(1).all(dim=1).tolist()
-        failed = [row for row, is_finite in enumerate(finite) if not is_finite]
-        self._fail(failed, f"round {turn.round}, {link}: the message")
+        self._fail(rows_not_finite(message), f"round {turn.round}, {link}: the message")
         return message
 
     def _fail(self, rows: Iterable[int], what: str) -> None:

@@ -35,16 +35,6 @@ class Watcher(Protocol):
         """Each row that still ran has written a token; `num_running` rows go on."""
 
 
-class Silence:
-    """A watcher that is told and says nothing."""
-
-    def turn(self, round_number: int, role: str) -> None:
-        pass
-
-    def token(self, num_running: int) -> None:
-        pass
-
-
 class Announcer(Observer):
     """Tells a watcher whose turn it is."""
 

@@ -10,13 +10,14 @@ import torch
 from recursivemas.agents.agent import Agent
 from recursivemas.errors import UserError
 from recursivemas.links import OuterLink
+from recursivemas.output.progress import Silence
 from recursivemas.prompts import PromptSource
 from recursivemas.question import Question
 from recursivemas.recursion.answer import Draft, Writer
 from recursivemas.recursion.batch import Batch, explain_not_finite
 from recursivemas.recursion.channels import LatentChannel, Read, TextChannel
 from recursivemas.recursion.loop import Turn, recurse
-from recursivemas.recursion.observers import Notes, Silence, Watcher
+from recursivemas.recursion.observers import Notes, Watcher
 from recursivemas.recursion.prompts import Prepared, PromptWriter
 from recursivemas.recursion.trace import Solution, StageUsage
 from recursivemas.settings import SolveSettings
@@ -123,7 +124,7 @@ class Solver:
         turn, going, num_rollouts = self._answering, batch.going, self._settings.num_rollouts
         writer = self._writers[turn.role]
         with notes.observer.stage(turn):
-            session = final.session.fork(num_rollouts) if num_rollouts > 1 else final.session
+            session = final.session.fork(num_rollouts)
             drafts = {
                 (row, rollout): writer.draft_answer(
                     batch.question(row), batch.rows[row].kind, row=rollout * len(batch) + row, rollout=rollout

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 import recursivemas
 from recursivemas.benchmarks import BENCHMARKS, find_benchmark
 from recursivemas.cli.flags import Parser, add_run_arguments
-from recursivemas.cli.main import main
+from recursivemas.cli.main import main, run_main
 from recursivemas.errors import UserError, did_you_mean
 from recursivemas.release.resolve import resolve_release
 from recursivemas.styles import MIXTURE, PUBLISHED_STYLES, load_style
@@ -110,3 +111,18 @@ def test_styles_and_datasets_are_listed(capsys):
         assert f"\n{benchmark.name} " in datasets
         assert (benchmark.hub_id or benchmark.local_path) in datasets
     assert "Idavidrein/gpqa, gpqa_diamond (gated)" in datasets
+
+
+def test_no_memory_left_is_said_in_a_line_and_a_defect_is_raised(capsys, monkeypatch):
+    for error in (torch.OutOfMemoryError("the device is full"), RuntimeError("a defect")):
+
+        def fail(*_, error=error):
+            raise error
+
+        monkeypatch.setattr("recursivemas.cli.launch.launch", fail)
+        if isinstance(error, torch.OutOfMemoryError):
+            assert run_main([]) == 2
+            assert "error: out of memory; lower --batch_size" in capsys.readouterr().err
+        else:
+            with pytest.raises(RuntimeError, match="a defect"):
+                run_main([])
