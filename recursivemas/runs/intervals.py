@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb, sqrt
-from statistics import NormalDist
+from math import sqrt
 
 import numpy as np
 
-Z_95 = NormalDist().inv_cdf(0.975)
 NUM_RESAMPLES = 10_000
 SEED = 0
 
@@ -24,15 +22,12 @@ def wilson_interval(num_hits: int, number: int) -> Interval:
 
     Raises ValueError unless 0 <= num_hits <= number and number >= 1.
     """
+    from scipy.stats import binomtest  # takes most of a second, and many commands need no interval
+
     if not 0 <= num_hits <= number or number < 1:
         raise ValueError(f"{num_hits} of {number} is no proportion")
-    share, spread = num_hits / number, Z_95**2 / number
-    centre = (share + spread / 2) / (1 + spread)
-    half = sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
-    # At the ends the limit is exact, whatever rounding says.
-    low = 0.0 if num_hits == 0 else max(centre - half, 0.0)
-    high = 1.0 if num_hits == number else min(centre + half, 1.0)
-    return low, high
+    interval = binomtest(num_hits, number).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def bootstrap_interval(values: Sequence[float]) -> Interval:
@@ -109,11 +104,12 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Paired
 def mcnemar_p_value(only_first: int, only_second: int) -> float:
     """McNemar's exact test: could as many of the questions that only one got right be due to chance?
 
-    The two-sided binomial test of the smaller count among both, at one half.
+    The two-sided binomial test of one count among both, at one half; 1 where none tells the runs apart.
     """
-    number, fewer = only_first + only_second, min(only_first, only_second)
-    tail = sum(comb(number, k) for k in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**number)
+    from scipy.stats import binomtest
+
+    number = only_first + only_second
+    return float(binomtest(only_first, number).pvalue) if number else 1.0
 
 
 def newcombe_interval(both: int, only_first: int, only_second: int, neither: int) -> Interval:

@@ -75,7 +75,7 @@ def test_imports_run_downwards():
         ("recursivemas.styles", ["torch", "transformers"]),
         ("recursivemas.release.resolve", ["torch", "transformers"]),
         ("recursivemas.report", ["matplotlib"]),
-        ("recursivemas.cli.main", ["torch", "transformers", "datasets", "matplotlib"]),
+        ("recursivemas.cli.main", ["torch", "transformers", "datasets", "matplotlib", "scipy"]),
     ],
 )
 def test_light_parts_import_nothing_heavy(module, banned):
