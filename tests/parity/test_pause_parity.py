@@ -10,7 +10,7 @@ import torch
 from recursivemas.engine import Generated, Resumption, SamplingSettings, Segment, caches
 from recursivemas.engine.prompt_batch import PromptBatch
 from recursivemas.engine.stream import Stream
-from tests.support.backbones import BACKBONES, tiny_backbone, tiny_engine
+from tests.support.backbones import BACKBONES, tiny_backbone, tiny_engine, tiny_model
 from tests.support.pauses import (
     CALLING_IDS,
     MAX_NEW_TOKENS,
@@ -21,7 +21,7 @@ from tests.support.pauses import (
     prompts_for,
     write_rows,
 )
-from tests.support.slow import decode_with_insertions
+from tests.support.slow import SlowModel, decode_with_insertions
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +53,12 @@ def sequence(generated: Generated) -> list[int]:
 @pytest.mark.parametrize("after", [None, 2, 5])
 @pytest.mark.parametrize("name", BACKBONES)
 def test_rows_that_pause_write_what_the_slow_twin_writes(name, after):
-    engine, backbone = tiny_engine(name), tiny_backbone(name)
+    engine, model = tiny_engine(name), SlowModel(tiny_model(name))
     prompts = prompts_for()
     pauses = Scattered(after)
     fast = write_rows(engine, prompts, range(len(prompts)), pauses)
     slow = [
-        decode_with_insertions(backbone, backbone.embed(ids), MAX_NEW_TOKENS, STOP_IDS, insert_slowly())
+        decode_with_insertions(model, model.embed(ids), MAX_NEW_TOKENS, STOP_IDS, insert_slowly())
         for [ids] in prompts
     ]
     assert [sequence(row) for row in fast] == slow

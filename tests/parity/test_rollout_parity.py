@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from recursivemas.engine import SamplingSettings, WriteRequest, random_stream
-from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_backbone, tiny_engine, tiny_inner_link
+from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_engine, tiny_inner_link, tiny_model
 from tests.support.sessions import GREEDY, write
-from tests.support.slow import decode_slowly, roll_out_slowly
+from tests.support.slow import SlowModel, decode_slowly, roll_out_slowly
 
 LENGTHS = (
     19,
@@ -44,13 +44,13 @@ def relative_difference(fast: torch.Tensor, slow: torch.Tensor) -> float:
     ("dtype", "latent_length", "tolerance"), [(torch.float64, 12, 1e-9), (torch.float32, 4, 1e-4)]
 )
 def test_cached_thoughts_are_the_recomputed_ones(name, dtype, latent_length, tolerance):
-    engine, backbone = tiny_engine(name, dtype), tiny_backbone(name, dtype)
+    engine, model = tiny_engine(name, dtype), SlowModel(tiny_model(name, dtype))
     link = tiny_inner_link(engine)
     prompts = prompts_for()
     thoughts = engine.open([[ids] for ids in prompts]).think(link, latent_length)
     assert thoughts.failed == ()
     for row, ids in enumerate(prompts):
-        slow = roll_out_slowly(backbone, link, backbone.embed(ids), latent_length)
+        slow = roll_out_slowly(model, link, model.embed(ids), latent_length)
         assert relative_difference(thoughts.latents[row], link(slow)) < tolerance
 
 
@@ -68,7 +68,7 @@ def test_a_row_alone_is_the_row_beside_longer_ones(name):
 @pytest.mark.parametrize("name", BACKBONES)
 def test_latents_stand_where_tokens_do_and_a_row_goes_on_behind_what_it_did(name):
     """Text, a message, text; thoughts behind it; a text behind these; a cue and more text behind that."""
-    engine, backbone = tiny_engine(name), tiny_backbone(name)
+    engine, model = tiny_engine(name), SlowModel(tiny_model(name))
     link = tiny_inner_link(engine)
     message = link(
         torch.randn(5, engine.hidden_size, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
@@ -80,14 +80,14 @@ def test_latents_stand_where_tokens_do_and_a_row_goes_on_behind_what_it_did(name
     cue = (40, 41)
     second = dict(session.write(requests(6, inserted=cue), sampling=GREEDY, stop_ids=STOP_IDS))
     for row, prompt in enumerate(prompts):
-        pieces = [backbone.embed(piece) if isinstance(piece, tuple) else piece for piece in prompt]
-        slow = roll_out_slowly(backbone, link, torch.cat(pieces), 4)
+        pieces = [model.embed(piece) if isinstance(piece, tuple) else piece for piece in prompt]
+        slow = roll_out_slowly(model, link, torch.cat(pieces), 4)
         assert relative_difference(thoughts[row], link(slow)) < 1e-9
         before = torch.cat([*pieces, link(slow)])
-        written = decode_slowly(backbone, before, 24, STOP_IDS)
+        written = decode_slowly(model, before, 24, STOP_IDS)
         assert list(first[row].token_ids) == written
-        before = torch.cat([before, backbone.embed([*written, *cue])])
-        assert list(second[row].token_ids) == decode_slowly(backbone, before, 6, STOP_IDS)
+        before = torch.cat([before, model.embed([*written, *cue])])
+        assert list(second[row].token_ids) == decode_slowly(model, before, 6, STOP_IDS)
 
 
 def requests(max_new_tokens, **more):
@@ -135,10 +135,10 @@ def test_a_prompt_is_read_once_for_all_its_copies(name):
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_greedy_text_is_the_recomputed_one(name):
-    engine, backbone = tiny_engine(name), tiny_backbone(name)
+    engine, model = tiny_engine(name), SlowModel(tiny_model(name))
     prompts = prompts_for()
     fast = write(engine, [[ids] for ids in prompts], max_new_tokens=24, stop_ids=STOP_IDS)
-    slow = [decode_slowly(backbone, backbone.embed(ids), 24, STOP_IDS) for ids in prompts]
+    slow = [decode_slowly(model, model.embed(ids), 24, STOP_IDS) for ids in prompts]
     assert [list(row.token_ids) for row in fast] == slow
     assert [row.ended_by for row in fast] == ["stop" if len(ids) < 24 else "length" for ids in slow]
 

@@ -19,7 +19,7 @@ from recursivemas.errors import UserError
 from recursivemas.prompts import ChatRenderer
 from recursivemas.recursion import answer as answering
 from recursivemas.styles import PUBLISHED_STYLES, alone
-from tests.support.slow import backbone_of, decode_slowly, roll_out_slowly
+from tests.support.slow import SlowModel, decode_slowly, roll_out_slowly
 
 QUESTIONS = [
     Question(id="sum", text="What is $12 + 30$?", gold="42"),
@@ -84,7 +84,7 @@ class SlowSystem:
         text = pack.system(name, self.system.graph.agent(role).tools)
         chat = ChatRenderer(agent.tokenizer).render(text, template.render(self.question))
         pieces = [
-            messages[piece] if isinstance(piece, str) else backbone_of(agent).embed(piece)
+            messages[piece] if isinstance(piece, str) else SlowModel(agent.model).embed(piece)
             for piece in chat.segments
         ]
         return torch.cat(pieces)
@@ -94,7 +94,7 @@ class SlowSystem:
         agent = self.system.agents[role]
         prompt = self.prompt(role, messages, feedback=feedback)
         return agent.inner_link(
-            roll_out_slowly(backbone_of(agent), agent.inner_link, prompt, self.latent_length)
+            roll_out_slowly(SlowModel(agent.model), agent.inner_link, prompt, self.latent_length)
         )
 
     def send(self, number: int, source: str, target: str, thoughts: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class SlowSystem:
     def write(self, role: str, messages: dict[str, Tensor], *, feedback: bool, max_new_tokens: int) -> str:
         agent = self.system.agents[role]
         prompt = self.prompt(role, messages, feedback=feedback)
-        ids = decode_slowly(backbone_of(agent), prompt, max_new_tokens, {agent.tokenizer.eos_token_id})
+        ids = decode_slowly(SlowModel(agent.model), prompt, max_new_tokens, {agent.tokenizer.eos_token_id})
         return agent.tokenizer.decode(ids, skip_special_tokens=True)
 
 
@@ -246,9 +246,9 @@ def test_the_retry_goes_on_where_the_answer_ended(system):
             link.slot: slow.sent[f"r1/{link}"] for link in system.graph.inbound(role, with_feedback=False)
         }
         prompt = slow.prompt(role, received, feedback=False)
-        said = decode_slowly(backbone_of(agent), prompt, FAST["max_new_tokens"], agent.stop_ids)
-        start = torch.cat([prompt, backbone_of(agent).embed([*said, *agent.token_ids(cue)])])
-        expected = decode_slowly(backbone_of(agent), start, 16, agent.stop_ids)
+        said = decode_slowly(SlowModel(agent.model), prompt, FAST["max_new_tokens"], agent.stop_ids)
+        start = torch.cat([prompt, SlowModel(agent.model).embed([*said, *agent.token_ids(cue)])])
+        expected = decode_slowly(SlowModel(agent.model), start, 16, agent.stop_ids)
     assert before == agent.tokenizer.decode(said, skip_special_tokens=True)
     assert after == agent.tokenizer.decode(expected, skip_special_tokens=True)
 
@@ -299,7 +299,7 @@ class SlowTextSystem(SlowSystem):
         text = template.render_text(self.question, markers=messages)
         system_text = pack.system(name, self.system.graph.agent(role).tools)
         chat = ChatRenderer(agent.tokenizer).render(system_text, [text])
-        return backbone_of(agent).embed(chat.segments[0])
+        return SlowModel(agent.model).embed(chat.segments[0])
 
     def think(self, role: str, messages: dict[str, str], *, feedback: bool) -> str:
         return self.write(role, messages, feedback=feedback, max_new_tokens=FAST["max_new_tokens"])

@@ -17,7 +17,7 @@ from recursivemas.recursion.answer import Draft, Writer
 from recursivemas.settings import RunSettings
 from recursivemas.tools import ToolAnswer, Toolbox
 from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_engine, tiny_inner_link
-from tests.support.slow import backbone_of, decode_with_insertions
+from tests.support.slow import SlowModel, decode_with_insertions
 
 PIECES = ("<python>", "</python>", "<python>x", "</python>y", "<search>", "</search>z")
 LENGTHS = (1, 23, 4, 9, 40, 2, 12, 6)
@@ -127,7 +127,7 @@ class OverError(Exception):
 
 
 def write_slowly(agent: Agent, ids: tuple[int, ...]) -> list[int]:
-    calls, backbone = SlowCalls(agent), backbone_of(agent)
+    calls, model = SlowCalls(agent), SlowModel(agent.model)
     final: list[list[int]] = []
 
     def insert(sequence):
@@ -139,7 +139,7 @@ def write_slowly(agent: Agent, ids: tuple[int, ...]) -> list[int]:
 
     try:
         with torch.no_grad():
-            return decode_with_insertions(backbone, backbone.embed(ids), BUDGET, agent.stop_ids, insert)
+            return decode_with_insertions(model, model.embed(ids), BUDGET, agent.stop_ids, insert)
     except OverError:
         return final[0]
 
