@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recursivemas.benchmarks.base import Benchmark, Row, text_field
+from recursivemas.benchmarks.base import MATHS_GRADERS, Benchmark, Row, text_field
 from recursivemas.grading.maths.reading import read_integer
 from recursivemas.question import Question
 
@@ -30,5 +30,6 @@ AIME25 = Benchmark(
     split="test",
     id_columns=("id",),
     metric="pass@10",
+    graders=MATHS_GRADERS,
     num_rollouts=10,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recursivemas.benchmarks.aime25 import to_question
-from recursivemas.benchmarks.base import Benchmark
+from recursivemas.benchmarks.base import MATHS_GRADERS, Benchmark
 
 AIME26 = Benchmark(
     name="aime26",
@@ -14,5 +14,6 @@ AIME26 = Benchmark(
     split="train",
     id_columns=("problem_idx", "id"),
     metric="pass@10",
+    graders=MATHS_GRADERS,
     num_rollouts=10,
 )

@@ -30,6 +30,11 @@ class DatasetError(UserError):
     """A benchmark's rows cannot be had or cannot be read as questions."""
 
 
+USUAL_GRADERS = ("release", "strict")
+MATHS_GRADERS = (*USUAL_GRADERS, "math_verify")
+"""For benchmarks whose questions all ask for a mathematical result."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
     """A benchmark as data.
@@ -59,7 +64,7 @@ class Benchmark:
     id_columns: tuple[str, ...] = ()
     task: Literal["math", "code"] = "math"
     metric: str = "accuracy"
-    graders: tuple[str, ...] = ("release", "strict")
+    graders: tuple[str, ...] = USUAL_GRADERS
     num_rollouts: int = 1
     release_settings: Mapping[str, Any] = field(default_factory=dict)
     needs_tool: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recursivemas.benchmarks.base import Benchmark, Row, text_field
+from recursivemas.benchmarks.base import MATHS_GRADERS, Benchmark, Row, text_field
 from recursivemas.question import Question
 
 
@@ -24,4 +24,5 @@ MATH500 = Benchmark(
     hub_id="HuggingFaceH4/MATH-500",
     split="test",
     id_columns=("unique_id", "id"),
+    graders=MATHS_GRADERS,
 )

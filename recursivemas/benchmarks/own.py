@@ -16,6 +16,8 @@ from string import ascii_uppercase
 from typing import Any
 
 from recursivemas.benchmarks.base import (
+    MATHS_GRADERS,
+    USUAL_GRADERS,
     Benchmark,
     DatasetError,
     Row,
@@ -51,7 +53,13 @@ def own_benchmark(path: str | Path) -> Benchmark:
             f"{file} mixes code questions with others ({', '.join(sorted(kinds))}); links are trained for "
             "one or the other, so put them into two files"
         )
-    return replace(_CANONICAL, name=file.stem, local_path=str(file), task="code" if code else "math")
+    return replace(
+        _CANONICAL,
+        name=file.stem,
+        local_path=str(file),
+        task="code" if code else "math",
+        graders=MATHS_GRADERS if kinds == {"math"} else USUAL_GRADERS,
+    )
 
 
 def kind_of(row: Row) -> str:

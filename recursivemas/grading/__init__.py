@@ -6,12 +6,17 @@ from collections.abc import Iterable, Mapping
 
 from recursivemas.grading.base import Grade, Grader
 from recursivemas.grading.judge import Judge, JudgeSettings
+from recursivemas.grading.plain import grade_math_verify
 from recursivemas.grading.release import grade_release
 from recursivemas.grading.release import has_answer as release_has_answer
 from recursivemas.grading.strict import grade_strict, has_answer
 from recursivemas.question import Question
 
-GRADERS: dict[str, Grader] = {"release": grade_release, "strict": grade_strict}
+GRADERS: dict[str, Grader] = {
+    "release": grade_release,
+    "strict": grade_strict,
+    "math_verify": grade_math_verify,
+}
 
 
 def grade(

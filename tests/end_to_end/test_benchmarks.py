@@ -39,7 +39,7 @@ def run(release: Path, dataset: str, path: Path, folder: Path, *flags: str) -> l
 
 
 @pytest.mark.parametrize("dataset", ROWS)
-def test_a_text_benchmark_is_graded_twice(dataset, toy_release, tmp_path, capsys):
+def test_a_text_benchmark_is_graded_side_by_side(dataset, toy_release, tmp_path, capsys):
     path = tmp_path / "rows.json"
     path.write_text(json.dumps([ROWS[dataset], ROWS[dataset]]))
     samples = run(toy_release, dataset, path, tmp_path / "run")
@@ -48,7 +48,7 @@ def test_a_text_benchmark_is_graded_twice(dataset, toy_release, tmp_path, capsys
         (question, rollout) for question in ("0", "1") for rollout in range(rollouts)
     ]
     for sample in samples:
-        assert list(sample["verdicts"]) == ["release", "strict"]
+        assert tuple(sample["verdicts"]) == BENCHMARKS[dataset].graders
         assert all(isinstance(verdict["correct"], bool) for verdict in sample["verdicts"].values())
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("[result] pass@10=" if rollouts == 10 else "[result] accuracy=")
@@ -86,7 +86,7 @@ def test_a_file_of_ones_own_is_a_dataset(toy_release, tmp_path):
     path.write_text("question,answer\nWhat is 2 + 2?,4\nWhat is 3 + 3?,6\n")
     samples = run(toy_release, str(path), path, tmp_path / "run")
     assert [sample["gold"] for sample in samples] == ["4", "6"]
-    assert list(samples[0]["verdicts"]) == ["release", "strict"]
+    assert list(samples[0]["verdicts"]) == ["release", "strict", "math_verify"]
 
 
 def test_a_search_benchmark_needs_a_style_that_searches(toy_release, tmp_path, capsys):

@@ -36,10 +36,13 @@ KEPT_VARIABLES = ("PATH", "HOME", "SYSTEMROOT", "LD_LIBRARY_PATH", "TMPDIR")
 
 @dataclass(frozen=True)
 class Comparison:
-    """`error` says why it came to no end, and nothing is decided; `equal` is false then."""
+    """Whether an answer says what the gold says."""
 
     equal: bool
     error: str | None = None
+    """Why it came to no end, and nothing is decided; `equal` is false then."""
+    extracted: str | None = None
+    """What `math_verify` read in a text."""
 
 
 class MathPool:
@@ -83,10 +86,17 @@ class MathPool:
             return Comparison(equal=numbers[0] == numbers[1])
         if max(len(gold), len(answer)) > MAX_LENGTH:
             return Comparison(equal=False, error=f"longer than {MAX_LENGTH} characters, so compared as text")
-        with self._free:
-            return self._compare({"gold": gold, "answer": answer, "in_percent": in_percent})
+        return self._ask({"gold": gold, "answer": answer, "in_percent": in_percent})
 
-    def _compare(self, request: dict[str, Any]) -> Comparison:
+    def math_verify(self, gold: str, text: str) -> Comparison:
+        """What plain math-verify says of a whole text, see `worker`; UserError as in `compare`."""
+        return self._ask({"gold": gold, "text": text})
+
+    def _ask(self, request: dict[str, Any]) -> Comparison:
+        with self._free:
+            return self._ask_one(request)
+
+    def _ask_one(self, request: dict[str, Any]) -> Comparison:
         worker = self._take()
         clock_s = CLOCK_FACTOR * self.limit_s
         reply = worker.ask({**request, "cpu_s": self.limit_s, "clock_s": clock_s}, clock_s)
@@ -94,7 +104,9 @@ class MathPool:
             return Comparison(equal=False, error=f"not compared: {self._describe_end(worker.kill())}")
         with self._lock:
             self._idle.append(worker)
-        return Comparison(equal=bool(reply.get("equal")), error=reply.get("error"))
+        return Comparison(
+            equal=bool(reply.get("equal")), error=reply.get("error"), extracted=reply.get("extracted")
+        )
 
     def _describe_end(self, exit_code: int | None) -> str:
         if exit_code is None:

@@ -18,8 +18,9 @@ GRACE_S = 5
 def main() -> None:
     """Answer requests with `{"equal": ...}` or `{"error": ...}`.
 
-    A request has `gold`, `answer`, `in_percent` (see `equality.equal`), `cpu_s`, the processor time that it
-    may take, and `clock_s`, after which it ends by the clock too. The first limit ends it by SIGPROF.
+    A request has `gold`, `answer`, `in_percent` (see `equality.equal`), or for plain math-verify `gold` and
+    `text`; and `cpu_s`, the processor time that it may take, and `clock_s`, after which it ends by the clock
+    too. The first limit ends it by SIGPROF.
     """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a library prints is no answer
@@ -40,13 +41,32 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_PROF, request["cpu_s"])
         signal.setitimer(signal.ITIMER_REAL, request["clock_s"] + GRACE_S)
         try:
-            verdict = equal(request["gold"], request["answer"], in_percent=request["in_percent"])
-            _say(answers, {"equal": verdict})
+            if "text" in request:
+                _say(answers, _verify(request["gold"], request["text"]))
+            else:
+                verdict = equal(request["gold"], request["answer"], in_percent=request["in_percent"])
+                _say(answers, {"equal": verdict})
         except Exception as error:
             # Computer algebra on arbitrary text fails in arbitrary ways; none of them says "equal".
             _say(answers, {"error": f"{type(error).__name__} while they were compared"})
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _verify(gold: str, text: str) -> dict[str, object]:
+    """math-verify's verdict by its defaults but for its limits by the clock, which this process has instead.
+
+    A gold stands in dollars, as its documentation has it. What was read is the text that it gives beside the
+    parsed values.
+    """
+    from math_verify import parse, verify
+
+    golds = parse(f"${gold}$", parsing_timeout=None)
+    if not golds:
+        return {"error": f"math-verify reads nothing in the gold {gold!r}"}
+    found = parse(text, parsing_timeout=None)
+    extracted = next((one for one in found if isinstance(one, str)), None)
+    return {"equal": verify(golds, found, timeout_seconds=None), "extracted": extracted}
 
 
 def _limit_memory() -> None:
@@ -57,7 +77,7 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
-_HARMLESS = re.compile(r"\w+|[0-9.]+")
+_HARMLESS = re.compile(r"\w+|-?[0-9.]+")
 
 
 def _refuse_python_code() -> None:

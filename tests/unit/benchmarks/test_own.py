@@ -24,7 +24,8 @@ def verdicts(text, question):
 def test_mathematics(tmp_path):
     row = {"id": "a", "question": "Solve $2x = 1$.", "answer": "$\\frac{1}{2}$"}
     benchmark, (question,) = ask(tmp_path, row)
-    assert (benchmark.name, benchmark.task, benchmark.graders) == ("mine", "math", ("release", "strict"))
+    assert (benchmark.name, benchmark.task) == ("mine", "math")
+    assert benchmark.graders == ("release", "strict", "math_verify")
     assert (question.id, question.text, question.kind) == ("a", "Solve $2x = 1$.", "math")
     assert verdicts("\\boxed{0.5}", question) == [True, True]
     assert verdicts("\\boxed{0.7}", question) == [True, False]
@@ -48,6 +49,11 @@ def test_choice(tmp_path, options, answer):
     assert (question.kind, question.options, question.gold) == ("choice", ("Lung", "Heart", "Liver"), "B")
     assert verdicts("\\boxed{B}", question) == [True, True]
     assert verdicts("\\boxed{A}", question) == [False, False]
+
+
+def test_a_grader_for_mathematics_needs_a_file_of_mathematics(tmp_path):
+    mixed = [{"question": "?", "answer": "4"}, {"question": "?", "answer": "Rome", "kind": "phrase"}]
+    assert ask(tmp_path, *mixed)[0].graders == ("release", "strict")
 
 
 def test_all_of_many_options_count_for_both_graders(tmp_path):

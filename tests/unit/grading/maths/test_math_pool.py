@@ -10,7 +10,7 @@ import pytest
 
 from recursivemas.errors import UserError
 from recursivemas.grading.maths import pool as pool_module
-from recursivemas.grading.maths.pool import MAX_LENGTH, MathPool, _environment
+from recursivemas.grading.maths.pool import MAX_LENGTH, Comparison, MathPool, _environment
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,16 @@ def test_an_endless_comparison_is_ended_and_the_next_one_is_answered():
         assert verdict.error == "not compared: it would take more than 1 s of processor time"
         assert pool._idle == []
         pool.limit_s = 60
+        assert pool.compare("x + 1", "1 + x").equal
+
+
+@pytest.mark.parametrize("text", ["the answer is 9^9^9^9 + 1", r"\boxed{9^{9^{9^{9}}}}"])
+def test_math_verify_is_held_to_the_same_limits(text):
+    with MathPool(num_workers=1, limit_s=1) as pool:
+        verdict = pool.math_verify("x + 1", text)
+        assert verdict.error == "not compared: it would take more than 1 s of processor time"
+        pool.limit_s = 60
+        assert pool.math_verify("x + 1", "$1 + x$") == Comparison(equal=True, extracted="1 + x")
         assert pool.compare("x + 1", "1 + x").equal
 
 
@@ -137,8 +147,10 @@ def test_a_fork_does_not_talk_over_its_parents_pipe(pool, monkeypatch):
 )
 def test_an_answer_is_never_run(pool, tmp_path, answer):
     target = tmp_path / "run"
-    verdict = pool.compare("x + 1", answer.format(target))
-    assert not verdict.equal
+    answer = answer.format(target)
+    assert not pool.compare("x + 1", answer).equal
+    for text in (answer, f"${answer}$", rf"\boxed{{{answer}}}", f"The final answer is {answer}. I hope"):
+        assert not pool.math_verify("x + 1", text).equal
     assert not target.exists()
 
 
@@ -171,6 +183,7 @@ def test_the_processes_see_no_secrets(monkeypatch):
 )
 def test_degenerate_texts_are_answered(pool, text):
     assert not pool.compare("x + 1", text).equal
+    assert not pool.math_verify("x + 1", text).equal
 
 
 def test_a_process_that_does_not_start_says_what_to_install(monkeypatch, tmp_path):
