@@ -3,9 +3,8 @@
 from recursivemas.prompts.chat import ChatPrompt, ChatRenderer
 from recursivemas.prompts.choice import ChoiceRule, load_choice_rule
 from recursivemas.prompts.choose import are_published, load_prompts, name_prompts
-from recursivemas.prompts.fit import check_slots
 from recursivemas.prompts.importer import ImportedPrompts, check_output, import_prompts, read_published
-from recursivemas.prompts.pack import PromptPack, load_pack
+from recursivemas.prompts.pack import PromptPack, check_slots, load_pack
 from recursivemas.prompts.published import PublishedPrompts
 from recursivemas.prompts.source import Pieces, PromptRequest, PromptsError, PromptSource
 from recursivemas.prompts.template import Slot, Template

@@ -23,12 +23,11 @@ import yaml
 
 from recursivemas.errors import UserError
 from recursivemas.prompts.choice import ChoiceRule, read_choice_rule
-from recursivemas.prompts.fit import check_slots
 from recursivemas.prompts.markers import fill_slots
-from recursivemas.prompts.source import Pieces, PromptRequest
+from recursivemas.prompts.source import Pieces, PromptRequest, check_variant
 from recursivemas.prompts.template import SLOT_NAME, Template
 from recursivemas.question import CODE_KINDS, Question, TaskKind
-from recursivemas.styles import TOOLS, Style
+from recursivemas.styles import TOOLS, AgentSpec, Style
 
 FORMAT = 1
 REQUIRED = ("format", "name", "system", "retry_cues", "choice_lines", "prompts")
@@ -193,6 +192,25 @@ def load_pack(path: str | Path | None = None) -> PromptPack:
     except UnicodeDecodeError as error:
         raise UserError(f"prompt pack {path} is not UTF-8 text: {error}; is it a YAML file?") from error
     return _read_pack(text, f"prompt pack {path}")
+
+
+def check_slots(pack: PromptPack, style: Style, agents: Iterable[AgentSpec] | None = None) -> None:
+    """Hold the prompts of each agent, or of those given, against the links that reach it.
+
+    Raises UserError naming the prompt, the slot and the link when a link's slot is missing from a prompt, or
+    a slot of a prompt is filled by no link.
+    """
+    for agent in style.agents if agents is None else agents:
+        if agent.prompt not in pack.prompts:
+            raise UserError(
+                f"style {style.name}: {pack.source} has no prompts {agent.prompt!r} for {agent.role}; it has "
+                f"{', '.join(sorted(pack.prompts))}. Add them to the pack, or to the style's own prompts"
+            )
+        for kind, variants in pack.prompts[agent.prompt].items():
+            check_variant(style, agent, f"{kind}, first", variants["first"].slots, with_feedback=False)
+            if style.reads_feedback(agent.role, 2):
+                slots = variants.get("feedback", variants["first"]).slots
+                check_variant(style, agent, f"{kind}, feedback", slots, with_feedback=True)
 
 
 # ---------------------------------------------------------------------------------------------------------

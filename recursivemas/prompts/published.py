@@ -21,11 +21,10 @@ from recursivemas.prompts.builder_table import (
 )
 from recursivemas.prompts.builders import BuilderCall, Builders, Content
 from recursivemas.prompts.code_cue import find_code_cue
-from recursivemas.prompts.fit import check_slots, check_variant
 from recursivemas.prompts.markers import break_markers, cut_at_slots, fill_slots
-from recursivemas.prompts.pack import PromptPack
+from recursivemas.prompts.pack import PromptPack, check_slots
 from recursivemas.prompts.prompt_file import PromptFile
-from recursivemas.prompts.source import Pieces, PromptRequest, PromptsError
+from recursivemas.prompts.source import Pieces, PromptRequest, PromptsError, check_variant
 from recursivemas.prompts.template import explain_nameless
 from recursivemas.question import CODE_KINDS, Question, TaskKind
 from recursivemas.styles import AgentSpec, Style

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from recursivemas.errors import UserError
 from recursivemas.prompts.template import Slot
 from recursivemas.question import Question, TaskKind
-from recursivemas.styles import Style
+from recursivemas.styles import AgentSpec, Style
 
 
 class PromptsError(UserError):
@@ -60,3 +60,20 @@ class PromptSource(Protocol):
 
     def write(self, requests: Sequence[PromptRequest]) -> list[Pieces | UserError]:
         """The prompts, in order; where one cannot be written, the error that says why."""
+
+
+def check_variant(
+    style: Style, agent: AgentSpec, place: str, slots: tuple[str, ...], *, with_feedback: bool
+) -> None:
+    """Hold the slots of one prompt, which stands at `place` of its source, against the links."""
+    links = {link.slot: link for link in style.inbound(agent.role, with_feedback=with_feedback)}
+    prompt = f"style {style.name}: the prompt {agent.prompt} ({place})"
+    for slot, link in links.items():
+        if slot not in slots:
+            raise UserError(f"{prompt} has no [[slot:{slot}]], which the link {link} fills; add it")
+    for slot in slots:
+        if slot not in links:
+            raise UserError(
+                f"{prompt} has a slot {slot!r} that no link to {agent.role} fills; add a link with "
+                f"slot: {slot}, or take the slot out"
+            )

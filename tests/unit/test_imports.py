@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import recursivemas
 
 PACKAGE = Path(recursivemas.__file__).parent
+MODULES = [path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"]
 
 # Each room may import what stands in lines below its own, never what stands above or beside it.
 FLOORS = [
@@ -64,6 +66,28 @@ def test_the_architecture_page_has_the_same_floors():
 def test_imports_run_downwards():
     upward = [f"{source} -> {target}" for source, target in imports() if LEVEL[source] >= LEVEL[target]]
     assert upward == []
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """Imports for types alone count: who reads one of the two has to read both."""
+    names = {path: ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in MODULES}
+    waiting = {
+        name: {target for target in imported(path) if target in names.values()} - {name}
+        for path, name in names.items()
+    }
+    while free := {name for name, targets in waiting.items() if not targets}:
+        waiting = {name: targets - free for name, targets in waiting.items() if name not in free}
+    assert waiting == {}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules of ours that a module may import, at any depth."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
 
 
 @pytest.mark.parametrize(
