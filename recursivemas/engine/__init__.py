@@ -18,8 +18,8 @@ from recursivemas.engine.base import (
     WriteRequest,
 )
 from recursivemas.engine.local import LocalEngine
-from recursivemas.engine.rollout import rows_not_finite
 from recursivemas.engine.sampling import random_stream
+from recursivemas.engine.stream import rows_not_finite
 from recursivemas.sampling import SamplingSettings
 
 __all__ = [

@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import DynamicCache
-
-from recursivemas.engine.prompt_batch import pad_left
 
 KNOWN = {
     "DynamicLayer",
@@ -67,3 +66,10 @@ def _join_states(states: dict[int, Any], more: dict[int, Any]) -> None:
     for number, state in states.items():
         if state is not None:
             states[number] = torch.cat([state, more[number]])
+
+
+def pad_left(tensor: Tensor, length: int, *, dim: int) -> Tensor:
+    """The tensor with zeros put in front along a dimension, up to that length."""
+    shape = list(tensor.shape)
+    shape[dim] = length - shape[dim]
+    return torch.cat([tensor.new_zeros(shape), tensor], dim=dim)

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from recursivemas.engine.backbone import Backbone
 from recursivemas.engine.base import NOT_FINITE, Generated, Pauses, Resumption, Segment, WriteRequest
-from recursivemas.engine.prompt_batch import PromptBatch
 from recursivemas.engine.sampling import NO_TOKEN, Sampler
-from recursivemas.engine.stream import Stream
+from recursivemas.engine.stream import PromptBatch, Stream
 from recursivemas.sampling import SamplingSettings
 
 

@@ -15,9 +15,7 @@ from transformers import GenerationConfig, PreTrainedModel
 from recursivemas.engine.backbone import Backbone
 from recursivemas.engine.base import Generated, Pauses, Prompt, Thoughts, WriteRequest
 from recursivemas.engine.decode import decode
-from recursivemas.engine.prompt_batch import PromptBatch, check_lengths
-from recursivemas.engine.rollout import roll_out, rows_not_finite
-from recursivemas.engine.stream import Stream
+from recursivemas.engine.stream import PromptBatch, Stream, check_lengths, roll_out, rows_not_finite
 from recursivemas.links import InnerLink
 from recursivemas.sampling import SamplingSettings
 

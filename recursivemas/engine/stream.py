@@ -1,18 +1,53 @@
-"""A batch of sequences on its way through one model.
+"""A batch of sequences on its way through one model: its prompts, its steps, its latent rollout.
 
-Shapes: B batch (rows still running), T prompt positions, D hidden size.
+Shapes: B batch (rows still running), T prompt positions, L latent steps, D hidden size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from recursivemas.engine.backbone import Backbone
-from recursivemas.engine.caches import is_known, join_caches, trim_cache
-from recursivemas.engine.prompt_batch import PromptBatch, pad_left
+from recursivemas.engine.caches import is_known, join_caches, pad_left, trim_cache
+from recursivemas.links import InnerLink
+
+
+@dataclass(frozen=True)
+class PromptBatch:
+    """A left-padded batch of prompts.
+
+    `embeddings` [B, T, D]; `mask` [B, T] int64, 1 at a prompt's positions and 0 at the padding before them.
+    """
+
+    embeddings: Tensor
+    mask: Tensor
+
+    @classmethod
+    def left_pad(cls, prompts: Sequence[Tensor]) -> PromptBatch:
+        """Prompts [T_i, D] of one dtype and device -> a batch as long as the longest.
+
+        Raises ValueError for an empty prompt: there would be no position to read a hidden state at.
+        """
+        lengths = [len(prompt) for prompt in prompts]
+        check_lengths(lengths)
+        longest = max(lengths)
+        embeddings = prompts[0].new_zeros(len(prompts), longest, prompts[0].shape[-1])
+        mask = torch.zeros(len(prompts), longest, dtype=torch.long, device=prompts[0].device)
+        for row, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
+            embeddings[row, longest - length :] = prompt
+            mask[row, longest - length :] = 1
+        return cls(embeddings, mask)
+
+
+def check_lengths(lengths: Sequence[int]) -> None:
+    """Raise ValueError where there is no prompt, or an empty one."""
+    if not lengths or min(lengths) == 0:
+        raise ValueError(f"prompts have the lengths {lengths}; each needs at least one position")
 
 
 class Stream:
@@ -76,3 +111,36 @@ class Stream:
         if padding and self.can_join:
             trim_cache(self._cache, padding)
             self._mask = self._mask[:, padding:]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """`hidden` [B, L, D] are h_1..h_L in the model's dtype; `thoughts` [B, L, D] are inner(h_1)..inner(h_L)
+    in the inner link's dtype."""
+
+    hidden: Tensor
+    thoughts: Tensor
+
+
+def rows_not_finite(*tensors: Tensor) -> list[int]:
+    """The rows that hold NaN or an infinity in any of the tensors [B, ...]: nothing can be made of them.
+
+    Waits for the device, once.
+    """
+    finite = torch.stack([tensor.isfinite().flatten(1).all(dim=1) for tensor in tensors]).all(dim=0)
+    return [row for row, is_finite in enumerate(finite.tolist()) if not is_finite]
+
+
+def roll_out(stream: Stream, inner_link: InnerLink, steps: int) -> Rollout:
+    """Think for `steps` steps (1 or more) after what a stream has read.
+
+    h_1 is read at its last position; inner(h_t) is the next input embedding; inner(h_L) is not fed back. So L
+    steps cost the prefill and L - 1 single positions. Rows that are not finite are for `rows_not_finite` to
+    find: they leave the others as they are. Source: docs/protocol.md, "Latent rollout".
+    """
+    hidden, thoughts = [stream.hidden], [inner_link(stream.hidden)]
+    while len(hidden) < steps:
+        stream.step(thoughts[-1])
+        hidden.append(stream.hidden)
+        thoughts.append(inner_link(stream.hidden))
+    return Rollout(torch.stack(hidden, dim=1), torch.stack(thoughts, dim=1))

@@ -5,7 +5,7 @@ Shapes: B batch, L latent steps, D_tgt a link's target's hidden size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -15,10 +15,10 @@ from recursivemas.engine import Session, Thoughts, random_stream, rows_not_finit
 from recursivemas.errors import UserError
 from recursivemas.links import OuterLink
 from recursivemas.prompts import ChatPrompt
+from recursivemas.question import Question
 from recursivemas.recursion.answer import Draft, Writer
-from recursivemas.recursion.batch import Batch, explain_not_finite
 from recursivemas.recursion.loop import Turn
-from recursivemas.recursion.prompts import PromptWriter
+from recursivemas.recursion.prompts import Prepared, PromptWriter
 from recursivemas.recursion.trace import Passage
 from recursivemas.styles import LinkSpec
 
@@ -26,6 +26,33 @@ LatentMessage = Tensor
 """Latents [B, L, D_tgt] in the link's dtype, where the link is."""
 TextMessage = tuple[Passage, ...]
 """A text a row."""
+
+
+class Batch:
+    """Prepared questions, a row each, and which of them could not go on.
+
+    A row that has failed is carried along beside the others, which it does not touch, and counts for nothing.
+    """
+
+    def __init__(self, rows: Sequence[Prepared]) -> None:
+        self.rows = list(rows)
+        self.errors: dict[int, str] = {}
+        """Why a question could not go on, by row."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def question(self, row: int) -> Question:
+        return self.rows[row].question
+
+    @property
+    def going(self) -> list[int]:
+        """The rows that have not failed."""
+        return [row for row in range(len(self.rows)) if row not in self.errors]
+
+    def fail(self, row: int, error: str) -> None:
+        """A row cannot go on; the first reason is the one that counts."""
+        self.errors.setdefault(row, error)
 
 
 @dataclass(frozen=True)
@@ -158,3 +185,11 @@ def _quote(passage: Passage, reader: Agent) -> str:
     """A passage for the reader's prompt; what tools have put into it must not steer the reader's model."""
     text = passage.text.strip()
     return reader.without_controls(text) if passage.tool_calls else text
+
+
+def explain_not_finite(question: Question, what: str) -> str:
+    """Why a question cannot go on: `what` a model or link gives for it is not finite."""
+    return (
+        f"question {question.id!r}: {what} is not finite (NaN or infinite numbers): a weight is damaged, or "
+        "the dtype is too narrow for this model; give --dtype bfloat16 or float32"
+    )

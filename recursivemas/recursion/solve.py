@@ -14,8 +14,7 @@ from recursivemas.output.progress import Silence
 from recursivemas.prompts import PromptSource
 from recursivemas.question import Question
 from recursivemas.recursion.answer import Draft, Writer
-from recursivemas.recursion.batch import Batch, explain_not_finite
-from recursivemas.recursion.channels import LatentChannel, Read, TextChannel
+from recursivemas.recursion.channels import Batch, LatentChannel, Read, TextChannel, explain_not_finite
 from recursivemas.recursion.loop import Turn, recurse
 from recursivemas.recursion.observers import Notes, Watcher
 from recursivemas.recursion.prompts import Prepared, PromptWriter

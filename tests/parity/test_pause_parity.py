@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from recursivemas.engine import Generated, Resumption, SamplingSettings, Segment, caches
-from recursivemas.engine.prompt_batch import PromptBatch
-from recursivemas.engine.stream import Stream
+from recursivemas.engine.stream import PromptBatch, Stream
 from tests.support.backbones import BACKBONES, tiny_backbone, tiny_engine, tiny_model
 from tests.support.pauses import (
     CALLING_IDS,

@@ -8,8 +8,7 @@ from transformers import Gemma3ForConditionalGeneration
 
 from recursivemas.engine import LocalEngine, SamplingSettings
 from recursivemas.engine.backbone import Backbone
-from recursivemas.engine.prompt_batch import PromptBatch
-from recursivemas.engine.stream import Stream
+from recursivemas.engine.stream import PromptBatch, Stream
 from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_model
 from tests.support.sessions import write
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from recursivemas.engine import WriteRequest, random_stream
-from recursivemas.engine.prompt_batch import PromptBatch
+from recursivemas.engine.stream import PromptBatch
 from tests.support.backbones import tiny_engine, tiny_inner_link
 from tests.support.sessions import GREEDY, write
 
