@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import ClassVar
 
 from recursivemas.errors import UserError
+from recursivemas.files.own import parse_yaml, read_text
+from recursivemas.values import NO_OTHERS, Flag, Text, Whole, read_as
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +25,14 @@ class ChoiceRule:
     one.
     """
 
-    option: str
-    needs: str = "AB"
-    at_least: int = 1
-    count_repeats: bool = False
-    in_order: bool = False
-    trust_declared: bool = True
+    __pydantic_config__: ClassVar = NO_OTHERS
+
+    option: Text
+    needs: Text = "AB"
+    at_least: Whole = 1
+    count_repeats: Flag = False
+    in_order: Flag = False
+    trust_declared: Flag = True
 
     def __post_init__(self) -> None:
         try:
@@ -63,24 +64,6 @@ class ChoiceRule:
         return not self.in_order or _is_subsequence(self.needs, found)
 
 
-def read_choice_rule(data: Any, where: str) -> ChoiceRule:
-    """The rule in plain data, as a pack's YAML file holds it; `where` says in errors where it stands."""
-    types = {spec.name: spec.type for spec in fields(ChoiceRule)}
-    if not isinstance(data, Mapping):
-        raise UserError(f"{where} has to be a mapping with the entry 'option', not {data!r}")
-    for key, value in data.items():
-        if key not in types:
-            raise UserError(f"{where} has the unknown entry {key!r}; known are {', '.join(types)}")
-        if type(value).__name__ != types[key]:
-            raise UserError(f"{where}.{key} is {value!r}; it has to be of type {types[key]}")
-    if "option" not in data:
-        raise UserError(f"{where} has to be a mapping with the entry 'option', not {dict(data)!r}")
-    try:
-        return ChoiceRule(**data)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from error
-
-
 def load_choice_rule(path: str | Path) -> ChoiceRule:
     """The rule in a YAML file of its own, which holds the entries of ChoiceRule and at least `option`."""
     path = Path(path)
@@ -88,11 +71,8 @@ def load_choice_rule(path: str | Path) -> ChoiceRule:
         raise UserError(
             f"choice rule {str(path)!r} is no file; give a YAML file with at least `option: REGEX`"
         )
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"choice rule {path} is not valid YAML: {error}") from error
-    return read_choice_rule(data, f"choice rule {path}")
+    where = f"choice rule {path}"
+    return read_as(ChoiceRule, parse_yaml(read_text(path, where), where), where)
 
 
 def _is_subsequence(wanted: str, letters: list[str]) -> bool:

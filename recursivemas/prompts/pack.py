@@ -17,24 +17,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 import yaml
+from pydantic import AfterValidator, BeforeValidator, PlainValidator
 
-from recursivemas.errors import UserError
-from recursivemas.prompts.choice import ChoiceRule, read_choice_rule
+from recursivemas.errors import UserError, did_you_mean
+from recursivemas.files.own import parse_yaml, read_text
+from recursivemas.prompts.choice import ChoiceRule
 from recursivemas.prompts.markers import fill_slots
 from recursivemas.prompts.source import Pieces, PromptRequest, check_variant
 from recursivemas.prompts.template import SLOT_NAME, Template
 from recursivemas.question import CODE_KINDS, Question, TaskKind
-from recursivemas.styles import TOOLS, AgentSpec, Style
+from recursivemas.styles import AgentSpec, Style
+from recursivemas.values import NO_OTHERS, Text, read_as
 
 FORMAT = 1
-REQUIRED = ("format", "name", "system", "retry_cues", "choice_lines", "prompts")
-FIELDS = (*REQUIRED, "tools")
-TOOL_TEXTS = ("before", *TOOLS, "after")
 KINDS: tuple[str, ...] = (*get_args(TaskKind), "any")
-VARIANTS = ("first", "feedback")
 
 Kinds = Mapping[str, Mapping[str, Template]]
 """Task kind -> variant -> template."""
@@ -120,7 +119,7 @@ class PromptPack:
             return "choice" if lettered else "math"
         return question.kind if lettered or rule is None or rule.trust_declared else "math"
 
-    def with_prompts(self, prompts: Mapping[str, Any], source: str = "the style's prompts") -> PromptPack:
+    def with_prompts(self, prompts: Mapping[str, Any], source: str = "the style") -> PromptPack:
         """This pack with a style's own prompts, as `{family: {role: {kind: text or {first:, feedback:}}}}`.
 
         A kind given here replaces the pack's entry for that role, and the kinds that fall back to it: `any`
@@ -129,14 +128,15 @@ class PromptPack:
         if not prompts:
             return self
         merged = dict(self.prompts)
-        for prompt, kinds in _read_prompts(prompts, source).items():
+        own = read_as(_OwnPrompts, {"prompts": prompts}, source)
+        for prompt, kinds in _by_prompt(own.prompts).items():
             kept = {
                 kind: variants
                 for kind, variants in merged.get(prompt, {}).items()
                 if not set(_fallbacks(kind)) & set(kinds)
             }
             merged[prompt] = {**kept, **kinds}
-        return replace(self, prompts=merged, source=f"{self.source} with {source}")
+        return replace(self, prompts=merged, source=f"{self.source} with {source}'s prompts")
 
     @property
     def sha256(self) -> str:
@@ -187,11 +187,7 @@ def load_pack(path: str | Path | None = None) -> PromptPack:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"prompt pack {str(path)!r} is no file; give a YAML file, or none for the default")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"prompt pack {path} is not UTF-8 text: {error}; is it a YAML file?") from error
-    return _read_pack(text, f"prompt pack {path}")
+    return _read_pack(read_text(path, f"prompt pack {path}"), f"prompt pack {path}")
 
 
 def check_slots(pack: PromptPack, style: Style, agents: Iterable[AgentSpec] | None = None) -> None:
@@ -236,137 +232,131 @@ def _most_specific(table: Mapping[str, V], prompt: str) -> V:
 
 
 def _read_pack(text: str, source: str) -> PromptPack:
-    try:
-        data = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise UserError(f"{source} is not valid YAML: {error}") from error
-    data = _mapping(data, source)
-    _check_keys(data, FIELDS, source, required=REQUIRED)
-    if data["format"] != FORMAT:
-        raise UserError(f"{source}: format is {data['format']!r}; this version reads format {FORMAT}")
+    file = read_as(_PackFile, parse_yaml(text, source), source)
     return PromptPack(
-        name=_text(data["name"], f"{source}: name"),
+        name=file.name,
         source=source,
-        system_texts=_read_texts(data["system"], f"{source}: system", required=("default",)),
-        tool_texts=_read_tool_texts(data["tools"], f"{source}: tools")
-        if "tools" in data
-        else load_pack().tool_texts,
-        retry_cues=_read_cues(data["retry_cues"], f"{source}: retry_cues"),
-        choice_lines=_read_choice_lines(data["choice_lines"], f"{source}: choice_lines"),
-        prompts=_read_prompts(data["prompts"], f"{source}: prompts"),
+        system_texts=file.system,
+        tool_texts=asdict(file.tools) if file.tools else load_pack().tool_texts,
+        retry_cues=file.retry_cues,
+        choice_lines=file.choice_lines,
+        prompts=_by_prompt(file.prompts),
     )
 
 
-def _read_texts(data: Any, where: str, required: Iterable[str] = ()) -> dict[str, str]:
-    data = _mapping(data, where)
-    _check_keys(data, data, where, required=required)
-    return {key: _text(value, f"{where}.{key}") for key, value in data.items()}
+def _name(name: str) -> str:
+    if not SLOT_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not a name; use letters, digits and underscores")
+    return name
 
 
-def _read_tool_texts(data: Any, where: str) -> dict[str, str]:
-    texts = _read_texts(data, where, required=TOOL_TEXTS)
-    _check_keys(texts, TOOL_TEXTS, where)
-    return texts
+def _kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(
+            f"the kind {kind!r} is unknown{did_you_mean(kind, KINDS)}; known are {', '.join(KINDS)}"
+        )
+    return kind
 
 
-def _read_cues(data: Any, where: str) -> dict[str, str]:
-    cues = _read_texts(data, where)
-    _check_keys(cues, KINDS, where)
+def _template(text: Any) -> Template:
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is no text")
+    return Template.parse(text)
+
+
+def _with_first(variants: Any) -> Any:
+    """A text alone is a prompt that does not depend on feedback."""
+    return {"first": variants} if isinstance(variants, str) else variants
+
+
+def _with_default(entries: Mapping[str, V]) -> Mapping[str, V]:
+    if "default" not in entries:
+        raise ValueError("there is no entry 'default'; add it")
+    return entries
+
+
+def _for_all_kinds(cues: Mapping[str, str]) -> Mapping[str, str]:
     for kind in get_args(TaskKind):
         if not set(_fallbacks(kind)) & set(cues):
-            raise UserError(f"{where} has no cue for {kind!r}; add one, or one for 'any'")
+            raise ValueError(f"there is no cue for {kind!r}; add one, or one for 'any'")
     return cues
 
 
-def _read_choice_lines(data: Any, where: str) -> dict[str, ChoiceRule | None]:
-    data = _mapping(data, where)
-    _check_keys(data, data, where, required=("default",))
+def _not_empty(kinds: Mapping[str, V]) -> Mapping[str, V]:
+    if not kinds:
+        raise ValueError(f"there are no prompts; it takes the kinds {', '.join(KINDS)}")
+    return kinds
+
+
+_Name = Annotated[Text, AfterValidator(_name)]
+_Kind = Annotated[Text, AfterValidator(_kind)]
+_Prompt = Annotated[Template, PlainValidator(_template)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Variants:
+    """One prompt, as a text by itself or as two."""
+
+    __pydantic_config__: ClassVar = NO_OTHERS
+
+    first: _Prompt
+    feedback: _Prompt | None = None
+
+
+_Kinds = Annotated[
+    Mapping[_Kind, Annotated[_Variants, BeforeValidator(_with_first)]], AfterValidator(_not_empty)
+]
+_Families = Mapping[_Name, Mapping[_Name, _Kinds]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ToolTexts:
+    __pydantic_config__: ClassVar = NO_OTHERS
+
+    before: Text
+    python: Text
+    search: Text
+    after: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PackFile:
+    """A pack's YAML file."""
+
+    __pydantic_config__: ClassVar = NO_OTHERS
+
+    format: Literal[1]
+    name: Text
+    system: Annotated[Mapping[Text, Text], AfterValidator(_with_default)]
+    retry_cues: Annotated[Mapping[_Kind, Text], AfterValidator(_for_all_kinds)]
+    choice_lines: Annotated[Mapping[Text, ChoiceRule | None], AfterValidator(_with_default)]
+    prompts: _Families
+    tools: _ToolTexts | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OwnPrompts:
+    """The prompts that a style brings."""
+
+    prompts: _Families
+
+
+def _by_prompt(families: Mapping[str, Mapping[str, Mapping[str, _Variants]]]) -> dict[str, Kinds]:
+    """The prompts by `family/role`."""
     return {
-        key: None if row is None else read_choice_rule(row, f"{where}.{key}") for key, row in data.items()
+        f"{family}/{role}": {kind: _given(variants) for kind, variants in kinds.items()}
+        for family, roles in families.items()
+        for role, kinds in roles.items()
     }
 
 
-def _read_prompts(data: Any, where: str) -> dict[str, Kinds]:
-    prompts: dict[str, Kinds] = {}
-    for family, roles in _mapping(data, where).items():
-        _check_name(family, where)
-        for role, kinds in _mapping(roles, f"{where}.{family}").items():
-            _check_name(role, f"{where}.{family}")
-            place = f"{where}.{family}.{role}"
-            kinds = _mapping(kinds, place)
-            _check_keys(kinds, KINDS, place)
-            if not kinds:
-                raise UserError(f"{place} has no prompts; it takes the kinds {', '.join(KINDS)}")
-            prompts[f"{family}/{role}"] = {
-                kind: _read_variants(entry, f"{place}.{kind}") for kind, entry in kinds.items()
-            }
-    return prompts
-
-
-def _read_variants(data: Any, where: str) -> dict[str, Template]:
-    texts = {"first": data} if isinstance(data, str) else _mapping(data, where)
-    _check_keys(texts, VARIANTS, where, required=("first",))
-    return {variant: _parse(texts[variant], f"{where}.{variant}") for variant in VARIANTS if variant in texts}
-
-
-def _parse(value: Any, where: str) -> Template:
-    text = _text(value, where)
-    try:
-        return Template.parse(text)
-    except ValueError as error:
-        raise UserError(f"{where}: {error}") from error
-
-
-def _mapping(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise UserError(f"{where} has to be a mapping, not {_short(value)}")
-    return value
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise UserError(f"{where} has to be a text, not {_short(value)}")
-    return value
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
-
-
-def _check_name(name: Any, where: str) -> None:
-    if not isinstance(name, str) or not SLOT_NAME.fullmatch(name):
-        raise UserError(f"{where}: {name!r} is not a name; use letters, digits and underscores")
-
-
-def _check_keys(
-    data: Mapping[str, Any], known: Iterable[str], where: str, required: Iterable[str] = ()
-) -> None:
-    for key in data:
-        if not isinstance(key, str) or key not in known:
-            raise UserError(f"{where} has the unknown entry {key!r}; known are {', '.join(map(str, known))}")
-    for key in required:
-        if key not in data:
-            raise UserError(f"{where} lacks the entry {key!r}")
+def _given(variants: _Variants) -> dict[str, Template]:
+    both = {"first": variants.first, "feedback": variants.feedback}
+    return {variant: template for variant, template in both.items() if template is not None}
 
 
 # ---------------------------------------------------------------------------------------------------------
 # YAML
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice: plain YAML would keep the last one in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: list[Any] = []
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.append(key)
-        return super().construct_mapping(node, deep)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -13,11 +13,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator
 
 from recursivemas.errors import UserError, did_you_mean
 from recursivemas.question import TaskKind
 from recursivemas.styles.text_quirks import TextQuirk
+from recursivemas.values import NO_OTHERS, Flag, Text
 
 HUB_ORGANISATION = "RecursiveMAS"
 DEFAULT_INNER_VARIANT = "ln_res_adapter"
@@ -27,6 +30,10 @@ SINGLE_PROMPT = "single/agent"
 TOOLS = ("python", "search")
 """What an agent may use while it writes; each has its tag, such as <python>."""
 ROLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def _refuse(value: Any) -> Any:
+    raise ValueError("only the published styles have it; leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +46,18 @@ class AgentSpec:
     `fresh_inner_link` starts from an untrained inner link instead of the repository's.
     `release_feedback_kind` is the task kind whose feedback prompt the release shows this agent on code
     questions by mistake, `release_text` what it does otherwise with the agent in mode text (both read only
-    with release quirks on; a YAML file has no `release_text`).
+    with release quirks on; `release_text` only in the published styles).
     """
 
-    role: str
-    repo: str
-    prompt: str
-    tools: tuple[str, ...] = ()
-    fresh_inner_link: bool = False
+    __pydantic_config__: ClassVar = NO_OTHERS
+
+    role: Text
+    repo: Text
+    prompt: Text
+    tools: tuple[Text, ...] = ()
+    fresh_inner_link: Flag = False
     release_feedback_kind: TaskKind | None = None
-    release_text: tuple[TextQuirk, ...] = ()
+    release_text: Annotated[tuple[TextQuirk, ...], BeforeValidator(_refuse)] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +69,15 @@ class LinkSpec:
     starts from an untrained link.
     """
 
-    source: str
-    target: str
-    slot: str
-    key: str = ""
-    feedback: bool = False
-    repo: str | None = None
-    fresh: bool = False
+    __pydantic_config__: ClassVar = NO_OTHERS
+
+    source: Text
+    target: Text
+    slot: Text
+    key: Text = ""
+    feedback: Flag = False
+    repo: Text | None = None
+    fresh: Flag = False
 
     def __str__(self) -> str:
         return f"{self.source}->{self.target}"
@@ -81,12 +92,14 @@ class Style:
     overrides the prompt pack, as `{family: {role: ...}}`.
     """
 
-    name: str
+    __pydantic_config__: ClassVar = NO_OTHERS
+
+    name: Text
     agents: tuple[AgentSpec, ...]
     links: tuple[LinkSpec, ...]
-    outer_repo: str | None = None
-    link_sets: tuple[str, ...] = ()
-    prompts: Mapping[str, Any] = field(default_factory=dict)
+    outer_repo: Text | None = None
+    link_sets: tuple[Text, ...] = ()
+    prompts: Mapping[Text, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_agents(self)

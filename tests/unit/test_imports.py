@@ -28,7 +28,7 @@ FLOORS = [
     ["engine", "toy"],
     ["links", "benchmarks", "prompts"],
     ["grading", "styles", "tools"],
-    ["question", "files", "sandbox", "sampling"],
+    ["question", "files", "sandbox", "sampling", "values"],
     ["errors", "output"],
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}

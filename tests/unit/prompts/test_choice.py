@@ -58,10 +58,10 @@ def test_a_rule_is_read_from_a_file_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[A-D]", "has to be a mapping with the entry 'option'"),
-        ("at_least: 2", "has to be a mapping with the entry 'option'"),
-        ("option: '(.)'\nneed: AB", "unknown entry 'need'; known are option, needs"),
-        ("option: '(.)'\nat_least: two", "at_least is 'two'; it has to be of type int"),
+        ("[A-D]", "it is a list of 1; it has to be a mapping with option, needs"),
+        ("at_least: 2", "option is missing"),
+        ("option: '(.)'\nneed: AB", r"need is unknown .did you mean 'needs'\?.; known are option"),
+        ("option: '(.)'\nat_least: two", "at_least is 'two'; it has to be a whole number"),
         ("option: '.'", "captures no letter"),
         ("option: [", "is not valid YAML"),
     ],

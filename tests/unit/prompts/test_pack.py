@@ -62,9 +62,9 @@ def test_a_system_text_of_ones_own_is_all_that_is_told(load) -> None:
 def test_a_pack_without_texts_about_tools_has_the_default_ones(load) -> None:
     pack = load(data())
     assert pack.tool_texts == load_pack().tool_texts
-    with pytest.raises(ValueError, match="tools lacks the entry 'after'"):
+    with pytest.raises(ValueError, match=r"tools\.after is missing"):
         load(data(tools={"before": "", "python": "", "search": ""}))
-    with pytest.raises(ValueError, match="tools has the unknown entry 'abacus'"):
+    with pytest.raises(ValueError, match=r"tools\.abacus is unknown"):
         load(data(tools={**load_pack().tool_texts, "abacus": ""}))
 
 
@@ -245,7 +245,7 @@ def test_without_own_prompts_the_pack_stays(default: PromptPack) -> None:
 
 
 def test_own_prompts_are_checked(default: PromptPack) -> None:
-    with pytest.raises(ValueError, match=r"the style's prompts\.duo\.left\.any\.first: unknown placeholder"):
+    with pytest.raises(ValueError, match=r"the style: prompts\.duo\.left\.any\.first: unknown placeholder"):
         default.with_prompts({"duo": {"left": {"any": "[[qestion]]"}}})
 
 
@@ -255,28 +255,31 @@ def test_own_prompts_are_checked(default: PromptPack) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, r"mine\.yaml: format is 2; this version reads format 1"),
-        ({"name": None}, "name has to be a text"),
-        ({"extra": 1}, "unknown entry 'extra'; known are format"),
-        ({"system": {"duo": "x"}}, "system lacks the entry 'default'"),
-        ({"system": {"default": 3}}, r"system\.default has to be a text, not 3"),
-        ({"retry_cues": {"math": "x"}}, "retry_cues has no cue for 'choice'"),
-        ({"retry_cues": {"any": "x", "sums": "y"}}, "retry_cues has the unknown entry 'sums'"),
-        ({"choice_lines": {}}, "choice_lines lacks the entry 'default'"),
+        ({"format": 2}, r"mine\.yaml: format is 2; it has to be 1"),
+        ({"name": None}, "name is None; it has to be text"),
+        ({"extra": 1}, "extra is unknown; known are format, name"),
+        ({"system": {"duo": "x"}}, "system: there is no entry 'default'"),
+        ({"system": {"default": 3}}, r"system\.default is 3; it has to be text"),
+        ({"retry_cues": {"math": "x"}}, "retry_cues: there is no cue for 'choice'"),
+        ({"retry_cues": {"any": "x", "sums": "y"}}, "the kind 'sums' is unknown; known are math"),
+        ({"choice_lines": {}}, "choice_lines: there is no entry 'default'"),
         ({"choice_lines": {"default": {"option": "(["}}}, r"choice_lines\.default: option .* no regular"),
-        ({"choice_lines": {"default": {"option": "(A)", "at_least": "2"}}}, "at_least is '2'.* type int"),
-        ({"choice_lines": {"default": {"letters": "AB"}}}, "unknown entry 'letters'"),
-        (own({"maths": "x"}), r"prompts\.duo\.left has the unknown entry 'maths'"),
-        (own({}), r"prompts\.duo\.left has no prompts"),
+        (
+            {"choice_lines": {"default": {"option": "(A)", "at_least": "2"}}},
+            "at_least is '2'; it has to be a whole number",
+        ),
+        ({"choice_lines": {"default": {"letters": "AB"}}}, "letters is unknown; known are option, needs"),
+        (own({"maths": "x"}), r"prompts\.duo\.left\.maths: the kind 'maths' is unknown .did you mean 'math'"),
+        (own({}), r"prompts\.duo\.left: there are no prompts"),
         (
             {"prompts": {"duo": {"left": {"any": {"feedback": "x"}}}}},
-            r"duo\.left\.any lacks the entry 'first'",
+            r"duo\.left\.any\.first is missing",
         ),
         (
             {"prompts": {"duo": {"left": {"any": {"first": "x [[slot:1]]"}}}}},
             r"left\.any\.first: unknown place",
         ),
-        (own("x"), r"prompts\.duo\.left has to be a mapping"),
+        (own("x"), r"prompts\.duo\.left is 'x'; it has to be a mapping"),
         ({"prompts": {"du/o": {"left": {"any": "x"}}}}, "'du/o' is not a name"),
     ],
 )

@@ -160,10 +160,15 @@ def test_a_style_is_read_from_yaml(tmp_path):
     [
         ("agents: [", "is not valid YAML"),
         ("- a", "holds no mapping"),
-        ("agents: {}\nlinks: []", "agents has to be a list"),
-        ("agents: [x]\nlinks: []", r"agents\[0\] has to be a mapping"),
-        ("agents: [{role: a, repo: r, promt: p}]\nlinks: []", r"agents\[0\] has the unknown field 'promt'"),
-        ("agents: [{role: a, repo: r}]\nlinks: []", "missing 1 required keyword-only argument: 'prompt'"),
+        ("agents: []\nlinks: []\nagents: []", "the key 'agents' stands twice"),
+        ("[" * 2000, "nested too deeply"),
+        ("agents: {}\nlinks: []", "agents is a mapping of 0; it has to be a list"),
+        ("agents: [x]\nlinks: []", r"agents\[0\] is 'x'; it has to be a mapping with role, repo, prompt"),
+        (
+            "agents: [{role: a, repo: r, promt: p}]\nlinks: []",
+            r"mine\.yaml: agents\[0\]\.promt is unknown \(did you mean 'prompt'\?\); known are role, ",
+        ),
+        ("agents: [{role: a, repo: r}]\nlinks: []", r"agents\[0\]\.prompt is missing"),
         ("agents: [{role: a, repo: r, prompt: 3}]\nlinks: []", "prompt is 3; it has to be text"),
         (
             "agents: [{role: a, repo: r, prompt: p, fresh_inner_link: 'no'}]\nlinks: []",
@@ -171,15 +176,25 @@ def test_a_style_is_read_from_yaml(tmp_path):
         ),
         (
             "agents: [{role: a, repo: r, prompt: p, tools: python}]\nlinks: []",
-            r"tools is 'python'; it has to be a list of names",
+            r"agents\[0\]\.tools is 'python'; it has to be a list, in brackets",
         ),
         (
             "agents: [{role: a, repo: r, prompt: p, tools: [python, abacus]}]\nlinks: []",
             "a has the tools python, abacus; it may have python and search, each once",
         ),
         ("agents: [{role: a, repo: r, prompt: p, tools: [python, python]}]\nlinks: []", "each once"),
-        ("agents: []\nlinks: []\nlink_sets: [1]", r"link_sets is \[1\]; it has to be a list of names"),
-        ("agent: []", "unknown field 'agent'"),
+        (
+            "agents: [{role: a, repo: r, prompt: p, release_feedback_kind: 7}]\nlinks: []",
+            r"agents\[0\]\.release_feedback_kind is 7; it has to be 'math', 'choice', 'gpqa'",
+        ),
+        (
+            "agents: [{role: a, repo: r, prompt: p, 3: x}]\nlinks: []",
+            r"agents\[0\]\[3\] is 3; it has to be a name",
+        ),
+        ("agents: []\nlinks: [x]", r"links\[0\] is 'x'; it has to be a mapping with source, target"),
+        ("agents: []\nlinks: []\nprompts: 5", "prompts is 5; it has to be a mapping"),
+        ("agents: []\nlinks: []\nlink_sets: [1]", r"link_sets\[0\] is 1; it has to be text"),
+        ("agent: []", r"agent is unknown \(did you mean 'agents'\?\)"),
     ],
 )
 def test_a_faulty_file_says_where(tmp_path, text, message):

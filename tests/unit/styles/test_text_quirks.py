@@ -53,7 +53,7 @@ def test_a_limit_of_tokens_holds_for_all_kinds():
 
 def test_a_style_of_ones_own_has_none():
     agent = {"role": "solver", "repo": "R", "prompt": "single/agent", "release_text": []}
-    with pytest.raises(UserError, match="unknown field 'release_text'"):
+    with pytest.raises(UserError, match=r"agents\[0\]\.release_text: only the published styles"):
         load_style({"name": "mine", "agents": [agent]})
 
 
