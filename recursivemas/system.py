@@ -107,7 +107,7 @@ class MASSystem:
 
         A question is its text, or a `Question`. `num_rounds`, `latent_length` and the other `settings` (as
         on the command line: batch_size, seed, sample_seed, greedy, temperature, top_p, top_k, min_p,
-        repetition_penalty, max_new_tokens, num_rollouts, mode, role, enable_thinking, release_quirks,
+        repetition_penalty, max_new_tokens, num_rollouts, mode, role, links, enable_thinking, release_quirks,
         special_tokens_in_questions, save_latents, rejoin_every, and those of tools) default to what is
         recommended for the system's style and dataset. `mode` is `latent`, `text` (agents pass on text), or
         `single`: the agent `role` answers alone, by default the one that answers in the style. Agents whose

@@ -13,7 +13,6 @@ from torch import Tensor
 from recursivemas.agents.agent import Agent
 from recursivemas.engine import Session, Thoughts, random_stream, rows_not_finite
 from recursivemas.errors import UserError
-from recursivemas.links import OuterLink
 from recursivemas.prompts import ChatPrompt
 from recursivemas.question import Question
 from recursivemas.recursion.answer import Draft, Writer
@@ -72,14 +71,16 @@ class LatentChannel:
     def __init__(
         self,
         agents: Mapping[str, Agent],
-        outer_links: Mapping[tuple[str, str], OuterLink],
+        outer_links: Mapping[tuple[str, str], Callable[[Tensor], Tensor]],
         batch: Batch,
         *,
         latent_length: int,
+        tamper: Callable[[Turn, LinkSpec, Tensor], Tensor],
     ) -> None:
         self._agents = agents
         self._outer_links = outer_links
         self._batch = batch
+        self._tamper = tamper
         self._latent_length = latent_length
 
     def read(self, turn: Turn, received: Mapping[str, LatentMessage]) -> Read:
@@ -94,7 +95,7 @@ class LatentChannel:
     def carry(self, turn: Turn, link: LinkSpec, thought: Thoughts) -> LatentMessage:
         message = self._outer_links[link.source, link.target](thought.latents)
         self._fail(rows_not_finite(message), f"round {turn.round}, {link}: the message")
-        return message
+        return self._tamper(turn, link, message)
 
     def _fail(self, rows: Iterable[int], what: str) -> None:
         for row in rows:

@@ -15,6 +15,7 @@ from recursivemas.prompts import PromptSource
 from recursivemas.question import Question
 from recursivemas.recursion.answer import Draft, Writer
 from recursivemas.recursion.channels import Batch, LatentChannel, Read, TextChannel, explain_not_finite
+from recursivemas.recursion.link_controls import Tampering, choose_links
 from recursivemas.recursion.loop import Turn, recurse
 from recursivemas.recursion.observers import Notes, Watcher
 from recursivemas.recursion.prompts import Prepared, PromptWriter
@@ -42,7 +43,7 @@ class Solver:
     ) -> None:
         self._style = style
         self._agents = agents
-        self._outer_links = outer_links
+        self._outer_links = choose_links(settings.links, outer_links, agents)
         self._settings = settings
         boxes = {spec.role: toolbox.only(spec.tools) if toolbox else None for spec in style.agents}
         tools = {role: box.names if box else () for role, box in boxes.items()}
@@ -108,7 +109,13 @@ class Solver:
                 on_step=watcher.token,
             )
             return recurse(self._style, texts, notes.observer, num_rounds=rounds)
-        latents = LatentChannel(self._agents, self._outer_links, batch, latent_length=settings.latent_length)
+        latents = LatentChannel(
+            self._agents,
+            self._outer_links,
+            batch,
+            latent_length=settings.latent_length,
+            tamper=Tampering(settings.links, batch, settings.seed),
+        )
         return recurse(self._style, latents, notes.observer, num_rounds=rounds)
 
     @property

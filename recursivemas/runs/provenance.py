@@ -180,9 +180,11 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, t
 
 
 def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides a run's results, flat by name."""
+    """What decides a run's results, flat by name; a setting that is younger than the run had its default."""
+    younger = {spec.name: {"value": spec.default} for spec in fields(RunSettings)}
     neutral = {spec.name for spec in fields(RunSettings) if spec.metadata.get("neutral")}
-    values = {name: row["value"] for name, row in config["settings"].items() if name not in neutral}
+    recorded = {**younger, **config["settings"]}
+    values = {name: row["value"] for name, row in recorded.items() if name not in neutral}
     for part in ("style", "outer_links", "sampling", "prompts", "questions", "graders", "tools"):
         values |= flatten(part, config.get(part))
     for role, agent in config["agents"].items():

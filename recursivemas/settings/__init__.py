@@ -1,5 +1,6 @@
 """A run's settings: what can be set, what is recommended, and where each value came from."""
 
+from recursivemas.settings.link_control import LinkControl
 from recursivemas.settings.run_settings import (
     DTYPES,
     MODES,
@@ -17,6 +18,7 @@ __all__ = [
     "MODES",
     "SWEEP",
     "SWEPT_LENGTHS",
+    "LinkControl",
     "Mode",
     "Origin",
     "RunSettings",

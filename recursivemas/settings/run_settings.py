@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.errors import UserError
 from recursivemas.sampling import SamplingSettings
+from recursivemas.settings.link_control import LinkControl, read_link_control
 from recursivemas.settings.recommended import TABLES, recommended
 from recursivemas.styles import PUBLISHED_STYLES
 from recursivemas.tools import MAX_CALLS
@@ -43,6 +44,7 @@ class SolveSettings:
     sample_seed: int
     num_rollouts: int
     mode: Mode
+    links: LinkControl
     enable_thinking: bool
     special_tokens_in_questions: bool
     release_quirks: bool
@@ -96,6 +98,11 @@ class RunSettings:
     greedy: bool = _option(False, "always take the likeliest token instead of sampling")
     max_new_tokens: int = _option(4000, "longest answer, in tokens", minimum=1, recommended=True)
     recommended: str = _option("june", "the published table that settings come from: june or april (2026)")
+    links: str = _option(
+        "trained",
+        "what passes between agents; as controls: zero, random (untrained links), identity (thoughts as they "
+        "are), shuffle (another question's messages), noise:SIGMA (relative to a message's size)",
+    )
     enable_thinking: bool = _option(False, "thinking on, where a chat template knows the switch")
     special_tokens_in_questions: bool = _option(
         False, "read <|im_end|> and the like in a question as the tokens they name, not as text"
@@ -179,6 +186,11 @@ class RunSettings:
                 f"latent_length {SWEEP} tries several lengths, and mode {self.mode} passes on no latents; "
                 "give one of the two"
             )
+        if self.links != "trained" and self.mode != "latent":
+            raise UserError(
+                f"links {self.links!r} is read in mode latent only, and mode {self.mode} passes on no "
+                "latents; give one of the two"
+            )
         if self.resume and not self.output_dir:
             raise UserError("resume needs the run's folder; give --output_dir FOLDER")
         if self.judge_base_url is not None and self.judge_model is None:
@@ -207,6 +219,7 @@ class RunSettings:
             sample_seed=self.seed if self.sample_seed == -1 else self.sample_seed,
             num_rollouts=self.num_rollouts,
             mode="text" if self.mode == "text" else "latent",
+            links=read_link_control(self.links),
             enable_thinking=self.enable_thinking,
             special_tokens_in_questions=self.special_tokens_in_questions,
             release_quirks=self.release_quirks,

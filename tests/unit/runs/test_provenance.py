@@ -48,6 +48,9 @@ def test_git_does_not_see_our_environment(tmp_path, monkeypatch):
         ),
         (("tools", "search", "folder"), "texts", "tools.search.folder: None before, texts now"),
         (("agents", "reflector", "device"), "cuda", None),
+        # The run was begun before there was such a setting.
+        (("settings", "links"), {"value": "trained", "origin": "default"}, None),
+        (("settings", "links"), {"value": "zero", "origin": "explicit"}, "links: trained before, zero now"),
     ],
 )
 def test_a_run_that_cannot_be_resumed_says_what_differs_and_no_more(path, value, said):
