@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -53,7 +54,7 @@ def test_the_page_names_every_file_on_the_way(toy_release):
         def one_way() -> None:
             question = benchmark.to_question(row, "demo/1", 42)
             [solution] = solver.solve([question])
-            graders.grade([solution])
+            graders.grade([replace(solution, text=r"It is \boxed{95}.")])  # whatever the toy has written
 
         entered = files_entered(one_way)
     assert sorted(entered) == sorted(files_in_the_table())
