@@ -12,7 +12,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test test-sandbox docs lint format clean
+.PHONY: demo test test-quick test-sandbox docs lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python run.py --style mixture --release toy --device cpu \
@@ -20,6 +20,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# While you work: what starts no process and takes no time.
+test-quick: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not process and not slow"
 
 # The sandbox's tests as an ordinary user, where you are root. The Python has to be readable to that user too.
 SANDBOX_USER ?= nobody

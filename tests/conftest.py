@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,23 @@ from hypothesis import settings
 # Nothing is kept between runs: the folder may not be ours to write to.
 settings.register_profile("repository", database=None)
 settings.load_profile("repository")
+
+STARTS = {"subprocess.Popen", "os.system", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.exec"}
+"""How Python says that a process is started, to whoever watches."""
+started: list[str] = []
+"""What the present test, or what was set up for it, has started."""
+platform.processor()  # by running `uname`, once a process; whichever library wants to know first
+sys.addaudithook(lambda event, args: started.append(f"{event} {args[:2]}") if event in STARTS else None)
+
+
+@pytest.fixture(autouse=True)
+def processes_are_marked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that starts a process and does not say so fails: `make test-quick` counts on it."""
+    yield
+    seen = started.copy()
+    started.clear()
+    if seen and not request.node.get_closest_marker("process"):
+        pytest.fail(f"mark it with pytest.mark.process, it starts {seen[0]}")
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,8 @@ import pytest
 from recursivemas.benchmarks import BENCHMARKS
 from recursivemas.cli.main import run_main
 
+pytestmark = pytest.mark.process
+
 DATASET = Path(__file__).parents[2] / "dataset"
 SMALL = ["--device", "cpu", "--num_recursive_rounds", "1", "--latent_length", "2", "--max_new_tokens", "6"]
 OPTIONS = ["A. Red", "B. Green", "C. Blue", "D. Grey"]

@@ -17,6 +17,8 @@ from recursivemas.engine.sampling import Sampler
 from recursivemas.links import InnerLink, OuterLink, save_link
 from recursivemas.styles import PUBLISHED_STYLES
 
+pytestmark = pytest.mark.process
+
 SMALL = ["--device", "cpu", "--num_recursive_rounds", "2", "--latent_length", "2", "--max_new_tokens", "6"]
 
 

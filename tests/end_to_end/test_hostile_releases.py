@@ -15,6 +15,8 @@ from tests.unit.agents.test_checkpoint import DAMAGE, LATE, write
 from tests.unit.prompts.test_chat import ENDLESS, MISBEHAVING
 from tests.unit.test_links import HOSTILE
 
+pytestmark = pytest.mark.process
+
 SOLVER = "Sequential-Light-Solver-Qwen2.5-Math-1.5B"
 LINKS = "Sequential-Light-Outerlinks"
 DEEP = "[" * 200_000

@@ -13,6 +13,8 @@ from recursivemas.cli.main import run_main
 from recursivemas.runs import sweep
 from recursivemas.system import load_mas_system
 
+pytestmark = pytest.mark.process
+
 LENGTHS = (1, 2, 3)
 
 

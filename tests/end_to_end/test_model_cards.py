@@ -14,6 +14,8 @@ from recursivemas.styles import PUBLISHED_STYLES
 from tests.support.hub_server import HubServer
 from tests.support.published_prompts import serve
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 SNIPPET = """
 from system_loader import load_mas_system, summarize_mas_paths, unload_mas_system

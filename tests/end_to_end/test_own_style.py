@@ -12,6 +12,8 @@ import torch
 from recursivemas import Question, load_mas_system, load_style
 from recursivemas.errors import UserError
 
+pytestmark = pytest.mark.process
+
 EXAMPLE = Path(__file__).parents[2] / "docs" / "two_critics.yaml"
 
 

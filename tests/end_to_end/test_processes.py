@@ -15,6 +15,8 @@ import pytest
 
 from recursivemas.cli.main import run_main
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 FLAGS = [
     *("--style", "mixture", "--device", "cpu", "--dtype", "float64", "--batch_size", "1"),

@@ -10,11 +10,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pytest
+
 import recursivemas
 from recursivemas import load_mas_system
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.runs.graders import RunGraders
 from recursivemas.settings import RunSettings
+
+pytestmark = pytest.mark.process
 
 PACKAGE = Path(recursivemas.__file__).parent
 PAGE = PACKAGE.parent / "docs" / "architecture.md"

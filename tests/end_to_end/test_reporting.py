@@ -10,6 +10,8 @@ import pytest
 
 from recursivemas.cli.main import main, run_main
 
+pytestmark = pytest.mark.process
+
 FLAGS = [
     *("--style", "sequential_light", "--device", "cpu", "--latent_length", "2", "--max_new_tokens", "8"),
     *("--batch_size", "4"),

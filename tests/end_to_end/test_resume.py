@@ -16,6 +16,8 @@ import pytest
 
 from recursivemas.cli.main import run_main
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 NUM_KILLS = int(os.environ.get("RECURSIVEMAS_TEST_KILLS", "3"))
 

@@ -12,6 +12,8 @@ from recursivemas.cli.main import run_main
 from recursivemas.errors import UserError
 from recursivemas.links import OuterLink
 
+pytestmark = pytest.mark.process
+
 SETTINGS = {"num_rounds": 1, "latent_length": 2, "max_new_tokens": 6}
 
 

@@ -21,6 +21,8 @@ from tests.support.judge_server import Endpoint, completion
 from tests.support.scripted import save_scripted_release
 from tests.support.tavily_server import Answer, TavilyServer, found
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 KEY = "tvly-a-secret-key-1234"
 QUESTIONS = {

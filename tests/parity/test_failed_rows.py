@@ -14,6 +14,8 @@ from recursivemas.engine import NOT_FINITE, SamplingSettings
 from tests.support.backbones import BACKBONES, tiny_engine, tiny_inner_link
 from tests.support.sessions import write
 
+pytestmark = [pytest.mark.slow, pytest.mark.process]
+
 QUESTIONS = ["What is 12 + 30?", "What is the zzgreatestzz of 3, 9 and 4?", "Add 1 to 7 and say what comes."]
 SICK = 1
 SETTINGS = {"num_rounds": 2, "latent_length": 3, "max_new_tokens": 6, "batch_size": 3}

@@ -22,6 +22,8 @@ from tests.support.pauses import (
 )
 from tests.support.slow import SlowModel, decode_with_insertions
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def no_grad():

@@ -19,6 +19,8 @@ from recursivemas.engine import random_stream
 from recursivemas.recursion.answer import Writer
 from tests.parity.test_system_parity import CODE_QUESTION, QUESTIONS
 
+pytestmark = pytest.mark.process
+
 SEED = 7
 FEW = {"latent_length": 2, "max_new_tokens": 12, "num_rounds": 1, "seed": SEED, "repetition_penalty": 1.0}
 SAMPLING = {"temperature": 0.8, "top_p": 0.9, "top_k": 20}

@@ -21,7 +21,7 @@ LENGTHS = (
 )  # unequal, one beyond the linear attention's chunk, one a single position
 STOP_IDS = set(range(2, 12))  # many, so that rows end at different steps
 
-pytestmark = pytest.mark.usefixtures("no_grad")
+pytestmark = [pytest.mark.usefixtures("no_grad"), pytest.mark.slow]
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from recursivemas.recursion import answer as answering
 from recursivemas.styles import PUBLISHED_STYLES, alone
 from tests.support.slow import SlowModel, decode_slowly, roll_out_slowly
 
+pytestmark = [pytest.mark.slow, pytest.mark.process]
+
 QUESTIONS = [
     Question(id="sum", text="What is $12 + 30$?", gold="42"),
     Question(

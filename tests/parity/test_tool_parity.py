@@ -19,6 +19,8 @@ from recursivemas.tools import ToolAnswer, Toolbox
 from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_engine, tiny_inner_link
 from tests.support.slow import SlowModel, decode_with_insertions
 
+pytestmark = pytest.mark.slow
+
 PIECES = ("<python>", "</python>", "<python>x", "</python>y", "<search>", "</search>z")
 LENGTHS = (1, 23, 4, 9, 40, 2, 12, 6)
 BUDGET = 40

@@ -90,6 +90,7 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("module", "banned"),
     [

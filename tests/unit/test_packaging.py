@@ -105,6 +105,7 @@ def test_the_wheel_holds_the_package_s_data(tmp_path):
     assert {f"recursivemas/{name}" for name in data} <= names
 
 
+@pytest.mark.process
 def test_an_old_python_is_refused_before_anything_is_installed(tmp_path):
     """An interpreter that says it is 3.9 stands in for one."""
     old = tmp_path / "python3"

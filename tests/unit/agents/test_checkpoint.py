@@ -78,6 +78,7 @@ def prepare(style_name: str, release: Path) -> Any:
     return paths, outlines
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("own_class", [False, True], ids=["as saved", "as published"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_file_that_is_taken_away_is_named_or_not_needed(toy_release, release_with, family, own_class):

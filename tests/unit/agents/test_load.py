@@ -69,6 +69,7 @@ def cut_embeddings(model_dir: Path, num_embeddings: int) -> None:
     (model_dir / "config.json").write_text(json.dumps(cut_config))
 
 
+@pytest.mark.process
 def test_tokens_without_an_embedding_are_warned_of_and_refused_where_they_are_used(
     toy_release, model_dir, caplog
 ):

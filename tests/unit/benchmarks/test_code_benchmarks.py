@@ -193,6 +193,7 @@ def test_a_bomb_does_not_fill_the_memory(monkeypatch):
         unpack(bomb)
 
 
+@pytest.mark.process
 def test_broken_private_cases_are_told_when_they_are_needed(tmp_path):
     level = next(level for level in LEVELS if why_not(level) is None)
     question = livecodebench_question(tmp_path, private_test_cases=pack(["x"]))
@@ -343,6 +344,7 @@ def grader():
     return CodeGrader(isolation=next(level for level in LEVELS if why_not(level) is None), workers=2)
 
 
+@pytest.mark.process
 def test_the_demo_tasks_accept_their_solutions_and_refuse_others(grader):
     questions = load_questions(MBPPPLUS, path=DATASETS / "demo_mbppplus.jsonl")
     assert len(questions) >= 8
@@ -361,6 +363,7 @@ def test_the_demo_tasks_accept_their_solutions_and_refuse_others(grader):
     assert {grade.verdict for grade in grader.grade_many(wrong)} == {"wrong answer"}
 
 
+@pytest.mark.process
 def test_the_demo_problems_accept_solutions_and_refuse_others(grader):
     questions = load_questions(LIVECODEBENCH, path=DATASETS / "demo_livecodebench.jsonl")
     assert {question.id for question in questions} == set(SOLUTIONS)

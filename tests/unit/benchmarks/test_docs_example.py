@@ -29,6 +29,7 @@ def test_the_new_benchmark(tmp_path):
         load_questions(benchmark, path=path)
 
 
+@pytest.mark.process
 def test_the_rows_of_ones_own(tmp_path):
     (rows,) = [code for tag, code in BLOCKS if tag == "json"]
     path = tmp_path / "mine.jsonl"

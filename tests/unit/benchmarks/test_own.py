@@ -21,6 +21,7 @@ def verdicts(text, question):
     return [verdict.correct for verdict in grade(text, question, ["release", "strict"]).values()]
 
 
+@pytest.mark.process
 def test_mathematics(tmp_path):
     row = {"id": "a", "question": "Solve $2x = 1$.", "answer": "$\\frac{1}{2}$"}
     benchmark, (question,) = ask(tmp_path, row)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.run_folders import write_run
+
+pytestmark = pytest.mark.process
 
 SCRIPT = """
 import sys

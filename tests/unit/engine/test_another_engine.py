@@ -9,6 +9,8 @@ import torch
 from recursivemas import load_mas_system
 from recursivemas.engine import Generated, Segment, Thoughts
 
+pytestmark = pytest.mark.process
+
 ANSWER = "So the sum is \\boxed{42}."
 
 

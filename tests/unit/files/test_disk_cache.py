@@ -131,6 +131,7 @@ def test_a_verdict_is_not_lost_with_the_cache(tmp_path, monkeypatch, caplog):
     assert "cannot be" in caplog.text
 
 
+@pytest.mark.process
 def test_threads_and_processes_share_a_folder(cache):
     """Readers see whole entries while others write, in this process and in another."""
     entries = [{"writer": writer, "text": str(writer) * 50_000} for writer in range(3)]

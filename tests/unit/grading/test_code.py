@@ -12,6 +12,8 @@ from recursivemas.grading.code_tests import ScriptTests, case_job
 from recursivemas.question import Question
 from recursivemas.sandbox import LEVELS, Outcome, why_not
 
+pytestmark = pytest.mark.process
+
 ASSERTIONS = """
 def check(result, expected):
     assert result == expected

@@ -12,6 +12,8 @@ from recursivemas.grading import GRADERS, grade
 from recursivemas.grading.maths.pool import Comparison
 from recursivemas.question import Question
 
+pytestmark = pytest.mark.process
+
 CASES = [
     # gold, text, correct, extracted
     ("42", "So the answer is 42.", True, "42"),

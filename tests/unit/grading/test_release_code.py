@@ -10,6 +10,8 @@ from recursivemas.grading.release_code import CodeColumns
 from recursivemas.sandbox import LEVELS, why_not
 from tests.unit.grading.test_code import answer, function, program, script
 
+pytestmark = pytest.mark.process
+
 RIGHT = "def add(a, b): return a + b"
 
 

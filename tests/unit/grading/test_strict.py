@@ -21,6 +21,7 @@ def why(case: dict) -> str:
     return case["why"]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("case", cases("strict_math"), ids=why)
 def test_math_case(case):
     verdict = grade_strict(case["text"], Question(id="q", text="?", gold=case["gold"]))
@@ -140,6 +141,7 @@ PERCENT_QUESTIONS = [
 ]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("text", PERCENT_QUESTIONS)
 def test_where_percent_is_asked_for_it_may_be_left_out(text):
     def correct(answer, gold):
@@ -153,6 +155,7 @@ def test_where_percent_is_asked_for_it_may_be_left_out(text):
     assert not correct("30\\%", "31\\%")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "text", ["What is the price after a 20 percent discount?", "Mix 30\\% acid with water. How many liters?"]
 )

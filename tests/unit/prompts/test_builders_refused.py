@@ -19,6 +19,8 @@ from recursivemas.question import Question
 from recursivemas.sandbox import find_isolation, run_python
 from recursivemas.styles import PUBLISHED_STYLES, load_style
 
+pytestmark = pytest.mark.process
+
 PUBLISHED = Path(__file__).parent / "published"
 
 

@@ -14,6 +14,8 @@ from recursivemas.prompts import ChatPrompt, ChatRenderer, Slot, Template, Token
 from recursivemas.prompts.template import QuestionText
 from recursivemas.question import Question
 
+pytestmark = pytest.mark.process
+
 SYSTEM = "You are helpful."
 
 CHATML = (

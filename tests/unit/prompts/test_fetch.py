@@ -26,6 +26,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[RawFiles
         yield server
 
 
+@pytest.mark.process
 def test_the_files_are_fetched_once(server: RawFiles, caplog: pytest.LogCaptureFixture) -> None:
     first = load_prompts("auto", release="hub")
     assert sorted(server.requests) == sorted(PLACES.values())

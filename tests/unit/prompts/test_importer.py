@@ -26,6 +26,8 @@ from recursivemas.prompts.probe_questions import option_questions
 from recursivemas.question import Question
 from recursivemas.styles import PUBLISHED_STYLES
 
+pytestmark = pytest.mark.process
+
 PUBLISHED = Path(__file__).parent / "published"
 OPTIONS = "A) one \nB) two \nC) three \nD) four"
 QUESTIONS = [

@@ -18,6 +18,8 @@ from recursivemas.prompts.prompt_file import read_prompt_file
 from recursivemas.question import Question, TaskKind
 from recursivemas.styles import PUBLISHED_STYLES, SINGLE_PROMPT
 
+pytestmark = pytest.mark.process
+
 PUBLISHED = Path(__file__).parent / "published"
 CONDITIONS = PUBLISHED / "conditions"
 NAME = "count_pairs"

@@ -57,6 +57,7 @@ assert compare_stdio_output("1.0 \n", "1.00") and not compare_stdio_output("1", 
 """
 
 
+@pytest.mark.process
 def test_a_notebook():
     subprocess.run([sys.executable, "-c", NOTEBOOK], cwd=ROOT, check=True, timeout=300)
 

@@ -18,6 +18,8 @@ from system_loader import (
     unload_mas_system,
 )
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def system(toy_release):

@@ -9,8 +9,12 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from tests.support.hub_server import HubServer
 from tests.support.small_release import SMALL_REPOS
+
+pytestmark = pytest.mark.process
 
 CLIENT = """
 import json

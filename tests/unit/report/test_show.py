@@ -152,6 +152,7 @@ def test_an_unknown_id_names_what_there_is(tmp_path):
 COMMAND = (sys.executable, "-c", "import sys; from recursivemas.cli.main import main; sys.exit(main())")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("length", [10, 1_000_000])
 def test_a_reader_that_has_gone_ends_it_quietly(run, length):
     add_to_samples(run, text="long " * length)
@@ -167,6 +168,7 @@ def test_a_reader_that_has_gone_ends_it_quietly(run, length):
     assert ended.returncode == 141
 
 
+@pytest.mark.process
 def test_ascii_is_enough_to_show_anything(run):
     add_to_samples(run, text="na\u00efve")
     surroundings = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}

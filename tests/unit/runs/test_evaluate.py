@@ -52,6 +52,7 @@ def test_a_key_that_came_back_in_an_error_is_not_in_the_sample():
     assert sample["verdicts"]["release"]["error"] == "[redacted]?"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("flags", [(), ("--dry_run",)])
 @pytest.mark.parametrize(
     ("given", "says"),

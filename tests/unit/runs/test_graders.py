@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from recursivemas.benchmarks import BENCHMARKS
 from recursivemas.grading.code_tests import ScriptTests
 from recursivemas.question import Question
 from recursivemas.recursion.trace import Solution
 from recursivemas.runs.graders import RunGraders
 from recursivemas.settings import RunSettings
+
+pytestmark = pytest.mark.process
 
 QUESTION = Question(
     id="q",

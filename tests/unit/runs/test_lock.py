@@ -39,6 +39,7 @@ def ranks(count, launch="a"):
     return [Rank(index, count, launch=launch) for index in range(count)]
 
 
+@pytest.mark.process
 def test_a_lock_ends_with_its_process_and_its_note_stays(tmp_path):
     file = tmp_path / "lock"
     holder = subprocess.Popen(

@@ -19,6 +19,7 @@ CONFIG = {
 }
 
 
+@pytest.mark.process
 def test_git_does_not_see_our_environment(tmp_path, monkeypatch):
     fake = tmp_path / "git"
     code = "import os; print(sorted(os.environ), os.environ['PATH'], os.environ.get('HOME'))"

@@ -20,6 +20,8 @@ import pytest
 from recursivemas.sandbox import LEVELS, Limits, run_python, why_not
 from recursivemas.sandbox.inside import landlock, seccomp
 
+pytestmark = pytest.mark.process
+
 LIMITS = Limits(time_s=5, memory_bytes=256 << 20, output_bytes=1 << 16, tmp_bytes=8 << 20, processes=16)
 ISOLATED = [level for level in LEVELS if level != "limits"]
 

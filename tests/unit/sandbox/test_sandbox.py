@@ -26,6 +26,8 @@ from recursivemas.sandbox import (
 from recursivemas.sandbox import run as sandbox
 from recursivemas.sandbox.inside import STARTED, seccomp
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(params=LEVELS)
 def level(request):

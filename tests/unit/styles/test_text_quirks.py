@@ -76,6 +76,7 @@ def solve(scaled, questions, monkeypatch, **given):
     return [solution.passages for solution in solutions], shown
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("mode", ["text", "latent"])
 @pytest.mark.parametrize("quirks", [True, False])
 def test_only_quirks_in_mode_text_change_prompts(scaled, monkeypatch, mode, quirks):
@@ -86,6 +87,7 @@ def test_only_quirks_in_mode_text_change_prompts(scaled, monkeypatch, mode, quir
     assert noted == (notes if quirks and mode == "text" else [])
 
 
+@pytest.mark.process
 def test_what_is_passed_on_is_short_and_cut(scaled, monkeypatch):
     """With small limits, so that the test is quick; the published ones are in the table above."""
     limits = {

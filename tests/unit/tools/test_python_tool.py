@@ -17,6 +17,8 @@ from recursivemas.sandbox import run as sandbox
 from recursivemas.tools import python
 from recursivemas.tools.python import PythonTool, normalise
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(params=LEVELS)
 def level(request):

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from recursivemas.grading.maths.equality import equal
 from recursivemas.grading.maths.pool import Comparison, MathPool
 
+pytestmark = pytest.mark.process
+
 CASES = Path(__file__).parents[3] / "cases"
 
 

@@ -12,6 +12,8 @@ from recursivemas.errors import UserError
 from recursivemas.grading.maths import pool as pool_module
 from recursivemas.grading.maths.pool import MAX_LENGTH, Comparison, MathPool, _environment
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def pool():

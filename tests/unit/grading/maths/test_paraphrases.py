@@ -8,6 +8,8 @@ import pytest
 
 from recursivemas.grading.maths.equality import equal
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = Path(__file__).parents[4] / "benchmarks"
 
 
