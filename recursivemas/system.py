@@ -122,7 +122,7 @@ class MASSystem:
             raise UserError(f"solve() takes one latent_length, not {SWEEP} for several; call it for each")
         style = self.style if PUBLISHED_STYLES.get(self.style) == self.graph else "own"
         run, _ = resolve_settings({"style": style, "dataset": self.dataset, **explicit})
-        asked = as_questions(questions, about_code=find_benchmark(self.dataset).task == "code")
+        asked = as_questions(questions, task=find_benchmark(self.dataset).task)
         system = self.alone(run.role) if run.mode == "single" else self
         if toolbox is None:
             toolbox = build_toolbox(system.graph, run)

@@ -13,10 +13,10 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import ascii_uppercase
-from typing import Any, Literal
+from typing import Any
 
 from recursivemas.errors import UserError
-from recursivemas.question import Question
+from recursivemas.question import Question, Task
 from recursivemas.styles import PUBLISHED_STYLES, Style
 
 Row = Mapping[str, Any]
@@ -62,7 +62,7 @@ class Benchmark:
     local_path: str | None = None
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     id_columns: tuple[str, ...] = ()
-    task: Literal["math", "code"] = "math"
+    task: Task = "math"
     metric: str = "accuracy"
     graders: tuple[str, ...] = USUAL_GRADERS
     num_rollouts: int = 1

@@ -172,6 +172,7 @@ _MAKERS: Mapping[str, Callable[[Row, str], Question]] = {
     "phrase": _phrase,
     "function": _function,
 }
+"""By what the column `kind` says: a question's kind, or for a `math` question the form `phrase`."""
 
 _CANONICAL = Benchmark(
     name="own",

@@ -33,12 +33,3 @@ class Grade:
 
 Grader = Callable[[str, Question], Grade]
 """(the answering agent's whole text, the question) -> verdict. The same one every time."""
-
-
-def answer_form(question: Question) -> str:
-    """What decides how an answer is compared: the question's kind, unless its `meta` narrows it.
-
-    `meta["answer_form"]` is `integer` where the result is one (AIME), `phrase` where it is a name, a date or
-    the like (search), compared by its words.
-    """
-    return str(question.meta.get("answer_form", question.kind))

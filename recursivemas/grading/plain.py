@@ -5,7 +5,7 @@ It reads the whole text and repairs nothing: what it is known to accept and to r
 
 from __future__ import annotations
 
-from recursivemas.grading.base import Grade, answer_form
+from recursivemas.grading.base import Grade
 from recursivemas.grading.maths.pool import shared_pool
 from recursivemas.question import Question
 
@@ -18,7 +18,7 @@ def grade_math_verify(text: str, question: Question) -> Grade:
     Raises ValueError for a question whose result is not mathematics, and UserError when the processes that
     run math-verify cannot be started.
     """
-    form = answer_form(question)
+    form = question.answer_form
     if form not in FORMS:
         raise ValueError(
             f"question {question.id} asks for an answer of the form {form}, which math-verify does not read; "

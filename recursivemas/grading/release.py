@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from string import ascii_uppercase
 
-from recursivemas.grading.base import Grade, Grader, answer_form
+from recursivemas.grading.base import Grade, Grader
 from recursivemas.grading.extract import USUAL_OPTIONS
 from recursivemas.grading.release_comparing import MATH_READINGS, PHRASE_READINGS, Reading, find_match
 from recursivemas.grading.release_reading import (
@@ -28,7 +28,7 @@ LETTER_OF_NONE = "A"
 
 def grade_release(text: str, question: Question) -> Grade:
     """The release's verdict on an answer; ValueError for a kind of question that it does not read."""
-    form = answer_form(question)
+    form = question.answer_form
     grader = _BY_FORM.get(form)
     if grader is None:
         raise ValueError(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from string import ascii_uppercase
 
-from recursivemas.grading.base import Grade, Grader, answer_form
+from recursivemas.grading.base import Grade, Grader
 from recursivemas.grading.extract import final_line, has_code, lone_letter, marked_answer, stated_letter
 from recursivemas.grading.maths.pool import shared_pool
 from recursivemas.grading.maths.reading import read_integer
@@ -22,7 +22,7 @@ NOT_FOUND = "no answer found"
 
 def grade_strict(text: str, question: Question) -> Grade:
     """The strict verdict on an answer; ValueError for a kind of question that it does not read."""
-    form = answer_form(question)
+    form = question.answer_form
     if form not in _BY_FORM:
         raise ValueError(
             f"question {question.id} asks for an answer of the form {form}, which the strict grader does not "
@@ -42,7 +42,7 @@ def has_answer(text: str, question: Question) -> bool:
     """
     if question.kind in CODE_KINDS:
         return has_code(text)
-    find, _ = _BY_FORM[answer_form(question)]
+    find, _ = _BY_FORM[question.answer_form]
     return find(text, question) is not None
 
 

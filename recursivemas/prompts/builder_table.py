@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from recursivemas.question import TaskKind
+from recursivemas.question import QuestionKind
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Call:
 
 @dataclass(frozen=True)
 class RoleBuilders:
-    """How one role's prompts of one round are built: a call for each task kind, a constant for each slot."""
+    """How one role's prompts of one round are built: a call for each kind, a constant for each slot."""
 
     prompt: str
     variant: str
     calls: Mapping[str, Call]
     slots: Mapping[str, str]
 
-    def call_for(self, kind: TaskKind) -> Call:
+    def call_for(self, kind: QuestionKind) -> Call:
         """The call for a kind of question; what has none of its own is asked as a choice question."""
         return self.calls.get(kind, self.calls["choice"])
 

@@ -33,7 +33,7 @@ from recursivemas.prompts.prompt_file import PromptFile, read_prompt_file
 from recursivemas.prompts.published import PublishedPrompts
 from recursivemas.prompts.source import Pieces, PromptRequest, PromptsError
 from recursivemas.prompts.template import TRIMS, FunctionName, Part, QuestionText, Slot, Template
-from recursivemas.question import Question, TaskKind
+from recursivemas.question import KINDS_OF_TASK, Question, QuestionKind
 from recursivemas.styles import PUBLISHED_STYLES
 
 LETTERED = f"{PLAIN}\n{OPTIONS}"
@@ -64,7 +64,7 @@ def read_published(path: str | Path, *, choice_rule: ChoiceRule | None = None) -
     file = read_prompt_file(Path(path))
     published = PublishedPrompts(file, beside_builders({}), Builders(file, cache=_Memory()))
     for style in PUBLISHED_STYLES.values():
-        for task in ("math", "code"):
+        for task in KINDS_OF_TASK:
             published.check(style, task=task, mode="latent")
     faults: dict[str, str] = {}
     published.write([request for entry in ROLE_BUILDERS for request in _first_requests(entry)])
@@ -119,7 +119,7 @@ def _first_requests(entry: RoleBuilders) -> Iterator[PromptRequest]:
             yield _request(entry, _question(text, kind))
 
 
-def _kinds_of(entry: RoleBuilders) -> dict[str, tuple[TaskKind, str]]:
+def _kinds_of(entry: RoleBuilders) -> dict[str, tuple[QuestionKind, str]]:
     """What a role's builder is asked: by name, the kind that is declared and the question."""
     return {
         "math": ("math", PLAIN),
@@ -165,7 +165,7 @@ def _read_role(published: PublishedPrompts, entry: RoleBuilders, faults: dict[st
     return _Reading(entry, ordered, looks, trusts=undeclared == found["choice"])
 
 
-def _extract(published: PublishedPrompts, entry: RoleBuilders, kind: TaskKind, core: str) -> Template:
+def _extract(published: PublishedPrompts, entry: RoleBuilders, kind: QuestionKind, core: str) -> Template:
     """The template behind a builder, for questions of the kind of `core`."""
     padded = _padded(core)
     pieces, expected = _ask(published, entry, kind, [core, padded])
@@ -183,7 +183,7 @@ def _extract(published: PublishedPrompts, entry: RoleBuilders, kind: TaskKind, c
 
 
 def _ask(
-    published: PublishedPrompts, entry: RoleBuilders, kind: TaskKind, texts: Iterable[str]
+    published: PublishedPrompts, entry: RoleBuilders, kind: QuestionKind, texts: Iterable[str]
 ) -> list[Pieces]:
     answers = published.write([_request(entry, _question(text, kind)) for text in texts])
     for answer in answers:
@@ -250,7 +250,7 @@ def _hold_against(
     asked: list[tuple[str, PromptRequest]] = []
     for entry in entries:
         for kind, call in entry.calls.items():
-            declared = cast(TaskKind, kind)
+            declared = cast(QuestionKind, kind)
             (pieces,) = _ask(published, entry, declared, [LETTERED if kind == "gpqa" else PLAIN])
             probes = adversarial_questions(published.markers, "".join(map(str, pieces)))
             asked += [
@@ -287,7 +287,7 @@ def _request(entry: RoleBuilders, question: Question) -> PromptRequest:
     return PromptRequest(prompt=entry.prompt, question=question, feedback=entry.variant == "feedback")
 
 
-def _question(text: str, kind: TaskKind, function_name: str = FUNCTION_NAME) -> Question:
+def _question(text: str, kind: QuestionKind, function_name: str = FUNCTION_NAME) -> Question:
     name = function_name if kind == "function" else None
     return Question(id="import", text=text, kind=kind, function_name=name)
 

@@ -1,6 +1,6 @@
 """Prompt packs: every text that an agent is shown, as data.
 
-A pack is a YAML file. Its prompts stand under family, role, task kind and round: `first` for a prompt without
+A pack is a YAML file. Its prompts stand under family, role, kind and round: `first` for a prompt without
 feedback, `feedback` for one that reads the answering agent's feedback of the round before. A question's kind
 is looked up as it is; `gpqa` falls back to `choice`, and every kind to `any`. System texts and choice rules
 stand under `family/role`, `family` or `default`, and the most specific one holds. What an agent is told about
@@ -28,15 +28,15 @@ from recursivemas.prompts.choice import ChoiceRule
 from recursivemas.prompts.markers import fill_slots
 from recursivemas.prompts.source import Pieces, PromptRequest, check_variant
 from recursivemas.prompts.template import SLOT_NAME, Template
-from recursivemas.question import CODE_KINDS, Question, TaskKind
+from recursivemas.question import CODE_KINDS, Question, QuestionKind, Task
 from recursivemas.styles import AgentSpec, Style
 from recursivemas.values import NO_OTHERS, Text, read_as
 
 FORMAT = 1
-KINDS: tuple[str, ...] = (*get_args(TaskKind), "any")
+KINDS: tuple[str, ...] = (*get_args(QuestionKind), "any")
 
 Kinds = Mapping[str, Mapping[str, Template]]
-"""Task kind -> variant -> template."""
+"""Kind of question -> variant -> template."""
 
 V = TypeVar("V")
 
@@ -62,7 +62,7 @@ class PromptPack:
     def describe(self) -> dict[str, Any]:
         return {"origin": self.origin, "name": self.name, "sha256": self.sha256}
 
-    def check(self, style: Style, *, task: str, mode: str) -> None:
+    def check(self, style: Style, *, task: Task, mode: str) -> None:
         check_slots(self, style)
 
     def write(self, requests: Sequence[PromptRequest]) -> list[Pieces | UserError]:
@@ -77,8 +77,8 @@ class PromptPack:
             return error
         return pieces if request.texts is None else fill_slots(pieces, request.texts)
 
-    def template(self, prompt: str, kind: TaskKind, *, feedback: bool = False) -> Template:
-        """The prompt of `family/role` for a task kind.
+    def template(self, prompt: str, kind: QuestionKind, *, feedback: bool = False) -> Template:
+        """The prompt of `family/role` for a kind of question.
 
         With `feedback` the variant that reads feedback, or the only one where there is just one. Raises
         ValueError when the pack has no such prompt.
@@ -98,15 +98,12 @@ class PromptPack:
             return text
         return "\n\n".join([text, *(self.tool_texts[name] for name in ("before", *tools, "after"))]).strip()
 
-    def retry_cue(self, kind: TaskKind) -> str:
+    def retry_cue(self, kind: QuestionKind) -> str:
         """What is appended to a text in which no answer of this kind can be found."""
         return self._by_kind(self.retry_cues, kind, "retry cue for")
 
-    def answer_kind(self, question: Question, prompt: str) -> TaskKind:
-        return self.kind_of(question, prompt)
-
-    def kind_of(self, question: Question, prompt: str = "") -> TaskKind:
-        """The task kind whose prompt this question gets from `family/role`.
+    def kind_of(self, question: Question, prompt: str = "") -> QuestionKind:
+        """The kind whose prompt this question gets from `family/role`.
 
         Code questions keep their kind. Lettered lines make a `math` question a `choice` one. What a benchmark
         declares `choice` or `gpqa` stays so, unless the rule in force looks at the text alone.
@@ -276,7 +273,7 @@ def _with_default(entries: Mapping[str, V]) -> Mapping[str, V]:
 
 
 def _for_all_kinds(cues: Mapping[str, str]) -> Mapping[str, str]:
-    for kind in get_args(TaskKind):
+    for kind in get_args(QuestionKind):
         if not set(_fallbacks(kind)) & set(cues):
             raise ValueError(f"there is no cue for {kind!r}; add one, or one for 'any'")
     return cues

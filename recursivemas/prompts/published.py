@@ -26,21 +26,17 @@ from recursivemas.prompts.pack import PromptPack, check_slots
 from recursivemas.prompts.prompt_file import PromptFile
 from recursivemas.prompts.source import Pieces, PromptRequest, PromptsError, check_variant
 from recursivemas.prompts.template import explain_nameless
-from recursivemas.question import CODE_KINDS, Question, TaskKind
+from recursivemas.question import KINDS_OF_TASK, Question, QuestionKind, Task
 from recursivemas.styles import AgentSpec, Style
 
 logger = logging.getLogger(__name__)
 
-RETRY_CUES: dict[TaskKind, str] = {
+RETRY_CUES: dict[QuestionKind, str] = {
     "math": "Final Answer: \\boxed{",
     "choice": "Final Choice: \\boxed{",
     "gpqa": "Final Choice: \\boxed{",
 }
 """By kind (docs/protocol.md, "Answer retry"); the cue for code is read from the builders' own file."""
-KINDS_OF_TASK: dict[str, tuple[TaskKind, ...]] = {
-    "math": ("math", "choice", "gpqa"),
-    "code": CODE_KINDS,
-}
 DELIBERATION = "deliberation"
 """The one design that has system texts of its own."""
 
@@ -74,7 +70,7 @@ class PublishedPrompts:
             "own_prompts": self._own.sha256,
         }
 
-    def check(self, style: Style, *, task: str, mode: str) -> None:
+    def check(self, style: Style, *, task: Task, mode: str) -> None:
         """Refuse a file that lacks what agents of the style need for that task, naming all of it."""
         check_slots(self._own, style, [one for one in style.agents if not self._is_built(one.prompt)])
         missing = [] if SYSTEM_CONSTANT in self._content.constants else [SYSTEM_CONSTANT]
@@ -106,14 +102,14 @@ class PublishedPrompts:
             self._system_texts[prompt] = self._ask_system(prompt.partition("/")[2])
         return self._system_texts[prompt]
 
-    def retry_cue(self, kind: TaskKind) -> str:
+    def retry_cue(self, kind: QuestionKind) -> str:
         return RETRY_CUES[kind] if kind in RETRY_CUES else self._code_cue["text"]
 
-    def answer_kind(self, question: Question, prompt: str) -> TaskKind:
+    def kind_of(self, question: Question, prompt: str) -> QuestionKind:
         """What the benchmark says: the release grades and asks again by its task, not by the question."""
         if self._is_built(prompt):
             return question.kind
-        return self._own.answer_kind(question, prompt)
+        return self._own.kind_of(question, prompt)
 
     def write(self, requests: Sequence[PromptRequest]) -> list[Pieces | UserError]:
         plans = [self._plan(request) for request in requests]
@@ -151,7 +147,7 @@ class PublishedPrompts:
             for with_feedback in sorted({False, style.reads_feedback(agent.role, 2)}):
                 yield self._entry(agent.prompt, feedback=with_feedback), with_feedback
 
-    def _missing_of(self, entry: RoleBuilders, task: str, *, in_text: bool) -> Iterator[str]:
+    def _missing_of(self, entry: RoleBuilders, task: Task, *, in_text: bool) -> Iterator[str]:
         calls = [entry.calls[kind] for kind in KINDS_OF_TASK[task] if kind in entry.calls]
         for call in calls:
             if (name := call.text_builder if in_text else call.builder) not in self._content.functions:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from recursivemas.errors import UserError
 from recursivemas.prompts.template import Slot
-from recursivemas.question import Question, TaskKind
+from recursivemas.question import Question, QuestionKind, Task
 from recursivemas.styles import AgentSpec, Style
 
 
@@ -43,19 +43,19 @@ class PromptSource(Protocol):
     def describe(self) -> dict[str, Any]:
         """What decides the prompts, for a run's record: `origin`, `name` and `sha256` at least."""
 
-    def check(self, style: Style, *, task: str, mode: str) -> None:
+    def check(self, style: Style, *, task: Task, mode: str) -> None:
         """Raise UserError where agents of the style would lack a prompt, or a message its slot.
 
-        `task` is the benchmark's, `math` or `code`; `mode` says what agents pass on, `latent` or `text`.
+        `task` is the benchmark's; `mode` says what agents pass on, `latent` or `text`.
         """
 
     def system(self, prompt: str, tools: Sequence[str] = ()) -> str:
         """The system text of `family/role`, empty for none; `tools` are those that the agent has."""
 
-    def retry_cue(self, kind: TaskKind) -> str:
+    def retry_cue(self, kind: QuestionKind) -> str:
         """What is appended to a text in which no answer of this kind can be found."""
 
-    def answer_kind(self, question: Question, prompt: str) -> TaskKind:
+    def kind_of(self, question: Question, prompt: str) -> QuestionKind:
         """The kind of answer that the prompt of `family/role` asks for on this question."""
 
     def write(self, requests: Sequence[PromptRequest]) -> list[Pieces | UserError]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from recursivemas.errors import UserError
 from recursivemas.prompts import PromptRequest, load_pack
-from recursivemas.question import Question, TaskKind
+from recursivemas.question import Question, QuestionKind
 from recursivemas.styles import PUBLISHED_STYLES
 
 PLANNER_SLOT = "<<PLANNER_SLOT>>"
@@ -219,7 +219,7 @@ SYSTEM_PROMPT = _pack().system_texts["default"]
 
 
 def _write(
-    prompt: str, question: str, kind: TaskKind = "math", fn_name: str | None = None, **texts: str
+    prompt: str, question: str, kind: QuestionKind = "math", fn_name: str | None = None, **texts: str
 ) -> str:
     """The prompt of `family/role` with texts in its slots."""
     asked = Question(id="question", text=question, kind=kind, function_name=fn_name)
@@ -230,21 +230,21 @@ def _write(
     return "".join(map(str, pieces))
 
 
-def _text_kind(question: str, args: Any) -> TaskKind:
+def _text_kind(question: str, args: Any) -> QuestionKind:
     given = args if isinstance(args, Mapping) else vars(args) if args is not None else {}
     asks_as_gpqa = given.get("choice_old_prompt") == OLD_CHOICE_OF_GPQA
     is_choice = _pack().kind_of(Question(id="question", text=question), "sequential/solver") == "choice"
     return "gpqa" if asks_as_gpqa and is_choice else "math"
 
 
-def _code_kind(task_type: str) -> TaskKind:
-    kinds: dict[str, TaskKind] = {"function": "function", "complete": "program"}
+def _code_kind(task_type: str) -> QuestionKind:
+    kinds: dict[str, QuestionKind] = {"function": "function", "complete": "program"}
     if task_type not in kinds:
         raise UserError(f"task_type is {task_type!r}; code is a function or complete (a whole program)")
     return kinds[task_type]
 
 
-def _kind(mas_task: str, task_type: str) -> TaskKind:
+def _kind(mas_task: str, task_type: str) -> QuestionKind:
     if mas_task == "code":
         return _code_kind(task_type)
     if mas_task not in ("math", "choice"):

@@ -11,7 +11,7 @@ from recursivemas.agents.agent import Agent
 from recursivemas.engine import NOT_FINITE, Generated, SamplingSettings, Session, WriteRequest, random_stream
 from recursivemas.grading import has_answer, release_has_answer
 from recursivemas.prompts import PromptSource
-from recursivemas.question import CODE_KINDS, Question, TaskKind
+from recursivemas.question import CODE_KINDS, Question, QuestionKind
 from recursivemas.recursion.tool_calls import ToolCalling
 from recursivemas.recursion.trace import Passage
 from recursivemas.settings import SolveSettings
@@ -28,7 +28,7 @@ class Draft:
 
     row: int
     """Of the session that it is written in."""
-    kind: TaskKind
+    kind: QuestionKind
     stream: random.Random
     """Its own random numbers."""
     max_new_tokens: int
@@ -74,7 +74,7 @@ class Writer:
         self._toolbox = toolbox
         self._sampling: SamplingSettings = settings.sampling.resolve(agent.engine.generation_config)
 
-    def draft_answer(self, question: Question, kind: TaskKind, *, row: int, rollout: int) -> Draft:
+    def draft_answer(self, question: Question, kind: QuestionKind, *, row: int, rollout: int) -> Draft:
         """An answer that is to be written in that row; `kind` is that of its prompt.
 
         Rollout r uses the random numbers of seed sample_seed + r (docs/protocol.md, "Settings").

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from recursivemas.agents.agent import Agent
 from recursivemas.errors import UserError
 from recursivemas.prompts import ChatPrompt, ChatRenderer, Pieces, PromptRequest, PromptSource, TokenText
-from recursivemas.question import CODE_KINDS, Question, TaskKind
+from recursivemas.question import CODE_KINDS, Question, QuestionKind
 from recursivemas.settings import SolveSettings
 from recursivemas.styles import Style
 from recursivemas.styles.text_quirks import TextQuirk, text_quirk
@@ -22,7 +22,7 @@ class Prepared:
     """A question, the kind of answer it asks for, and the prompt of each turn, its slots open or empty."""
 
     question: Question
-    kind: TaskKind
+    kind: QuestionKind
     chats: Mapping[PromptKey, ChatPrompt]
 
 
@@ -68,7 +68,7 @@ class PromptWriter:
                 return chat
             chats[turn] = chat
         prompt = self._style.agent(self._style.answering_role).prompt
-        return Prepared(question, self._source.answer_kind(question, prompt), chats)
+        return Prepared(question, self._source.kind_of(question, prompt), chats)
 
     def _empty_texts(self, turn: PromptKey) -> dict[str, str] | None:
         if self._settings.mode != "text":
@@ -101,7 +101,7 @@ class PromptWriter:
         spec = self._style.agent(role)
         if not (self._settings.release_quirks and self._settings.mode == "text" and spec.release_text):
             return TextQuirk()
-        return text_quirk(spec.release_text, self._source.answer_kind(question, spec.prompt))
+        return text_quirk(spec.release_text, self._source.kind_of(question, spec.prompt))
 
     def _find_break(self, question: Question, role: str) -> str | None:
         """What to break a question's control tokens with, so that they are read as the text they are."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recursivemas.errors import did_you_mean
+from recursivemas.question import Task
 from recursivemas.release.errors import ReleaseError
 from recursivemas.release.manifests import (
     OuterEntry,
@@ -118,7 +119,7 @@ class ReleaseFiles:
 
 def resolve_release(
     style: Style,
-    task: str,
+    task: Task,
     *,
     release: str | Path = "hub",
     overrides: Mapping[str, str | Path] | None = None,
@@ -126,7 +127,7 @@ def resolve_release(
     trust_remote_code: bool = False,
     download_weights: bool = True,
 ) -> ReleaseFiles:
-    """Find, and on the hub download, what a style needs for a task family (`math` or `code`).
+    """Find, and on the hub download, what a style needs for a task.
 
     `release` is `hub`, `toy`, or a folder that holds `RecursiveMAS/<repo>` or `<repo>`. `overrides` maps a
     role to a folder with a full model (its inner link is used if it has one) or with an inner link alone, and

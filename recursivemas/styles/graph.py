@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator
 
 from recursivemas.errors import UserError, did_you_mean
-from recursivemas.question import TaskKind
+from recursivemas.question import QuestionKind
 from recursivemas.styles.text_quirks import TextQuirk
 from recursivemas.values import NO_OTHERS, Flag, Text
 
@@ -44,7 +44,7 @@ class AgentSpec:
     organisation), `owner/name`, or a folder's path. `prompt` is where its prompts stand in the prompt pack,
     as `family/role`. `tools` are those that it may use wherever it writes text (latent rounds write none).
     `fresh_inner_link` starts from an untrained inner link instead of the repository's.
-    `release_feedback_kind` is the task kind whose feedback prompt the release shows this agent on code
+    `release_feedback_kind` is the kind of question whose feedback prompt the release shows this agent on code
     questions by mistake, `release_text` what it does otherwise with the agent in mode text (both read only
     with release quirks on; `release_text` only in the published styles).
     """
@@ -56,7 +56,7 @@ class AgentSpec:
     prompt: Text
     tools: tuple[Text, ...] = ()
     fresh_inner_link: Flag = False
-    release_feedback_kind: TaskKind | None = None
+    release_feedback_kind: QuestionKind | None = None
     release_text: Annotated[tuple[TextQuirk, ...], BeforeValidator(_refuse)] = ()
 
 
@@ -147,7 +147,7 @@ class Style:
         )
 
     def link_set(self, task: str) -> str | None:
-        """The link set for a task family (`math` or `code`), None where the style has only one."""
+        """The link set for a task, None where the style has only one."""
         if not self.link_sets:
             return None
         if task not in self.link_sets:

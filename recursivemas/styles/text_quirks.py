@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from recursivemas.question import TaskKind
+from recursivemas.question import QuestionKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class TextQuirk:
     `note` stands at the end of its prompt; `max_new_tokens` it may write, `max_characters` it passes on.
     """
 
-    kinds: tuple[TaskKind, ...] = ()
+    kinds: tuple[QuestionKind, ...] = ()
     note: str = ""
     max_new_tokens: int | None = None
     max_characters: int | None = None
@@ -43,7 +43,7 @@ NO_ANSWER_YET = TextQuirk(
 """Refiners of choice questions."""
 
 
-def text_quirk(quirks: Iterable[TextQuirk], kind: TaskKind) -> TextQuirk:
+def text_quirk(quirks: Iterable[TextQuirk], kind: QuestionKind) -> TextQuirk:
     """What holds for a question of that kind: all notes, the least of each limit."""
     held = [quirk for quirk in quirks if not quirk.kinds or kind in quirk.kinds]
     return TextQuirk(

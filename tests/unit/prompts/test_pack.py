@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recursivemas.prompts import PromptPack, PromptRequest, Slot, check_slots, load_pack
-from recursivemas.question import Question, TaskKind
+from recursivemas.question import Question, QuestionKind
 from recursivemas.styles import PUBLISHED_STYLES
 
-KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
+KINDS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 OPTIONS = "Which?\nA. one\nB. two"
 
 
@@ -44,7 +44,7 @@ def load(tmp_path: Path) -> Callable[[dict[str, Any] | str], PromptPack]:
     return write_and_load
 
 
-def text_of(pack: PromptPack, prompt: str, kind: TaskKind, feedback: bool = False) -> str:
+def text_of(pack: PromptPack, prompt: str, kind: QuestionKind, feedback: bool = False) -> str:
     return pack.template(prompt, kind, feedback=feedback).source
 
 
@@ -176,7 +176,7 @@ def test_default_retry_cues_open_the_answer(default: PromptPack) -> None:
     ],
 )
 def test_lettered_lines_make_a_math_question_a_choice(
-    default: PromptPack, declared: TaskKind, text: str, expected: TaskKind
+    default: PromptPack, declared: QuestionKind, text: str, expected: QuestionKind
 ) -> None:
     assert default.kind_of(Question(id="1", text=text, kind=declared)) == expected
 

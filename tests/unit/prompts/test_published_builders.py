@@ -15,7 +15,7 @@ from recursivemas.prompts import (
 )
 from recursivemas.prompts.probe_questions import adversarial_questions, option_questions
 from recursivemas.prompts.prompt_file import read_prompt_file
-from recursivemas.question import Question, TaskKind
+from recursivemas.question import Question, QuestionKind
 from recursivemas.styles import PUBLISHED_STYLES, SINGLE_PROMPT
 
 pytestmark = pytest.mark.process
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.process
 PUBLISHED = Path(__file__).parent / "published"
 CONDITIONS = PUBLISHED / "conditions"
 NAME = "count_pairs"
-KINDS: tuple[TaskKind, ...] = ("math", "choice", "gpqa", "function", "program")
+KINDS: tuple[QuestionKind, ...] = ("math", "choice", "gpqa", "function", "program")
 """The nine benchmarks ask for these: math500, aime and the search benchmarks; medqa; gpqa; MBPP+; LCB."""
 
 
@@ -51,7 +51,7 @@ def awkward_questions(module: ModuleType) -> list[str]:
     return list(dict.fromkeys([*texts, *option_questions(250)]))
 
 
-def direct(m: ModuleType, kind: TaskKind, q: str, texts: dict[str, str] | None) -> dict[Any, str]:
+def direct(m: ModuleType, kind: QuestionKind, q: str, texts: dict[str, str] | None) -> dict[Any, str]:
     """What the file's own builders give, called as the published code calls them."""
     code = kind in ("function", "program")
     task = {"task_type": "function" if kind == "function" else "complete"} if code else {"task_type": ""}
@@ -135,7 +135,7 @@ SLOT_CONSTANTS = {
 
 @pytest.mark.parametrize("in_text", [False, True], ids=["latent", "text"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_prompt_is_what_the_builders_give(kind: TaskKind, in_text: bool) -> None:
+def test_every_prompt_is_what_the_builders_give(kind: QuestionKind, in_text: bool) -> None:
     module = import_directly(CONDITIONS / "prompts.py")
     questions = awkward_questions(module)
     assert len(questions) > 200
@@ -185,7 +185,7 @@ def test_the_imitation_has_both_kinds_of_conditions() -> None:
     source = load_prompts(CONDITIONS, release="toy")
     lettered = "Which?\nA. x\nB. y"
 
-    def show(prompt: str, kind: TaskKind, text: str) -> str:
+    def show(prompt: str, kind: QuestionKind, text: str) -> str:
         (pieces,) = source.write(
             [PromptRequest(prompt=prompt, question=Question(id="1", text=text, kind=kind))]
         )
@@ -222,7 +222,7 @@ def test_what_a_run_records_and_asks_again_with() -> None:
         "That was no valid format. Give the final code and nothing else.\nFinal Code:\n```python\n"
     )
     lettered = Question(id="1", text="Which?\nA. x\nB. y")
-    assert source.answer_kind(lettered, "sequential/solver") == "math", "the release goes by its task"
+    assert source.kind_of(lettered, "sequential/solver") == "math", "the release goes by its task"
 
 
 def test_without_the_file_of_the_cue_our_own_words_are_used(caplog: pytest.LogCaptureFixture) -> None:
