@@ -39,6 +39,7 @@ _WORDS = {
     "tuple_type": "a list, in brackets",
     "mapping_type": "a mapping",
     "dict_type": "a mapping",
+    "too_short": "longer",
     "invalid_key": "a name, as text",
 }
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
@@ -49,9 +50,17 @@ _KEY = "[key]"
 def read_as(kind: type[T], data: Any, where: str) -> T:
     """The data as that type. Raises UserError, with `where` it stands and the place in it, for any other."""
     try:
+        return convert(kind, data)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def convert(kind: type[T], data: Any) -> T:
+    """The data as that type. Raises ValueError, with the place in it, for any other."""
+    try:
         value: T = _adapter(cast(Any, kind)).validate_python(data)
     except ValidationError as error:
-        raise UserError(f"{where}: {explain(error, kind)}") from error
+        raise ValueError(explain(error, kind)) from error
     return value
 
 
@@ -88,7 +97,15 @@ def _entries(kind: Any, location: Sequence[int | str]) -> list[str]:
     """The names of the fields of the dataclass at that place of a kind, none where there is none."""
     for step in location:
         kind = _plain(get_type_hints(kind).get(str(step)) if is_dataclass(kind) else _last(kind))
-    return [spec.name for spec in fields(kind)] if is_dataclass(kind) else []
+    if not is_dataclass(kind):
+        return []
+    hints = get_type_hints(kind, include_extras=True)
+    return [_name_in_file(spec.name, hints[spec.name]) for spec in fields(kind)]
+
+
+def _name_in_file(name: str, hint: Any) -> str:
+    """A field's alias, where what is written is no name."""
+    return next((one.alias for one in getattr(hint, "__metadata__", ()) if getattr(one, "alias", None)), name)
 
 
 def _plain(kind: Any) -> Any:

@@ -12,12 +12,15 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
 
 from recursivemas.errors import unreadable
 from recursivemas.release.errors import ReleaseError
 from recursivemas.release.repositories import Repository
 from recursivemas.styles import DEFAULT_INNER_VARIANT, LinkSpec
+from recursivemas.values import Count, Text, convert
 
 WEIGHTS = (
     "model.safetensors",
@@ -36,6 +39,63 @@ GENERATION_CONFIG = "generation_config.json"
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 """Files one of which holds a tokenizer's vocabulary, besides `.tiktoken` files."""
 OUTER_FORMAT_VERSION = 1
+INNER_MANIFEST = "innerlink_config.json"
+OUTER_MANIFEST = "outerlink_config.json"
+
+T = TypeVar("T")
+EntryT = TypeVar("EntryT")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# What manifests say. Publishers may write more than is read here.
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightIndex:
+    """Which shard holds each of a model's tensors."""
+
+    weight_map: Annotated[Mapping[Text, Text], Field(min_length=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkConfig:
+    """What `adapter_config.json` and `outer_adapter_config.json` say of their repository's links."""
+
+    adapter_type: Text | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InnerTask:
+    filename: Annotated[Text, Field(alias="adapter.pt")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InnerManifest:
+    tasks: Mapping[Text, InnerTask]
+    """By link set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OuterAdapter:
+    filename: Text
+    legacy_key: Text | None = None
+    """The link's key, such as `outer_12`."""
+    adapter_type: Text | None = None
+    in_dim: Count | None = None
+    out_dim: Count | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OuterTask:
+    adapters: tuple[OuterAdapter, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OuterManifest:
+    """Links in one list, or a list a link set."""
+
+    adapters: tuple[OuterAdapter, ...] | None = None
+    tasks: Mapping[Text, OuterTask] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +130,8 @@ def weight_files(repo: Repository) -> list[str]:
         )
     if not form.endswith(".index.json"):
         return [form]
-    shards = _read(repo, form).get("weight_map")
-    if not isinstance(shards, dict) or not shards:
-        raise _damaged(repo, form, "weight_map names no shards")
-    names = sorted({_safe_name(repo, form, name) for name in shards.values()})
+    shards = set(_read_as(WeightIndex, repo, form).weight_map.values())
+    names = sorted({_safe_name(repo, form, name) for name in shards})
     missing_shards = [name for name in names if name not in repo]
     if missing_shards:
         raise ReleaseError(
@@ -138,29 +196,16 @@ def inner_names(link_set: str | None) -> list[str]:
 
 def find_inner_link(repo: Repository, link_set: str | None) -> str | None:
     """The file of the inner link for a link set (None: the repository's only one)."""
-    if "innerlink_config.json" in repo:
-        named = _inner_link_in_manifest(repo, link_set)
-        if named is not None:
-            return named
+    if INNER_MANIFEST in repo:
+        tasks = _read_as(InnerManifest, repo, INNER_MANIFEST).tasks
+        task = _of_link_set(repo, tasks, link_set)
+        if task is not None:
+            return _present(repo, INNER_MANIFEST, task.filename)
     return next((name for name in inner_names(link_set) if name in repo), None)
 
 
-def _inner_link_in_manifest(repo: Repository, link_set: str | None) -> str | None:
-    manifest = "innerlink_config.json"
-    entry = _entry_of_task(repo, manifest, _read(repo, manifest).get("tasks"), link_set)
-    if entry is None:
-        return None
-    if "adapter.pt" not in entry:
-        raise _damaged(repo, manifest, 'an entry of "tasks" has no "adapter.pt"')
-    return _present(repo, manifest, entry["adapter.pt"])
-
-
-def _entry_of_task(
-    repo: Repository, manifest: str, tasks: Any, link_set: str | None
-) -> dict[str, Any] | None:
+def _of_link_set(repo: Repository, tasks: Mapping[str, EntryT], link_set: str | None) -> EntryT | None:
     """What a manifest's "tasks" says of a link set; None if nothing. Without a link set, what all say."""
-    if not isinstance(tasks, dict) or not all(isinstance(entry, dict) for entry in tasks.values()):
-        raise _damaged(repo, manifest, 'it has no "tasks" mapping from link set to a mapping')
     if link_set is not None:
         return tasks.get(link_set)
     entries = list(tasks.values())
@@ -187,7 +232,7 @@ def outer_names(link: LinkSpec, link_set: str | None) -> list[str]:
 def find_outer_link(repo: Repository, link: LinkSpec, link_set: str | None) -> OuterEntry | None:
     """The file of an outer link, by its key in the manifest, else by convention."""
     fallback_variant = _adapter_type(repo, "outer_adapter_config.json")
-    if "outerlink_config.json" in repo:
+    if OUTER_MANIFEST in repo:
         entry = _outer_link_in_manifest(repo, link, link_set, fallback_variant)
         if entry is not None:
             return entry
@@ -199,53 +244,44 @@ def find_outer_link(repo: Repository, link: LinkSpec, link_set: str | None) -> O
 
 def outer_keys(repo: Repository, link_set: str | None) -> list[str]:
     """The keys that the manifest of outer links lists for a link set; empty without a manifest."""
-    if "outerlink_config.json" not in repo:
+    if OUTER_MANIFEST not in repo:
         return []
-    return [str(entry.get("legacy_key")) for entry in _outer_entries(repo, link_set)]
+    return [adapter.legacy_key for adapter in _outer_adapters(repo, link_set) if adapter.legacy_key]
 
 
 def _outer_link_in_manifest(
     repo: Repository, link: LinkSpec, link_set: str | None, fallback_variant: str | None
 ) -> OuterEntry | None:
-    manifest = "outerlink_config.json"
-    found = [
-        entry for entry in _outer_entries(repo, link_set) if link.key and entry.get("legacy_key") == link.key
-    ]
+    adapters = _outer_adapters(repo, link_set)
+    found = [adapter for adapter in adapters if link.key and adapter.legacy_key == link.key]
     if len(found) > 1 and link_set:
-        of_set = [entry for entry in found if str(entry.get("filename")).endswith(f"({link_set}).pt")]
-        found = of_set or found
+        found = [adapter for adapter in found if adapter.filename.endswith(f"({link_set}).pt")] or found
     if not found:
         return None
     if len(found) > 1:
-        raise _damaged(repo, manifest, f"it lists the key {link.key} more than once")
-    entry = found[0]
-    if "filename" not in entry:
-        raise _damaged(repo, manifest, f'the entry of {link.key} has no "filename"')
+        raise _damaged(repo, OUTER_MANIFEST, f"it lists the key {link.key} more than once")
     return OuterEntry(
-        filename=_present(repo, manifest, entry["filename"]),
-        variant=_optional(repo, manifest, entry, "adapter_type", str) or fallback_variant,
-        in_dim=_optional(repo, manifest, entry, "in_dim", int),
-        out_dim=_optional(repo, manifest, entry, "out_dim", int),
+        filename=_present(repo, OUTER_MANIFEST, found[0].filename),
+        variant=found[0].adapter_type or fallback_variant,
+        in_dim=found[0].in_dim,
+        out_dim=found[0].out_dim,
     )
 
 
-def _outer_entries(repo: Repository, link_set: str | None) -> list[dict[str, Any]]:
+def _outer_adapters(repo: Repository, link_set: str | None) -> tuple[OuterAdapter, ...]:
     """The manifest's entries for a link set, in either of its forms."""
-    manifest = "outerlink_config.json"
-    data = _read(repo, manifest)
+    data = _read(repo, OUTER_MANIFEST)
     version = data.get("format_version", OUTER_FORMAT_VERSION)
     if version != OUTER_FORMAT_VERSION:
         raise ReleaseError(
-            f"{repo.path(manifest)} has format_version {version!r}; this version of recursivemas reads "
+            f"{repo.path(OUTER_MANIFEST)} has format_version {version!r}; this version of recursivemas reads "
             f"{OUTER_FORMAT_VERSION}. Update recursivemas, or pin an older revision of {repo.name}."
         )
-    adapters = data.get("adapters")
-    if "tasks" in data:
-        task = _entry_of_task(repo, manifest, data["tasks"], link_set)
-        adapters = (adapters or []) if task is None else task.get("adapters")
-    if not isinstance(adapters, list) or not all(isinstance(entry, dict) for entry in adapters):
-        raise _damaged(repo, manifest, 'it has no "adapters" list, neither at the top nor under "tasks"')
-    return adapters
+    manifest = _convert(OuterManifest, data, repo, OUTER_MANIFEST)
+    if manifest.tasks is None and manifest.adapters is None:
+        raise _damaged(repo, OUTER_MANIFEST, 'it has no "adapters", neither at the top nor under "tasks"')
+    task = _of_link_set(repo, manifest.tasks or {}, link_set)
+    return (manifest.adapters or ()) if task is None else task.adapters
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -267,13 +303,24 @@ def _read(repo: Repository, manifest: str) -> dict[str, Any]:
     return data
 
 
+def _read_as(kind: type[T], repo: Repository, manifest: str) -> T:
+    return _convert(kind, _read(repo, manifest), repo, manifest)
+
+
+def _convert(kind: type[T], data: dict[str, Any], repo: Repository, manifest: str) -> T:
+    try:
+        return convert(kind, data)
+    except ValueError as error:
+        raise _damaged(repo, manifest, str(error)) from error
+
+
 def _damaged(repo: Repository, manifest: str, what: str) -> ReleaseError:
     return ReleaseError(f"{repo.path(manifest)} is damaged: {what}. {repo.damage_advice(manifest)}")
 
 
-def _safe_name(repo: Repository, manifest: str, name: Any) -> str:
+def _safe_name(repo: Repository, manifest: str, name: str) -> str:
     """A file name as a manifest gives it, once it is known to stay inside the repository."""
-    if not isinstance(name, str) or not name:
+    if not name:
         raise _damaged(repo, manifest, f"it gives {name!r} where a file name belongs")
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
@@ -284,7 +331,7 @@ def _safe_name(repo: Repository, manifest: str, name: Any) -> str:
     return path.as_posix()
 
 
-def _present(repo: Repository, manifest: str, name: Any) -> str:
+def _present(repo: Repository, manifest: str, name: str) -> str:
     filename = _safe_name(repo, manifest, name)
     if filename not in repo:
         raise ReleaseError(
@@ -297,13 +344,4 @@ def _present(repo: Repository, manifest: str, name: Any) -> str:
 def _adapter_type(repo: Repository, manifest: str) -> str | None:
     if manifest not in repo:
         return None
-    return _optional(repo, manifest, _read(repo, manifest), "adapter_type", str)
-
-
-def _optional(
-    repo: Repository, manifest: str, entry: Mapping[str, Any], key: str, kind: type[Any]
-) -> Any | None:
-    value = entry.get(key)
-    if value is not None and type(value) is not kind:
-        raise _damaged(repo, manifest, f'"{key}" is {value!r}, not of the type {kind.__name__}')
-    return value
+    return _read_as(LinkConfig, repo, manifest).adapter_type

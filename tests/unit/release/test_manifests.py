@@ -220,21 +220,26 @@ def outer_manifest(**entry: Any) -> dict[str, Any]:
     ("manifest", "says"),
     [
         ({"format_version": 2, "adapters": []}, "format_version 2.*reads 1"),
-        ({"format_version": 1}, 'no "adapters" list'),
-        ({"adapters": {"outer_12": "a.pt"}}, 'no "adapters" list'),
-        ({"adapters": ["a.pt"]}, 'no "adapters" list'),
-        ({"tasks": []}, 'no "tasks" mapping'),
-        ({"tasks": {"math": {}}}, 'no "adapters" list'),
+        ({"format_version": 1}, 'no "adapters", neither'),
+        ({"adapters": {"outer_12": "a.pt"}}, "adapters is a mapping of 1; it has to be a list"),
+        ({"adapters": ["a.pt"]}, r"adapters\[0\] is 'a.pt'; it has to be a mapping with filename, leg"),
+        ({"tasks": []}, "tasks is a list of 0; it has to be a mapping"),
+        ({"tasks": {"math": {}}}, r"tasks\.math\.adapters is missing"),
         (["a.pt"], "holds a list"),
-        ({"adapters": [{"legacy_key": "outer_12"}]}, 'no "filename"'),
+        ({"adapters": [{"legacy_key": "outer_12"}]}, r"adapters\[0\]\.filename is missing"),
         ({"adapters": [outer_entry("outer_12", "a.pt")] * 2}, "outer_12 more than once"),
-        (outer_manifest(filename=7), "7 where a file name belongs"),
+        (outer_manifest(filename=7), r"adapters\[0\]\.filename is 7; it has to be text"),
         (outer_manifest(filename="b.pt"), "b.pt, which is not there"),
         (outer_manifest(filename="../a.pt"), r"'\.\./a\.pt', which lies outside"),
         (outer_manifest(filename="/etc/a.pt"), "outside"),
         (outer_manifest(filename="C:\\a.pt"), "outside"),
-        (outer_manifest(in_dim="48"), "\"in_dim\" is '48'"),
-        (outer_manifest(adapter_type=["x"]), '"adapter_type" is'),
+        (outer_manifest(in_dim=10**30), r"adapters\[0\]\.in_dim is 1000"),
+        (outer_manifest(legacy_key=12), r"adapters\[0\]\.legacy_key is 12; it has to be text"),
+        (outer_manifest(in_dim="48"), r"adapters\[0\]\.in_dim is '48'; it has to be a whole number"),
+        (
+            outer_manifest(adapter_type=["x"]),
+            r"adapters\[0\]\.adapter_type is a list of 1; it has",
+        ),
     ],
 )
 def test_bad_outer_manifest(tmp_path: Path, manifest: Any, says: str) -> None:
@@ -250,9 +255,9 @@ def test_bad_outer_manifest(tmp_path: Path, manifest: Any, says: str) -> None:
 @pytest.mark.parametrize(
     ("manifest", "says"),
     [
-        ({}, 'no "tasks" mapping'),
-        ({"tasks": {"math": "adapter.pt"}}, 'no "tasks" mapping'),
-        ({"tasks": {"math": {}}}, 'no "adapter.pt"'),
+        ({}, "tasks is missing"),
+        ({"tasks": {"math": "adapter.pt"}}, r"tasks\.math is 'adapter.pt'; .* a mapping with adapter\.pt"),
+        ({"tasks": {"math": {}}}, r"tasks\.math\.'adapter\.pt' is missing"),
         ({"tasks": {"math": {"adapter.pt": "../../x.pt"}}}, "outside"),
         ({"tasks": {"math": {"adapter.pt": "gone.pt"}}}, "gone.pt, which is not there"),
     ],
@@ -269,6 +274,26 @@ def test_a_truncated_manifest_says_to_get_it_again(tmp_path: Path, content: byte
     (tmp_path / "innerlink_config.json").write_bytes(content)
     with pytest.raises(ReleaseError, match=r"damaged: it is not valid JSON, perhaps cut short.*Delete it"):
         find_inner_link(open_folder(tmp_path), "math")
+
+
+@pytest.mark.parametrize(
+    ("index", "says"),
+    [
+        ({}, "weight_map is missing"),
+        ({"weight_map": {}}, "weight_map is a mapping of 0; it has to be longer"),
+        ({"weight_map": {"a": 1}}, r"weight_map\.a is 1; it has to be text"),
+    ],
+)
+def test_an_index_that_names_no_shards_is_damaged(tmp_path: Path, index: Any, says: str) -> None:
+    write_json(tmp_path / "model.safetensors.index.json", index)
+    with pytest.raises(ReleaseError, match=f"index.json is damaged: {says}.*Delete it"):
+        weight_files(repository(tmp_path, "config.json"))
+
+
+def test_publishers_may_write_more_than_is_read(tmp_path: Path) -> None:
+    manifest = {**outer_manifest(trained_by="somebody"), "paradigm": "sequential"}
+    repo = repository(tmp_path, "a.pt", outerlink_config=manifest)
+    assert find_outer_link(repo, EDGE, None) is not None
 
 
 def test_an_index_may_not_lead_outside(tmp_path: Path) -> None:
