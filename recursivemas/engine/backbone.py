@@ -82,6 +82,18 @@ class Backbone:
         `embeddings` [B, T, D] are the new positions; `mask` [B, T_past + T] covers the cached ones too;
         `positions` [B, T] are rotary positions that count real tokens only. `cache` is extended in place.
         """
+        states = self._run(embeddings, mask, positions, cache)
+        return states[:, -1].to(self.device)  # a split model ends on another device
+
+    def states(self, embeddings: Tensor, mask: Tensor) -> Tensor:
+        """Hidden states after the final norm at every position, [B, T, D], with their gradients.
+
+        `embeddings` [B, T, D] and `mask` [B, T] are those of a `PromptBatch`; nothing is cached.
+        """
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        return self._run(embeddings, mask, positions, None).to(self.device)
+
+    def _run(self, embeddings: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache | None) -> Tensor:
         with keep_double(self.dtype):
             outputs: Any = self._decoder(
                 inputs_embeds=embeddings,
@@ -90,7 +102,7 @@ class Backbone:
                 use_cache=cache is not None,
                 **{self._cache_name: cache},
             )
-        return outputs.last_hidden_state[:, -1].to(self.device)  # a split model ends on another device
+        return outputs.last_hidden_state
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden states [B, D] -> next-token logits [B, V] in float32, or float64 for a float64 model."""

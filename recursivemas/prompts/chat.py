@@ -59,7 +59,7 @@ class ChatPrompt:
 
 
 class ChatRenderer:
-    """Renders prompts by one tokenizer's chat template, with the generation prompt on.
+    """Renders prompts by one tokenizer's chat template.
 
     Whether the template takes a system turn is found out once, here. `enable_thinking` is handed to the
     template, and templates that do not know it ignore it. Raises UserError for a tokenizer without a chat
@@ -80,7 +80,12 @@ class ChatRenderer:
         self.takes_system_turn = self._probe_system_turn()
 
     def render(
-        self, system: str, prompt: Sequence[str | Slot], *, broken_at: str | None = None
+        self,
+        system: str,
+        prompt: Sequence[str | Slot],
+        *,
+        reply: str | None = None,
+        broken_at: str | None = None,
     ) -> ChatPrompt:
         """The conversation of a system text and one user turn, cut at the user turn's slots.
 
@@ -88,12 +93,15 @@ class ChatRenderer:
         of the user's, with a blank line between. Raises UserError when the template fails, or when it drops
         or repeats a slot.
 
+        With a `reply` the assistant's turn follows in which it stands, closed as the template closes it, in
+        place of the generation prompt: what a model learns from.
+
         `broken_at` is a mark that stands in the prompt wherever the text on both sides of it is not to be
         read as one token; it is not part of the text.
         """
-        sentinels = _make_sentinels(system, prompt)
+        sentinels = _make_sentinels(system, [*prompt, reply or ""])
         user = "".join(sentinels[piece.name] if isinstance(piece, Slot) else piece for piece in prompt)
-        return self._cut(self._render_turns(system, user), sentinels, broken_at)
+        return self._cut(self._render_turns(system, user, reply), sentinels, broken_at)
 
     def _try_out(self) -> None:
         try:
@@ -121,13 +129,15 @@ class ChatRenderer:
             return False
         return True
 
-    def _render_turns(self, system: str, user: str) -> str:
+    def _render_turns(self, system: str, user: str, reply: str | None = None) -> str:
         if not system:
             turns = [_turn("user", user)]
         elif self.takes_system_turn:
             turns = [_turn("system", system), _turn("user", user)]
         else:
             turns = [_turn("user", f"{system}\n\n{user}")]
+        if reply is not None:
+            turns.append(_turn("assistant", reply))
         try:
             return self._apply(turns)
         except jinja2.TemplateError as error:
@@ -136,13 +146,16 @@ class ChatRenderer:
             ) from error
 
     def _apply(self, turns: list[dict[str, str]]) -> str:
-        """The rendered text. Raises jinja2.TemplateError as the template does, UserError for all else."""
+        """The rendered text, with the generation prompt unless it ends in a reply.
+
+        Raises jinja2.TemplateError as the template does, UserError for all else.
+        """
         try:
             with deadline():
                 text = self.tokenizer.apply_chat_template(
                     turns,
                     tokenize=False,
-                    add_generation_prompt=True,
+                    add_generation_prompt=turns[-1]["role"] == "user",
                     enable_thinking=self.enable_thinking,
                     date_string=PROMPT_DATE,
                 )

@@ -27,7 +27,7 @@ from recursivemas.files.own import parse_yaml, read_text
 from recursivemas.prompts.choice import ChoiceRule
 from recursivemas.prompts.markers import fill_slots
 from recursivemas.prompts.source import Pieces, PromptRequest, check_variant
-from recursivemas.prompts.template import SLOT_NAME, Template
+from recursivemas.prompts.template import SLOT_NAME, Slot, Template
 from recursivemas.question import CODE_KINDS, Question, QuestionKind, Task
 from recursivemas.styles import AgentSpec, Style
 from recursivemas.values import NO_OTHERS, Text, read_as
@@ -90,6 +90,9 @@ class PromptPack:
             )
         variants = self._by_kind(self.prompts[prompt], kind, f"prompt for {prompt} on")
         return variants.get("feedback", variants["first"]) if feedback else variants["first"]
+
+    def marker(self, prompt: str, slot: str) -> str:
+        return str(Slot(slot))
 
     def system(self, prompt: str, tools: Sequence[str] = ()) -> str:
         """The system text for `family/role`, empty for none; the default one also explains these tools."""

@@ -95,6 +95,11 @@ class PublishedPrompts:
                 self.file.place,
             )
 
+    def marker(self, prompt: str, slot: str) -> str:
+        if not self._is_built(prompt):
+            return self._own.marker(prompt, slot)
+        return self.constant(self._entry(prompt, feedback=True).slots[slot])
+
     def system(self, prompt: str, tools: Sequence[str] = ()) -> str:
         if not (self._is_built(prompt) and prompt.startswith(f"{DELIBERATION}/")):
             return self._own.system(prompt, tools)

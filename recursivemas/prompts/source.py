@@ -49,6 +49,9 @@ class PromptSource(Protocol):
         `task` is the benchmark's; `mode` says what agents pass on, `latent` or `text`.
         """
 
+    def marker(self, prompt: str, slot: str) -> str:
+        """The text that marks an open slot of `family/role`, where it is to be read as text."""
+
     def system(self, prompt: str, tools: Sequence[str] = ()) -> str:
         """The system text of `family/role`, empty for none; `tools` are those that the agent has."""
 

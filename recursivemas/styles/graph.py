@@ -44,6 +44,10 @@ class AgentSpec:
     organisation), `owner/name`, or a folder's path. `prompt` is where its prompts stand in the prompt pack,
     as `family/role`. `tools` are those that it may use wherever it writes text (latent rounds write none).
     `fresh_inner_link` starts from an untrained inner link instead of the repository's.
+    `targets` are the fields of a training row of which the first that is filled holds the text that this
+    agent learns from; without any it is the field named after its role, for the answering agent also
+    `answer`. With `learns_with_open_slots` its inner link is trained on a prompt whose slots stand open, as
+    the text that marks them, where others see other agents' texts.
     `release_feedback_kind` is the kind of question whose feedback prompt the release shows this agent on code
     questions by mistake, `release_text` what it does otherwise with the agent in mode text (both read only
     with release quirks on; `release_text` only in the published styles).
@@ -56,6 +60,8 @@ class AgentSpec:
     prompt: Text
     tools: tuple[Text, ...] = ()
     fresh_inner_link: Flag = False
+    targets: tuple[Text, ...] = ()
+    learns_with_open_slots: Flag = False
     release_feedback_kind: QuestionKind | None = None
     release_text: Annotated[tuple[TextQuirk, ...], BeforeValidator(_refuse)] = ()
 
@@ -129,6 +135,11 @@ class Style:
             f"style {self.name} has no role {role!r}{did_you_mean(role, self.roles)}; its roles are "
             f"{', '.join(self.roles)}"
         )
+
+    def target_fields(self, role: str) -> tuple[str, ...]:
+        """The fields of a training row that may hold the text `role` learns from, the preferred one first."""
+        own = (role, "answer") if role == self.answering_role else (role,)
+        return self.agent(role).targets or own
 
     def inbound(self, role: str, *, with_feedback: bool) -> tuple[LinkSpec, ...]:
         """The links that fill slots of `role`'s prompt; feedback links only from the second round on."""

@@ -26,6 +26,7 @@ def _sequential(
                 role="planner",
                 repo=planner,
                 prompt="sequential/planner",
+                targets=("plan",),
                 release_feedback_kind="math",  # Release: docs/protocol.md, "Departures"
                 release_text=planner_text,
             ),
@@ -33,6 +34,7 @@ def _sequential(
                 role="critic",
                 repo=critic,
                 prompt="sequential/critic",
+                targets=("refined_plan",),
                 release_text=(NO_ANSWER_YET, *critic_text),
             ),
             AgentSpec(role="solver", repo=solver, prompt="sequential/solver"),
@@ -68,10 +70,30 @@ SEQUENTIAL_SCALED = _sequential(
 MIXTURE = Style(
     name="mixture",
     agents=(
-        AgentSpec(role="math", repo="Mixture-Math-DeepSeek-R1-Distill-Qwen-1.5B", prompt="mixture/math"),
-        AgentSpec(role="code", repo="Mixture-Code-Qwen2.5-Coder-3B", prompt="mixture/code"),
-        AgentSpec(role="science", repo="Mixture-Science-BioMistral-7B", prompt="mixture/science"),
-        AgentSpec(role="summarizer", repo="Mixture-Summarizer-Qwen3.5-2B", prompt="mixture/summarizer"),
+        AgentSpec(
+            role="math",
+            repo="Mixture-Math-DeepSeek-R1-Distill-Qwen-1.5B",
+            prompt="mixture/math",
+            targets=("math_expert",),
+        ),
+        AgentSpec(
+            role="code",
+            repo="Mixture-Code-Qwen2.5-Coder-3B",
+            prompt="mixture/code",
+            targets=("code_expert",),
+        ),
+        AgentSpec(
+            role="science",
+            repo="Mixture-Science-BioMistral-7B",
+            prompt="mixture/science",
+            targets=("science_expert",),
+        ),
+        AgentSpec(
+            role="summarizer",
+            repo="Mixture-Summarizer-Qwen3.5-2B",
+            prompt="mixture/summarizer",
+            targets=("answer", "summary"),
+        ),
     ),
     links=(
         LinkSpec(source="math", target="summarizer", slot="math", key="outer_1s"),
@@ -87,7 +109,12 @@ MIXTURE = Style(
 DISTILLATION = Style(
     name="distillation",
     agents=(
-        AgentSpec(role="expert", repo="Distillation-Expert-Qwen3.5-9B", prompt="distillation/expert"),
+        AgentSpec(
+            role="expert",
+            repo="Distillation-Expert-Qwen3.5-9B",
+            prompt="distillation/expert",
+            targets=("refined_plan",),
+        ),
         AgentSpec(role="learner", repo="Distillation-Learner-Qwen3.5-4B", prompt="distillation/learner"),
     ),
     links=(
@@ -106,12 +133,15 @@ DELIBERATION = Style(
             repo="Deliberation-Reflector-Qwen3.5-4B",
             prompt="deliberation/reflector",
             tools=TOOLS,
+            targets=("deliberation_reflector", "answer"),
         ),
         AgentSpec(
             role="toolcaller",
             repo="Deliberation-Toolcaller-Qwen3.5-4B",
             prompt="deliberation/toolcaller",
             tools=TOOLS,
+            targets=("deliberation_toolcaller", "answer"),
+            learns_with_open_slots=True,
         ),
     ),
     links=(

@@ -1,0 +1,209 @@
+"""What is learnt from: rows of questions and of the texts that the agents should have written on them.
+
+Source: docs/training.md, "Data".
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recursivemas.benchmarks.base import DatasetError
+from recursivemas.benchmarks.files import SUFFIXES, read_rows
+from recursivemas.errors import UserError
+from recursivemas.question import Question, QuestionKind
+from recursivemas.styles import Style
+
+logger = logging.getLogger(__name__)
+
+TASKS = ("math", "code", "choice")
+"""What a training run is about; a row's own `task_family` wins over it."""
+DEFAULT_SPLIT = "train"
+CUE = "Final Answer: \\boxed{%s}"
+"""What stands behind the text of an answer whose result comes after `####`, as in gsm8k."""
+BARE_RESULT = re.compile(r"\n?#### *(.+?)\s*\Z", re.DOTALL)
+NAMED_AT_MOST = 5
+"""So many rows of a kind are named; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A text to learn from."""
+
+    text: str
+    cue: str = ""
+    """What follows in the same turn and is read, but is nothing that an inner link learns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRow:
+    """A question, and by role the texts that there are for it."""
+
+    question: Question
+    targets: Mapping[str, Target]
+
+
+@dataclass
+class Skipped:
+    """Rows that nothing is learnt from, by reason."""
+
+    rows: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, reason: str, row_id: str) -> None:
+        """Note a row, once a reason."""
+        noted = self.rows.setdefault(reason, [])
+        if row_id not in noted:
+            noted.append(row_id)
+
+    def __len__(self) -> int:
+        return len({row for rows in self.rows.values() for row in rows})
+
+    def describe(self) -> str:
+        """`3 rows: no text in 'plan' (rows 2, 5 and 1 more)`; empty where there are none."""
+        return "; ".join(f"{len(rows)} with {reason} ({_named(rows)})" for reason, rows in self.rows.items())
+
+
+def read_training_rows(
+    style: Style, name: str, *, task: str = "math", split: str | None = None, field_name: str | None = None
+) -> list[TrainingRow]:
+    """The rows of a local file (JSON, also with a `data` list, JSONL, CSV, Parquet), or of a hub's dataset.
+
+    `field_name` names another list in a JSON file than `data`; `split` is the hub's. Raises DatasetError for
+    rows that cannot be had.
+    """
+    path = Path(name)
+    if path.suffix.lower() in SUFFIXES.split(", ") or path.exists():
+        if not path.is_file():
+            raise DatasetError(
+                f"there is no file {path}; give one that ends in {SUFFIXES}, or a dataset's id"
+            )
+        return as_training_rows(style, _read_file(path, field_name), task=task)
+    return as_training_rows(style, _read_hub(name, split or DEFAULT_SPLIT), task=task)
+
+
+def _read_file(path: Path, field_name: str | None) -> list[Any]:
+    if field_name is None or path.suffix.lower() != ".json":
+        return read_rows(path)
+    import json
+
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8-sig")).get(field_name)
+    except (ValueError, AttributeError) as error:
+        raise DatasetError(f"{path} is no JSON object with a list {field_name!r}: {error}") from error
+    if not isinstance(rows, list):
+        raise DatasetError(f"{path} has no list {field_name!r}; give --dataset_json_field the list's name")
+    return rows
+
+
+def _read_hub(name: str, split: str) -> Iterable[Any]:
+    # Imported here: it takes seconds, and a local file does not need it.
+    import datasets
+
+    try:
+        return datasets.load_dataset(name, split=split)
+    except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
+        raise DatasetError(
+            f"the dataset {name} (split {split}) could not be had: {error}\nGive a local file, or a split "
+            f"that https://huggingface.co/datasets/{name} lists with --dataset_split"
+        ) from error
+
+
+def as_training_rows(style: Style, data: Iterable[Any], *, task: str = "math") -> list[TrainingRow]:
+    """Rows as mappings -> rows to train on, those that lack something among them (`usable_rows` counts them).
+
+    A row has a `question` and each agent's text in one of its fields (`Style.target_fields`); it may have an
+    `id`, a `task_family` (else it is about `task`), for code `type` (`function` or `complete`) and `fn_name`,
+    and `gold`, the bare result that a held-out answer is graded by. Raises UserError for an unknown task, and
+    DatasetError for a row that is no mapping.
+    """
+    _check_task(task, "task")
+    rows = []
+    for index, row in enumerate(data):
+        if not isinstance(row, Mapping):
+            raise DatasetError(f"row {index} (counted from 0) is {row!r:.60}, not an object with fields")
+        rows.append(_training_row(style, row, str(row.get("id") or index), task))
+    repeated = [row_id for row_id, count in Counter(row.question.id for row in rows).items() if count > 1]
+    if repeated:
+        raise DatasetError(f"the id {repeated[0]!r} stands twice; make ids unique, or leave them out")
+    return rows
+
+
+def _check_task(task: object, where: str) -> None:
+    if task not in TASKS:
+        raise UserError(f"{where} is {task!r}; it has to be one of {', '.join(TASKS)}")
+
+
+def _training_row(style: Style, row: Mapping[str, Any], row_id: str, task: str) -> TrainingRow:
+    task = _text(row, "task_family") or task
+    _check_task(task, f"row {row_id}: task_family")
+    targets = {}
+    for role in style.roles:
+        texts = (_text(row, name) for name in style.target_fields(role))
+        if text := next(filter(None, texts), ""):
+            targets[role] = _target(text)
+    name = _text(row, "fn_name") or None
+    question = Question(
+        id=row_id,
+        text=_text(row, "question"),
+        gold=_text(row, "gold") or _bare_result(_text(row, "answer")),
+        kind=_kind(task, _text(row, "type"), name),
+        function_name=name,
+    )
+    return TrainingRow(question=question, targets=targets)
+
+
+def _kind(task: str, wording: str, function_name: str | None) -> QuestionKind:
+    if task == "code":
+        return "function" if wording == "function" or (not wording and function_name) else "program"
+    return "choice" if task == "choice" else "math"
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
+    return "" if value is None else str(value).strip()
+
+
+def _target(text: str) -> Target:
+    """gsm8k's answers end in `#### 42`: the cue with the result in a box stands for that."""
+    bare = BARE_RESULT.search(text)
+    return Target(text[: bare.start()].rstrip(), "\n" + CUE % bare[1]) if bare else Target(text)
+
+
+def _bare_result(answer: str) -> str:
+    bare = BARE_RESULT.search(answer)
+    return bare[1] if bare else answer
+
+
+def usable_rows(
+    rows: Sequence[TrainingRow], style: Style, roles: Iterable[str]
+) -> tuple[list[TrainingRow], Skipped]:
+    """The rows that have a question and a text for each of `roles`; which of them do not, and why.
+
+    Raises DatasetError where none is left.
+    """
+    kept, skipped, roles = [], Skipped(), list(roles)
+    for row in rows:
+        lacking = [role for role in roles if role not in row.targets]
+        if not row.question.text:
+            skipped.add("no question", row.question.id)
+        elif lacking:
+            fields = " or ".join(map(repr, style.target_fields(lacking[0])))
+            skipped.add(f"no text for the {lacking[0]} ({fields})", row.question.id)
+        else:
+            kept.append(row)
+    if not kept:
+        raise DatasetError(f"no row can be trained on: {skipped.describe() or 'there are none'}")
+    if skipped:
+        logger.warning("left out %d of %d rows: %s", len(skipped), len(rows), skipped.describe())
+    return kept, skipped
+
+
+def _named(rows: Sequence[str]) -> str:
+    more = len(rows) - NAMED_AT_MOST
+    shown = ", ".join(rows[:NAMED_AT_MOST])
+    return f"row {shown}" + (f" and {more} more" if more > 0 else "")

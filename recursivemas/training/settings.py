@@ -1,0 +1,162 @@
+"""What a training run is told. The command line has one flag a field, with the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from recursivemas.errors import UserError
+from recursivemas.links import DEFAULT_OUTER_VARIANT, INNER_ALIASES, INNER_VARIANTS, OUTER_VARIANTS
+from recursivemas.styles import DEFAULT_INNER_VARIANT
+
+INITS = ("random", "scale", "ridge", "loaded")
+SCHEDULES = ("cosine", "constant")
+PRECISIONS = ("no", "bf16")
+LINK_DTYPES = ("auto", "float32", "float64", "bfloat16")
+MESSAGES = ("teacher", "rollout")
+TRACKERS = ("tensorboard", "trackio", "wandb")
+
+
+def _option(default: Any, help_text: str, **metadata: Any) -> Any:
+    """A field with its help text, its least value and its accepted ones."""
+    return field(default=default, metadata={"help": help_text, **metadata})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningSettings:
+    """What holds for inner and outer links. Raises UserError for a value out of range."""
+
+    init: str = _option(
+        "random",
+        "where links start: random (as published), scale, ridge, or loaded (the links that there are)",
+        choices=INITS,
+    )
+    batch_size: int = _option(2, "rows that are read side by side", minimum=1)
+    gradient_accumulation_steps: int = _option(1, "such batches that make a step", minimum=1)
+    max_steps: int = _option(20_000, "steps; 0: num_train_epochs times all rows", minimum=0)
+    num_train_epochs: int = _option(1, "how often all rows are seen, where max_steps is 0", minimum=0)
+    lr_scheduler_type: str = _option("cosine", "cosine (to 0 over all steps) or constant", choices=SCHEDULES)
+    warmup_steps: int = _option(10, "steps over which the learning rate rises from 0", minimum=0)
+    weight_decay: float = _option(0.0, "weight decay", minimum=0)
+    max_grad_norm: float = _option(1.0, "gradients are scaled down to this norm; 0: never", minimum=0)
+    seed: int = _option(42, "seed of the links' start and of the rows' order")
+    enable_thinking: bool = _option(False, "thinking on, where a chat template knows the switch")
+    mixed_precision: str = _option(
+        "no", "bf16: models compute in bfloat16 where PyTorch's autocast says so", choices=PRECISIONS
+    )
+    log_every: int = _option(10, "steps between two lines of metrics", minimum=1)
+    save_steps: int = _option(500, "steps between two checkpoints; 0: none", minimum=0)
+    eval_steps: int = _option(0, "steps between two evaluations; 0: none", minimum=0)
+    eval_samples: int = _option(0, "so many of the rows are held out, to evaluate on", minimum=0)
+    log_with: str | None = _option(
+        None, "also report to one of tensorboard, trackio, wandb", choices=TRACKERS
+    )
+
+    def __post_init__(self) -> None:
+        for name, spec in self.__dataclass_fields__.items():
+            value, least = getattr(self, name), spec.metadata.get("minimum")
+            choices = spec.metadata.get("choices")
+            if least is not None and value < least:
+                raise UserError(f"{name} is {value}; it has to be {least} or more")
+            if choices and value is not None and value not in choices:
+                raise UserError(f"{name} is {value!r}; it has to be one of {', '.join(choices)}")
+        if self.eval_steps and not self.eval_samples:
+            raise UserError("eval_steps evaluates on rows that are held out; give --eval_samples N, too")
+
+    @property
+    def rows_per_step(self) -> int:
+        """Of one process."""
+        return self.batch_size * self.gradient_accumulation_steps
+
+    @property
+    def learning_rate(self) -> float:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class InnerSettings(LearningSettings):
+    """How an inner link learns."""
+
+    batch_size: int = _option(4, "rows that are read side by side", minimum=1)
+    adapter_type: str = _option(
+        DEFAULT_INNER_VARIANT, "the link's variant", choices=(*INNER_VARIANTS, *INNER_ALIASES)
+    )
+    adapter_lr: float = _option(5e-4, "learning rate", minimum=0)
+    adapter_cos_weight: float = _option(1.0, "weight of 1 - cosine", minimum=0)
+    adapter_mse_weight: float = _option(0.0, "weight of the mean squared error", minimum=0)
+    adapter_relative_weight: float = _option(
+        0.0, "weight of the squared error relative to the embedding's squared norm", minimum=0
+    )
+    adapter_dtype: str = _option(
+        "auto", "the link's precision: auto is float32, or float64 for such a model", choices=LINK_DTYPES
+    )
+    max_length: int = _option(
+        2048, "longest conversation in tokens; a longer one is cut on the right", minimum=2
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.adapter_cos_weight or self.adapter_mse_weight or self.adapter_relative_weight):
+            raise UserError("all parts of the loss weigh 0; give one of adapter_cos_weight and the others")
+
+    @property
+    def learning_rate(self) -> float:
+        return self.adapter_lr
+
+
+@dataclass(frozen=True, kw_only=True)
+class OuterSettings(LearningSettings):
+    """How a style's outer links learn."""
+
+    num_recursive_rounds: int = _option(3, "rounds of the recursion", minimum=1)
+    outer_adapter_type: str = _option(
+        DEFAULT_OUTER_VARIANT, "the links' variant", choices=tuple(OUTER_VARIANTS)
+    )
+    outer_types: tuple[str, ...] = _option((), "KEY=VARIANT: another one for one link (may be repeated)")
+    outer_lr: float = _option(5e-4, "learning rate; 1e-4 is steadier", minimum=0)
+    outer_dtype: str = _option(
+        "auto", "the links' precision: auto is float32, or float64 for such models", choices=LINK_DTYPES
+    )
+    supervise_final_only: bool = _option(True, "learn from the last round's answer alone")
+    non_last_loss_weight: float = _option(0.1, "else the weight of the earlier rounds' mean loss", minimum=0)
+    messages: str = _option(
+        "teacher",
+        "what passes over links: teacher (hidden states of the target texts, as published) or rollout (the "
+        "agents' own thoughts, as where questions are solved)",
+        choices=MESSAGES,
+    )
+    latent_length: int = _option(32, "steps of a rollout", minimum=0)
+    through_rollout: bool = _option(False, "gradients also pass from step to step of a rollout")
+    max_latent_tokens: int = _option(80, "so many positions of a target text pass on at most", minimum=1)
+    max_length: int = _option(
+        4096, "longest conversation in positions; a longer one is cut on the left", minimum=2
+    )
+    gradient_checkpointing: bool = _option(False, "compute layers again on the way back, for less memory")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.through_rollout and self.messages != "rollout":
+            raise UserError("through_rollout is about rollouts; give --messages rollout, too, or drop it")
+        if self.through_rollout and self.gradient_checkpointing:
+            raise UserError(
+                "through_rollout keeps the steps of a rollout, which gradient_checkpointing would compute "
+                "again without their caches; give one of the two"
+            )
+        self.variants()
+
+    @property
+    def learning_rate(self) -> float:
+        return self.outer_lr
+
+    def variants(self) -> Mapping[str, str]:
+        """The variants that differ, by a link's key or `source->target`."""
+        named = {}
+        for entry in self.outer_types:
+            key, equals, variant = entry.partition("=")
+            if not equals or variant not in OUTER_VARIANTS:
+                raise UserError(
+                    f"outer_types has {entry!r}; give KEY=VARIANT, one of {', '.join(OUTER_VARIANTS)}"
+                )
+            named[key] = variant
+        return named

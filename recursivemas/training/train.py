@@ -1,0 +1,215 @@
+"""Training from loaded agents and rows to trained links: `train_inner` and `train_outer`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from recursivemas.agents.agent import Agent
+from recursivemas.engine.backbone import Backbone
+from recursivemas.links import InnerLink, OuterLink
+from recursivemas.styles import LinkSpec
+from recursivemas.system import MASSystem
+from recursivemas.training.inner import find_pair_places
+from recursivemas.training.learners import InnerLearner, OuterLearner, link_name
+from recursivemas.training.lessons import Lesson, LessonWriter, read_together, teach
+from recursivemas.training.loop import StepRecord, Steps, take_all
+from recursivemas.training.rows import Skipped, TrainingRow, usable_rows
+from recursivemas.training.settings import InnerSettings, OuterSettings
+from recursivemas.training.starts import (
+    embedding_rms,
+    same_text_embeddings,
+    start_at_scale,
+    start_by_ridge,
+)
+
+RIDGE_ROWS = 1024
+"""So many rows at most are read for a least-squares start."""
+RIDGE_BATCH = 8
+
+
+@dataclass
+class Trained:
+    """What came of a training."""
+
+    records: list[StepRecord] = field(default_factory=list)
+    """Of each step that learnt something."""
+    skipped: Skipped = field(default_factory=Skipped)
+    """Rows that nothing was learnt from, and why."""
+
+    @property
+    def losses(self) -> list[float]:
+        return [record.loss for record in self.records]
+
+
+def train_inner(
+    system: MASSystem, role: str, rows: Sequence[TrainingRow], settings: InnerSettings
+) -> Trained:
+    """Train one agent's inner link, in place of the one that it has. The models stay as they are.
+
+    `system` needs that agent alone. Raises DatasetError where no row can be used.
+    """
+    graph = system.graph
+    kept, skipped = usable_rows(rows, graph, inner_roles(system, role))
+    start_inner(system, role, kept, settings)
+    learner = InnerLearner(system, role, settings)
+    return _learn(learner, kept, settings, skipped)
+
+
+def inner_roles(system: MASSystem, role: str) -> list[str]:
+    """The roles whose texts an inner link of `role` learns from: its own and those that it quotes."""
+    quoted = system.graph.inbound(role, with_feedback=False)
+    if system.graph.agent(role).learns_with_open_slots:
+        return [role]
+    return [role, *(link.source for link in quoted)]
+
+
+def train_outer(system: MASSystem, rows: Sequence[TrainingRow], settings: OuterSettings) -> Trained:
+    """Train a system's outer links, in place of those that it has. Models and inner links stay as they are.
+
+    Raises DatasetError where no row can be used.
+    """
+    kept, skipped = usable_rows(rows, system.graph, outer_roles(system, settings))
+    start_outer(system, kept, settings)
+    learner = OuterLearner(system, settings)
+    return _learn(learner, kept, settings, skipped)
+
+
+def outer_roles(system: MASSystem, settings: OuterSettings) -> list[str]:
+    """The roles whose texts outer links learn from: all that run, or with rollouts the answering one."""
+    if settings.messages == "rollout":
+        return [system.graph.answering_role]
+    running = {role for _, role in system.graph.turns(settings.num_recursive_rounds)}
+    return [role for role in system.graph.roles if role in running]
+
+
+def _learn(
+    learner: InnerLearner | OuterLearner,
+    rows: Sequence[TrainingRow],
+    settings: InnerSettings | OuterSettings,
+    skipped: Skipped,
+) -> Trained:
+    trained = Trained(skipped=skipped)
+    learner.skipped = skipped
+
+    def note(record: StepRecord | None, _: int) -> None:
+        if record is not None:
+            trained.records.append(record)
+
+    with learning(learner.links.values()):
+        take_all(Steps(learner, rows, settings), after=note, log_every=settings.log_every)
+    return trained
+
+
+@contextmanager
+def learning(links: Iterable[nn.Module]) -> Iterator[None]:
+    """Links take gradients inside, and none any more afterwards."""
+    held = list(links)
+    for link in held:
+        link.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for link in held:
+            link.requires_grad_(False)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Where links start
+
+
+def link_dtype(name: str, agent: Agent) -> torch.dtype:
+    """`auto` is float32, or float64 where the model is: bfloat16 would lose the early rounds' gradients."""
+    if name == "auto":
+        return torch.float64 if agent.engine.dtype == torch.float64 else torch.float32
+    return getattr(torch, name)
+
+
+def start_inner(system: MASSystem, role: str, rows: Sequence[TrainingRow], settings: InnerSettings) -> None:
+    """Put the link that training starts from in its place."""
+    agent = system.agents[role]
+    dtype = link_dtype(settings.adapter_dtype, agent)
+    if settings.init == "loaded":
+        agent.inner_link.to(dtype)
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        link = InnerLink(agent.hidden_size, settings.adapter_type)
+    link = link.to(agent.device, dtype).eval().requires_grad_(False)
+    system.agents[role] = replace(agent, inner_link=link, inner_link_path=None)
+    rms = embedding_rms(agent)
+    if settings.init == "scale":
+        start_at_scale(link, rms)
+    elif settings.init == "ridge":
+        learner = InnerLearner(system, role, settings)
+        found = [pairs for batch in _batches(rows) if (pairs := learner.pairs(batch)) is not None]
+        hidden = torch.cat([pairs.hidden for pairs in found])
+        start_by_ridge(link, hidden, torch.cat([pairs.embeddings for pairs in found]), rms=rms)
+
+
+def start_outer(system: MASSystem, rows: Sequence[TrainingRow], settings: OuterSettings) -> None:
+    """Put the links that training starts from in their places."""
+    variants = settings.variants()
+    for number, spec in enumerate(system.graph.links):
+        source, target = system.agents[spec.source], system.agents[spec.target]
+        dtype = link_dtype(settings.outer_dtype, source)
+        place = spec.source, spec.target
+        if settings.init == "loaded":
+            system.outer_links[place].to(dtype)
+            continue
+        variant = variants.get(link_name(spec), variants.get(str(spec), settings.outer_adapter_type))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed + number)
+            link = OuterLink(source.hidden_size, target.hidden_size, variant)
+        system.outer_links[place] = link.to(source.device, dtype).eval().requires_grad_(False)
+        if settings.init == "scale":
+            start_at_scale(link, embedding_rms(target))
+        elif settings.init == "ridge":
+            thoughts, embeddings = _same_texts(system, spec, rows, settings)
+            start_by_ridge(link, thoughts, embeddings, rms=embedding_rms(target))
+
+
+@torch.no_grad()
+def _same_texts(
+    system: MASSystem, spec: LinkSpec, rows: Sequence[TrainingRow], settings: OuterSettings
+) -> tuple[Tensor, Tensor]:
+    """What the source thinks on reading its texts, and the target's embeddings of the same: [N, D] each."""
+    source, target = system.agents[spec.source], system.agents[spec.target]
+    rows, _ = usable_rows(rows, system.graph, inner_roles(system, spec.source))
+    writer = LessonWriter(
+        system.graph, {spec.source: source}, system.prompts, enable_thinking=settings.enable_thinking
+    )
+    thoughts, embeddings = [], []
+    for batch in _batches(rows):
+        lessons = zip(writer.with_texts(batch, spec.source), batch, strict=True)
+        readable = [(lesson, row) for lesson, row in lessons if isinstance(lesson, Lesson)]
+        for hidden, matched in _read_same_texts(source, target, readable, spec.source, settings.max_length):
+            thoughts.append(source.inner_link(hidden))
+            embeddings.append(matched)
+    found = torch.cat(embeddings)
+    known = ~found.isnan().any(dim=1)
+    return torch.cat(thoughts)[known], found[known]
+
+
+def _read_same_texts(
+    source: Agent, target: Agent, rows: Sequence[tuple[Lesson, TrainingRow]], role: str, max_length: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """A row's hidden states h_t [N, D], and the target's embeddings [N, D] of what the tokens t + 1 say."""
+    backbone = Backbone(source.model)
+    taught = [teach(backbone, lesson, lesson.full, {}) for lesson, _ in rows if lesson.full]
+    states = read_together(backbone, [one.embeddings[:max_length] for one in taught])
+    for (lesson, row), one, state in zip(rows, taught, states, strict=True):
+        places = find_pair_places(one, lesson, max_length)
+        if places and lesson.full:
+            text = row.targets[role].text
+            matched = same_text_embeddings(source, target, lesson.full.text, text, one.ids, places.start + 1)
+            yield state[places.start : places.stop], matched[: len(places)].to(state.device)
+
+
+def _batches(rows: Sequence[TrainingRow]) -> Iterator[Sequence[TrainingRow]]:
+    first = rows[:RIDGE_ROWS]
+    return (first[start : start + RIDGE_BATCH] for start in range(0, len(first), RIDGE_BATCH))
