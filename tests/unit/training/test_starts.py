@@ -18,6 +18,8 @@ from recursivemas.training.starts import (
 )
 from tests.support.pupils import ROWS
 
+pytestmark = pytest.mark.process  # loading a system tries out its chat templates
+
 
 def made_up_pairs(num_in, num_out, count=400):
     generator = torch.Generator().manual_seed(0)

@@ -16,6 +16,8 @@ from recursivemas.training.loop import Steps
 from recursivemas.training.train import learning
 from tests.support.pupils import ROWS
 
+pytestmark = pytest.mark.process  # loading a system tries out its chat templates
+
 FEW = {"log_every": 1, "warmup_steps": 0}
 
 
