@@ -91,7 +91,7 @@ def bubblewrap_command(view: View, tmp_bytes: int) -> list[str]:
     if program is None:
         raise FileNotFoundError("bwrap is not on the path; apt-get install bubblewrap puts it there")
     command = [program, "--die-with-parent", "--as-pid-1", "--clearenv"]
-    command += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    command += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-cgroup-try"]
     if os.geteuid() == 0:
         command += ["--cap-drop", "ALL"]
         for capability in KEEPER_CAPABILITIES:

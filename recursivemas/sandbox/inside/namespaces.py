@@ -1,5 +1,5 @@
 # ruff: noqa: PTH102, PTH103, PTH112, PTH120, PTH123, PTH211 - importing pathlib takes longer than what is done here
-"""Entering fresh user, mount, network, process, IPC, host name and cgroup namespaces, without bubblewrap.
+"""Entering fresh user, mount, network, process, IPC and cgroup namespaces, without bubblewrap.
 
 What is left to see is a read-only tree of the given paths, a few devices, a private /proc and a private /tmp.
 """
@@ -12,8 +12,8 @@ import struct
 
 from . import libc
 
-# CLONE_NEW...: mounts, cgroup, host name, IPC, users, processes, network
-NEW_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
+# CLONE_NEW...: mounts, cgroup, IPC, users, processes, network
+NEW_NAMESPACES = 0x00020000 | 0x02000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
 MNT_DETACH = 2
