@@ -45,6 +45,8 @@ _WORDS = {
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
 _KEY = "[key]"
 """How pydantic's places say that it is a key that is wrong, not the value that stands there."""
+TAG = "<"
+"""How the tag of a union's member begins, which pydantic's places hold among the steps to a value."""
 
 
 def read_as(kind: type[T], data: Any, where: str) -> T:
@@ -121,7 +123,7 @@ def _last(kind: Any) -> Any:
 def _place(location: Sequence[int | str]) -> str:
     place = ""
     for step in location:
-        if step == _KEY:
+        if step == _KEY or str(step).startswith(TAG):
             continue
         if isinstance(step, int):
             place += f"[{step}]"

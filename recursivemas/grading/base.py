@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from recursivemas.question import Question
+from recursivemas.values import Flag, Real, Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +19,12 @@ class Grade:
     grader came to no verdict: the answer is not counted as correct then, and counted apart as undecided.
     """
 
-    correct: bool
-    extracted: str | None
-    how: str
-    score: float | None = None
-    error: str | None = None
-    stand_in: bool = False
+    correct: Flag
+    extracted: Text | None
+    how: Text
+    score: Real | None = None
+    error: Text | None = None
+    stand_in: Flag = False
 
     @property
     def answer(self) -> str | None:

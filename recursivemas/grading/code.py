@@ -28,6 +28,7 @@ from recursivemas.grading.harness.allowance import WALL_FACTOR
 from recursivemas.question import CODE_KINDS, Question
 from recursivemas.sandbox import Isolation, Limits, Outcome, run_python, site_packages
 from recursivemas.sandbox.isolation import INSIDE
+from recursivemas.values import Number
 
 CodeVerdict = Literal[
     "passed",
@@ -63,7 +64,7 @@ class CodeGrade(Grade):
     """A verdict with what became of the tests, and the seconds that they took."""
 
     verdict: CodeVerdict
-    seconds: float = 0.0
+    seconds: Number = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

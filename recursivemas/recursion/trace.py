@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from recursivemas.question import Question
 from recursivemas.tools import ToolCall, without_calls
+from recursivemas.values import Count, Number, Real, Text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,22 +28,22 @@ class StageUsage:
     questions, waiting for tools included.
     """
 
-    round: int
-    role: str
-    prompt_tokens: int = 0
-    latents_read: int = 0
-    latent_steps: int = 0
-    generated_tokens: int = 0
-    result_tokens: int = 0
-    seconds: float = 0.0
+    round: Count
+    role: Text
+    prompt_tokens: Count = 0
+    latents_read: Count = 0
+    latent_steps: Count = 0
+    generated_tokens: Count = 0
+    result_tokens: Count = 0
+    seconds: Number = 0.0
 
 
 @dataclass(frozen=True)
 class MessageSize:
     """A message's shape [L, D_tgt], and its latents' mean L2 norm to six digits (0 where there are none)."""
 
-    shape: tuple[int, int]
-    norm: float
+    shape: tuple[Count, Count]
+    norm: Real
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Passage:
     and is cut where the release cuts it (with its quirks).
     """
 
-    text: str
-    token_ids: tuple[int, ...]
+    text: Text
+    token_ids: tuple[Count, ...]
     tool_calls: tuple[ToolCall, ...] = ()
 
 

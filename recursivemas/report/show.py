@@ -13,9 +13,11 @@ from typing import Any
 from recursivemas.errors import UserError
 from recursivemas.output.screen import harmless
 from recursivemas.output.tables import format_table
-from recursivemas.runs.files import SAMPLES, Sample, read_config
+from recursivemas.recursion.trace import StageUsage
+from recursivemas.runs.files import SAMPLES, read_config
+from recursivemas.runs.record import SampleRecord
 from recursivemas.runs.shared import iterate_finished
-from recursivemas.tools import as_block
+from recursivemas.tools import ToolCall, as_block
 
 NUM_SUGGESTIONS = 20
 BAR = "    │ "
@@ -41,29 +43,29 @@ def show(path: Path, question_id: str | None = None, rollout: int = 0) -> str:
     config = read_config(path)
     sample, first = _find(path, question_id, rollout)
     settings = {name: row["value"] for name, row in config["settings"].items()}
-    title = f"question {sample['id']}, rollout {sample['rollout']} (seed {sample.get('seed', 'unknown')})"
+    seed = "unknown" if sample.seed is None else sample.seed
+    title = f"question {sample.id}, rollout {sample.rollout} (seed {seed})"
     where = f"{config['style']['name']} on {settings.get('dataset')}, in {path.resolve().name}"
-    parts = [f"{title}\n{where}", sample["question"].rstrip(), f"gold: {sample['gold']}"]
-    if sample["error"]:
-        return "\n\n".join([*parts, *_passages(first), f"not run: {sample['error']}"])
+    parts = [f"{title}\n{where}", sample.question.rstrip(), f"gold: {sample.gold}"]
+    if sample.error:
+        return "\n\n".join([*parts, *_passages(first), f"not run: {sample.error}"])
     parts += [_rounds(first, sample), *_messages(first), *_passages(first)]
-    text, calls = sample.get("text", ""), sample.get("tool_calls", ())
-    parts += [_heading("answer"), _transcript(text, calls), _outcome(sample)]
+    parts += [_heading("answer"), _transcript(sample.text, sample.tool_calls), _outcome(sample)]
     return "\n\n".join(parts)
 
 
-def _find(path: Path, question_id: str | None, rollout: int) -> tuple[Sample, Sample]:
+def _find(path: Path, question_id: str | None, rollout: int) -> tuple[SampleRecord, SampleRecord]:
     """The sample, and the question's first: what came before the answer stands with that one.
 
     The run is gone through without being kept: it may be larger than the memory.
     """
-    rollouts: dict[int, Sample] = {}
+    rollouts: dict[int, SampleRecord] = {}
     ids: dict[str, None] = {}
     for sample in iterate_finished(path):
-        wanted = question_id if question_id is not None else next(iter(ids), sample["id"])
-        ids[sample["id"]] = None
-        if sample["id"] == wanted:
-            rollouts[sample["rollout"]] = sample
+        wanted = question_id if question_id is not None else next(iter(ids), sample.id)
+        ids[sample.id] = None
+        if sample.id == wanted:
+            rollouts[sample.rollout] = sample
     if not ids:
         raise UserError(f"{path / SAMPLES} holds no answers yet; show a run when its first batch is done")
     if not rollouts:
@@ -95,78 +97,70 @@ def _fit(text: str, width: int) -> str:
 # What happened before the answer
 
 
-def _rounds(first: Sample, sample: Sample) -> str:
+def _rounds(first: SampleRecord, sample: SampleRecord) -> str:
     """A line a turn; the answer's own is that of the rollout which is shown."""
-    usage = {(row["round"], row["role"]): row for row in (*first["usage"], *sample["usage"])}
-    rows = [[str(row["round"]), row["role"], *_reads(row), f"{row['seconds']:.2f}"] for row in usage.values()]
+    usage = {(row.round, row.role): row for row in (*first.usage, *sample.usage)}
+    rows = [[str(row.round), row.role, *_reads(row), f"{row.seconds:.2f}"] for row in usage.values()]
     return format_table(["round", "agent", "reads", "does", "share of the batch's seconds"], rows)
 
 
-def _reads(usage: Mapping[str, Any]) -> tuple[str, str]:
-    read = [f"{usage['prompt_tokens']} tokens"] if usage["prompt_tokens"] else ["the same prompt"]
-    read += [f"{usage['latents_read']} latents"] if usage["latents_read"] else []
-    results = usage.get("result_tokens", 0)
-    read += [f"{results} tokens of results"] if results else []
-    done = [f"thinks {usage['latent_steps']} steps"] if usage["latent_steps"] else []
-    done += [f"writes {usage['generated_tokens']} tokens"] if usage["generated_tokens"] else []
+def _reads(usage: StageUsage) -> tuple[str, str]:
+    read = [f"{usage.prompt_tokens} tokens"] if usage.prompt_tokens else ["the same prompt"]
+    read += [f"{usage.latents_read} latents"] if usage.latents_read else []
+    read += [f"{usage.result_tokens} tokens of results"] if usage.result_tokens else []
+    done = [f"thinks {usage.latent_steps} steps"] if usage.latent_steps else []
+    done += [f"writes {usage.generated_tokens} tokens"] if usage.generated_tokens else []
     return ", ".join(read), ", ".join(done) or "writes nothing"
 
 
-def _messages(sample: Sample) -> Iterator[str]:
+def _messages(sample: SampleRecord) -> Iterator[str]:
     """The latent messages: their shapes [L, D_target], and the mean length of their latents."""
     rows = [
-        [*name.partition("/")[::2], " x ".join(map(str, size["shape"])), f"{size['norm']:.3g}"]
-        for name, size in sample.get("messages", {}).items()
+        [*name.partition("/")[::2], " x ".join(map(str, size.shape)), f"{size.norm:.3g}"]
+        for name, size in sample.messages.items()
     ]
     if rows:
         yield format_table(["round", "message", "latents x hidden size", "mean norm"], rows)
 
 
-def _passages(sample: Sample) -> Iterator[str]:
+def _passages(sample: SampleRecord) -> Iterator[str]:
     """What agents passed on as text."""
-    for name, passage in sample.get("passages", {}).items():
+    for name, passage in sample.passages.items():
         yield _heading(name)
-        yield _transcript(passage["text"], passage.get("tool_calls", ()))
+        yield _transcript(passage.text, passage.tool_calls)
 
 
 # ---------------------------------------------------------------------------------------------------------
 # The text
 
 
-def _transcript(text: str, calls: Sequence[Mapping[str, Any]]) -> str:
+def _transcript(text: str, calls: Sequence[ToolCall]) -> str:
     """The text with each result set apart, and beside it how the call went."""
     parts, position = [], 0
     for call in calls:
-        result = call["end"] - len(as_block(call["result"]))
+        result = call.end - len(as_block(call.result))
         parts += [text[position:result].strip(), _call(call)]
-        position = call["end"]
+        position = call.end
     parts.append(text[position:].strip())
     return "\n\n".join(part for part in parts if part)
 
 
-def _call(call: Mapping[str, Any]) -> str:
-    cached = ", from the cache" if call["cached"] else ""
-    head = f"    ┌ {call['tool']}: {call['status']}, {call['seconds']:.2f} s{cached}"
-    return "\n".join([head, *(f"{BAR}{line}" for line in call["result"].splitlines()), "    └"])
+def _call(call: ToolCall) -> str:
+    cached = ", from the cache" if call.cached else ""
+    head = f"    ┌ {call.tool}: {call.status}, {call.seconds:.2f} s{cached}"
+    return "\n".join([head, *(f"{BAR}{line}" for line in call.result.splitlines()), "    └"])
 
 
-def _outcome(sample: Sample) -> str:
+def _outcome(sample: SampleRecord) -> str:
     verdicts = [
-        f"{name}: {'correct' if verdict['correct'] else 'wrong'} "
-        f"({verdict.get('error') or verdict.get('how', 'nothing says why')})"
-        for name, verdict in sample["verdicts"].items()
+        f"{name}: {'correct' if verdict.correct else 'wrong'} ({verdict.error or verdict.how})"
+        for name, verdict in sample.verdicts.items()
     ]
-    notes = [f"ended by {sample.get('ended_by', 'unknown')}"]
-    notes += ["asked again"] if sample.get("retried") else []
-    notes += ["past the model's context"] if sample.get("past_context") else []
-    answer = sample.get("extracted")
-    return "\n".join(
-        [
-            f"read as the answer: {'none could be read' if answer is None else answer}",
-            *verdicts,
-            "; ".join(notes),
-        ]
-    )
+    notes = [f"ended by {sample.ended_by}"]
+    notes += ["asked again"] if sample.retried else []
+    notes += ["past the model's context"] if sample.past_context else []
+    read = "none could be read" if sample.extracted is None else sample.extracted
+    return "\n".join([f"read as the answer: {read}", *verdicts, "; ".join(notes)])
 
 
 def _heading(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from recursivemas.output.screen import harmless
 from recursivemas.output.tables import format_table
+from recursivemas.runs.record import SampleRecord
 from recursivemas.tools.base import Status
 
 STAGE_COLUMNS = {
@@ -68,18 +69,18 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
     return [f"{number} {meaning}" for number, meaning in remarks if number]
 
 
-def format_example(sample: Mapping[str, Any], folder: Path) -> str:
+def format_example(sample: SampleRecord, folder: Path) -> str:
     """A sample in a few lines, and the command that shows all of it."""
-    command = shlex.join([*_own_command(), "show", str(folder), "--id", sample["id"]])
+    command = shlex.join([*_own_command(), "show", str(folder), "--id", sample.id])
     verdicts = ", ".join(
-        f"{'correct' if verdict['correct'] else 'wrong'} by the {name} grader"
-        for name, verdict in sample["verdicts"].items()
+        f"{'correct' if verdict.correct else 'wrong'} by the {name} grader"
+        for name, verdict in sample.verdicts.items()
     )
-    answer = sample["error"] or sample["text"]
+    answer = sample.error or sample.text
     lines = [
-        f"for example {sample['id']}: {_in_a_line(sample['question'], MAX_EXAMPLE_CHARACTERS)}",
-        f"  {'not run' if sample['error'] else 'answer'}: {_in_a_line(answer, MAX_EXAMPLE_CHARACTERS)}",
-        f"  gold: {_in_a_line(str(sample['gold']), MAX_EXAMPLE_CHARACTERS)}; {verdicts}",
+        f"for example {sample.id}: {_in_a_line(sample.question, MAX_EXAMPLE_CHARACTERS)}",
+        f"  {'not run' if sample.error else 'answer'}: {_in_a_line(answer, MAX_EXAMPLE_CHARACTERS)}",
+        f"  gold: {_in_a_line(sample.gold, MAX_EXAMPLE_CHARACTERS)}; {verdicts}",
         f"  step by step: {command}",
     ]
     return "\n".join(map(harmless, lines))

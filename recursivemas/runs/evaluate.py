@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,6 @@ from tqdm import tqdm
 
 from recursivemas.benchmarks import find_benchmark, load_questions
 from recursivemas.errors import UserError
-from recursivemas.grading import Grade
 from recursivemas.output.progress import Progress, Silence, warnings_above_the_bar
 from recursivemas.output.redaction import redact_data, redact_urls
 from recursivemas.prompts import PromptSource, load_prompts
@@ -29,6 +27,7 @@ from recursivemas.runs.graders import RunGraders
 from recursivemas.runs.lock import RunLock
 from recursivemas.runs.metrics import summarise
 from recursivemas.runs.provenance import check_same_run, check_same_tools, describe_run
+from recursivemas.runs.record import SampleRecord
 from recursivemas.runs.shared import SHARDS, SharedFolder, prepare_shards
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.styles import Style, alone, load_style
@@ -195,7 +194,7 @@ def _solve(
             progress.batch(sum(sizes[: folder.num_batches]), sizes[index])
             solutions = solver.solve(batches[index], progress)
             samples = [
-                to_sample(solution, verdicts, settings.solve_settings().sample_seed)
+                SampleRecord.of(solution, verdicts, settings.solve_settings().sample_seed)
                 for solution, verdicts in zip(solutions, graders.grade(solutions), strict=True)
             ]
             folder.put(index, samples, _name_latents(solutions))
@@ -234,31 +233,6 @@ def _expected(batches: Sequence[Sequence[Question]], settings: RunSettings) -> l
         [(question.id, rollout) for question in batch for rollout in range(settings.num_rollouts)]
         for batch in batches
     ]
-
-
-def to_sample(solution: Solution, verdicts: Mapping[str, Grade], sample_seed: int) -> dict[str, Any]:
-    """A solution and its verdicts as a line in `samples.jsonl`, without keys that servers have repeated."""
-    question = solution.question
-    sample = {
-        "id": question.id,
-        "rollout": solution.rollout,
-        "seed": sample_seed + solution.rollout,
-        "question": question.text,
-        "gold": question.gold,
-        "text": solution.text,
-        "extracted": next(iter(verdicts.values())).answer,
-        "verdicts": {name: asdict(verdict) for name, verdict in verdicts.items()},
-        "ended_by": solution.ended_by,
-        "retried": solution.retried,
-        "past_context": solution.past_context,
-        "error": solution.error,
-        "token_ids": list(solution.token_ids),
-        "tool_calls": [asdict(call) for call in solution.tool_calls],
-        "messages": {name: asdict(size) for name, size in solution.message_sizes.items()},
-        "passages": {name: asdict(passage) for name, passage in solution.passages.items()},
-        "usage": [asdict(usage) for usage in solution.usage],
-    }
-    return redact_data(sample)
 
 
 def _name_latents(solutions: Sequence[Solution]) -> dict[str, torch.Tensor]:

@@ -14,16 +14,14 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from recursivemas.errors import UserError
+from recursivemas.runs.record import Key, SampleRecord
 from recursivemas.runs.shapes import (
     COUNT,
-    FLAG,
     MAX_DEPTH,
     NUMBER,
     PLAIN,
-    REAL,
     TEXT,
     TEXT_OR_NONE,
-    WHOLE,
     Leaf,
     ListOf,
     MapOf,
@@ -35,8 +33,6 @@ from recursivemas.runs.shapes import (
 from recursivemas.settings import RunSettings
 
 CONFIG, SAMPLES, SUMMARY, LATENTS = "config.json", "samples.jsonl", "summary.json", "latents"
-
-Sample = dict[str, Any]
 
 ANOTHER_FOLDER = "give another --output_dir, or put back the file as the run wrote it"
 
@@ -59,25 +55,6 @@ def _setting(spec: Field[Any], kind: Any) -> Shape:
 
 _HINTS = get_type_hints(RunSettings)
 _SETTINGS = Record({}, {spec.name: _setting(spec, _HINTS[spec.name]) for spec in fields(RunSettings)})
-_CALL = Record(
-    {"tool": TEXT, "status": TEXT, "result": TEXT, "cached": FLAG, "seconds": NUMBER, "end": COUNT}
-)
-_USAGE = Record(
-    {
-        "round": COUNT,
-        "role": TEXT,
-        "prompt_tokens": COUNT,
-        "latents_read": COUNT,
-        "latent_steps": COUNT,
-        "generated_tokens": COUNT,
-        "seconds": NUMBER,
-    },
-    {"result_tokens": COUNT},
-)
-_VERDICT = Record(
-    {"correct": FLAG},
-    {"how": TEXT, "error": TEXT_OR_NONE, "extracted": TEXT_OR_NONE, "stand_in": FLAG},
-)
 _AGENT = Record({"role": TEXT}, {"tools": ListOf(TEXT)})
 _TOOLS = Record({"max_calls": COUNT})
 
@@ -92,28 +69,6 @@ CONFIG_SHAPE = Record(
     },
     {
         "launches": ListOf(Record({"started": TEXT, "processes": COUNT, "seconds": NUMBER})),
-    },
-)
-SAMPLE_SHAPE = Record(
-    {
-        "id": TEXT,
-        "rollout": COUNT,
-        "question": TEXT,
-        "text": TEXT,
-        "gold": PLAIN,
-        "error": TEXT_OR_NONE,
-        "verdicts": MapOf(_VERDICT),
-        "usage": ListOf(_USAGE),
-    },
-    {
-        "extracted": TEXT_OR_NONE,
-        "seed": WHOLE,
-        "ended_by": TEXT,
-        "retried": FLAG,
-        "past_context": FLAG,
-        "tool_calls": ListOf(_CALL),
-        "messages": MapOf(Record({"shape": ListOf(COUNT), "norm": REAL})),
-        "passages": MapOf(Record({"text": TEXT}, {"tool_calls": ListOf(_CALL)})),
     },
 )
 SUMMARY_SHAPE = Record({"headline": Record({"metric": TEXT, "grader": TEXT})})
@@ -173,14 +128,14 @@ def read_json(file: Path, cure: str) -> Any:
     return value
 
 
-def iterate_samples(path: Path) -> Iterator[tuple[Sample, int]]:
+def iterate_samples(path: Path) -> Iterator[tuple[SampleRecord, int]]:
     """A run's samples in order, each with the bytes up to its end, up to the first line that is not whole.
 
     That is what was being written when a run was killed or the power went. Raises UserError for a line that
     is whole and yet no sample, and for one that repeats another.
     """
     end = 0
-    seen: set[tuple[str, int]] = set()
+    seen: set[Key] = set()
     try:
         stream = (path / SAMPLES).open("rb")
     except FileNotFoundError:
@@ -188,34 +143,35 @@ def iterate_samples(path: Path) -> Iterator[tuple[Sample, int]]:
     with stream:
         for number, line in enumerate(stream, start=1):
             try:
-                sample = json.loads(line)
+                value = json.loads(line)
             except (ValueError, RecursionError):
                 return
             if not line.endswith(b"\n"):
                 return
             end += len(line)
             where, cure = f"line {number} of {path / SAMPLES}", "delete it and the lines after it"
-            check_sample(sample, where, cure)
-            key = (sample["id"], sample["rollout"])
-            if key in seen:
+            sample = read_sample(value, where, cure)
+            if sample.key in seen:
                 raise UserError(
-                    f"{where} repeats question {key[0]!r}, rollout {key[1]}. Go on with the run with "
-                    f"--resume after you {cure}, or give another --output_dir"
+                    f"{where} repeats question {sample.id!r}, rollout {sample.rollout}. Go on with the run "
+                    f"with --resume after you {cure}, or give another --output_dir"
                 )
-            seen.add(key)
+            seen.add(sample.key)
             yield sample, end
 
 
-def check_sample(sample: Any, where: str, cure: str) -> None:
-    """UserError where that is none; `cure` is what to do before the run is resumed."""
-    if wrong := misfit(sample, SAMPLE_SHAPE):
+def read_sample(value: Any, where: str, cure: str) -> SampleRecord:
+    """The sample that a JSON value is. UserError where it is none; `cure` is what to do before --resume."""
+    try:
+        return SampleRecord.from_json(value)
+    except ValueError as error:
         raise UserError(
-            f"{where} is no sample that this version can read: {wrong}. Was it edited, or written by another "
+            f"{where} is no sample that this version can read: {error}. Was it edited, or written by another "
             f"version? Go on with the run with --resume after you {cure}, or give another --output_dir"
-        )
+        ) from error
 
 
-def read_samples(path: Path) -> list[Sample]:
+def read_samples(path: Path) -> list[SampleRecord]:
     """A run's samples in order, all in memory; raises what `iterate_samples` raises."""
     return [sample for sample, _ in iterate_samples(path)]
 

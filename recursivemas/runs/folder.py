@@ -26,16 +26,16 @@ from recursivemas.runs.files import (
     LATENTS,
     SAMPLES,
     SUMMARY,
-    Sample,
     iterate_samples,
     read_config,
 )
+from recursivemas.runs.record import Key, SampleRecord
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Batch = Sequence[tuple[str, int]]
-"""(question id, rollout) of the samples that a batch writes, in order."""
+Batch = Sequence[Key]
+"""The samples that a batch writes, in order."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class RunFolder:
         while self._num_batches < num_batches:
             yield self._num_batches
 
-    def put(self, index: int, samples: Sequence[Sample], latents: Mapping[str, Tensor]) -> None:
+    def put(self, index: int, samples: Sequence[SampleRecord], latents: Mapping[str, Tensor]) -> None:
         """Keep the next finished batch: its samples' lines, and its messages [L, D_target] by name.
 
         Raises UserError when the folder has been moved or removed.
@@ -121,7 +121,7 @@ class RunFolder:
         save_latents(self.path, index, latents)
         self.append(samples)
 
-    def append(self, samples: Sequence[Sample]) -> None:
+    def append(self, samples: Sequence[SampleRecord]) -> None:
         """Write a batch's samples behind the others."""
         lines = b"".join(map(_line, samples))
         for file in self._files:
@@ -166,9 +166,9 @@ def complete_batches(path: Path, batches: Sequence[Batch]) -> Kept:
             sample, end = next(found, (None, 0))
             if sample is None:
                 return kept
-            if (sample["id"], sample["rollout"]) != expected:
+            if sample.key != expected:
                 raise UserError(
-                    f"{path / SAMPLES} holds question {sample['id']!r} where this run has {expected[0]!r}; "
+                    f"{path / SAMPLES} holds question {sample.id!r} where this run has {expected[0]!r}; "
                     "the questions have changed since. Give another --output_dir to start anew"
                 )
         kept = Kept(number, end)
@@ -212,8 +212,8 @@ def check_free(path: Path) -> None:
         )
 
 
-def _line(sample: Mapping[str, Any]) -> bytes:
-    return to_bytes(json.dumps(sample, ensure_ascii=False) + "\n")
+def _line(sample: SampleRecord) -> bytes:
+    return to_bytes(json.dumps(sample.to_json(), ensure_ascii=False) + "\n")
 
 
 def to_bytes(text: str) -> bytes:

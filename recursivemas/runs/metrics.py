@@ -13,6 +13,7 @@ from typing import Any
 
 from recursivemas.benchmarks import Benchmark
 from recursivemas.runs.intervals import share_interval
+from recursivemas.runs.record import SampleRecord
 
 COSTS = (
     "prompt_tokens",
@@ -22,8 +23,6 @@ COSTS = (
     "result_tokens",
     "seconds",
 )
-
-Sample = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,20 +42,20 @@ class Outcome:
     costs: tuple[float, ...]
 
     @classmethod
-    def of(cls, sample: Sample) -> Outcome:
-        usages = sample["usage"]
+    def of(cls, sample: SampleRecord) -> Outcome:
+        verdicts = sample.verdicts.items()
         return cls(
-            id=sample["id"],
-            correct={name: verdict["correct"] for name, verdict in sample["verdicts"].items()},
-            failed=sample["error"] is not None,
-            undecided={name: bool(verdict.get("error")) for name, verdict in sample["verdicts"].items()},
-            unread={name: _is_unread(sample, verdict) for name, verdict in sample["verdicts"].items()},
-            costs=tuple(sum(usage.get(cost, 0) for usage in usages) for cost in COSTS),
+            id=sample.id,
+            correct={name: verdict.correct for name, verdict in verdicts},
+            failed=sample.error is not None,
+            undecided={name: bool(verdict.error) for name, verdict in verdicts},
+            unread={name: not sample.error and verdict.answer is None for name, verdict in verdicts},
+            costs=tuple(sum(getattr(usage, cost) for usage in sample.usage) for cost in COSTS),
         )
 
 
 def summarise(
-    samples: Iterable[Sample],
+    samples: Iterable[SampleRecord],
     benchmark: Benchmark,
     seconds: float,
     tools: Mapping[str, Any] | None = None,
@@ -74,7 +73,7 @@ def summarise(
         outcomes.append(Outcome.of(sample))
         stages.add(sample)
         calls.add(sample)
-        counts.update(name for name in ("retried", "past_context") if sample[name])
+        counts.update(name for name in ("retried", "past_context") if getattr(sample, name))
     metrics = {name: score(outcomes, name, benchmark.metric) for name in outcomes[0].correct}
     headline = benchmark.graders[0]
     unparsed = metrics[headline]["unparsed"]
@@ -93,10 +92,6 @@ def summarise(
         "seconds": seconds,
         "peak_memory_bytes": _peak_memory(),
     }
-
-
-def _is_unread(sample: Sample, verdict: Mapping[str, Any]) -> bool:
-    return not sample["error"] and (verdict.get("extracted") is None or verdict.get("stand_in", False))
 
 
 def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
@@ -183,13 +178,12 @@ class StageCosts:
     def __init__(self) -> None:
         self._stages: dict[tuple[int, str], dict[str, Any]] = {}
 
-    def add(self, sample: Sample) -> None:
-        for usage in sample["usage"]:
-            place = (usage["round"], usage["role"])
-            empty = {"round": place[0], "role": place[1], **dict.fromkeys(COSTS, 0)}
-            stage = self._stages.setdefault(place, empty)
+    def add(self, sample: SampleRecord) -> None:
+        for usage in sample.usage:
+            empty = {"round": usage.round, "role": usage.role, **dict.fromkeys(COSTS, 0)}
+            stage = self._stages.setdefault((usage.round, usage.role), empty)
             for cost in COSTS:
-                stage[cost] += usage.get(cost, 0)
+                stage[cost] += getattr(usage, cost)
 
     def rows(self) -> list[dict[str, Any]]:
         return list(self._stages.values())
@@ -206,15 +200,15 @@ class ToolCosts:
         self._rows = {name: _no_calls() for name in tools if name != "max_calls"}
         self._failures: dict[str, Counter[str]] = {}
 
-    def add(self, sample: Sample) -> None:
-        for call in _tool_calls(sample):
-            row = self._rows.setdefault(call["tool"], _no_calls())
+    def add(self, sample: SampleRecord) -> None:
+        for call in sample.all_tool_calls:
+            row = self._rows.setdefault(call.tool, _no_calls())
             row["calls"] += 1
-            row["cached"] += call["cached"]
-            row["seconds"] += call["seconds"]
-            row["status"][call["status"]] = row["status"].get(call["status"], 0) + 1
-            if call["status"] == "failed":
-                self._failures.setdefault(call["tool"], Counter())[call["result"]] += 1
+            row["cached"] += call.cached
+            row["seconds"] += call.seconds
+            row["status"][call.status] = row["status"].get(call.status, 0) + 1
+            if call.status == "failed":
+                self._failures.setdefault(call.tool, Counter())[call.result] += 1
 
     def figures(self) -> dict[str, dict[str, Any]]:
         """How many calls, of each status, from a cache; seconds, and why most failed that failed."""
@@ -234,13 +228,6 @@ class ToolCosts:
 
 def _no_calls() -> dict[str, Any]:
     return {"calls": 0, "cached": 0, "seconds": 0.0, "status": {}}
-
-
-def _tool_calls(sample: Sample) -> list[dict[str, Any]]:
-    """All tool calls of a sample: in what agents passed on as text, then in the answer."""
-    passages = sample.get("passages", {}).values()
-    calls = [call for passage in passages for call in passage.get("tool_calls", ())]
-    return [*calls, *sample.get("tool_calls", ())]
 
 
 def _provider(tool: Mapping[str, Any]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -22,6 +21,7 @@ from recursivemas.runs.files import (
     read_summary,
 )
 from recursivemas.runs.metrics import Outcome, question_shares, score, total_costs
+from recursivemas.runs.record import SampleRecord
 from recursivemas.settings import RunSettings
 from recursivemas.tools import MAX_CALLS
 
@@ -248,7 +248,7 @@ def read_run(path: Path, label: str | None = None) -> Run:
     asked: dict[str, dict[str, int]] = {}
     for sample, _ in iterate_samples(path):
         outcomes.append(Outcome.of(sample))
-        asked.setdefault(sample["id"], fingerprints(sample))
+        asked.setdefault(sample.id, fingerprints(sample))
     expected = num_expected(config)
     summary = read_summary(path)
     if summary is None or len(outcomes) < expected:
@@ -263,9 +263,9 @@ def read_run(path: Path, label: str | None = None) -> Run:
     )
 
 
-def fingerprints(sample: Mapping[str, Any]) -> dict[str, int]:
+def fingerprints(sample: SampleRecord) -> dict[str, int]:
     """What tells, within this process, whether two samples had the same question and the same gold."""
-    return {field: hash(json.dumps(sample[field], sort_keys=True)) for field in ("question", "gold")}
+    return {"question": hash(sample.question), "gold": hash(sample.gold)}
 
 
 def _check_verdicts(path: Path, outcomes: Sequence[Outcome], summary: Mapping[str, Any]) -> None:

@@ -18,13 +18,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recursivemas.errors import UserError
 from recursivemas.files.locks import FileLock, read_note
-from recursivemas.runs.files import CONFIG, Sample, check_sample, iterate_samples, read_json
+from recursivemas.runs.files import CONFIG, iterate_samples, read_json, read_sample
 from recursivemas.runs.folder import Batch, RunFolder, save_latents, to_bytes, write_whole
 from recursivemas.runs.ranks import Rank
+from recursivemas.runs.record import SampleRecord
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,11 +80,11 @@ class SharedFolder:
             else:
                 time.sleep(POLL_S)
 
-    def put(self, index: int, samples: Sequence[Sample], latents: Mapping[str, Tensor]) -> None:
+    def put(self, index: int, samples: Sequence[SampleRecord], latents: Mapping[str, Tensor]) -> None:
         """Keep a finished batch. Raises UserError when the folder has been moved or removed."""
         if self._is_open():
             save_latents(self.path, index, latents)
-            shard = {"process": self._rank.index, "samples": list(samples)}
+            shard = {"process": self._rank.index, "samples": [sample.to_json() for sample in samples]}
             write_whole(self._shard(index), to_bytes(json.dumps(shard, ensure_ascii=False)))
         claim = self._claims.pop(index)
         claim.path.unlink(missing_ok=True)
@@ -104,9 +105,9 @@ class SharedFolder:
         assert self._record is not None
         done: Counter[int] = Counter()
         for index in range(self._first_batch, len(self._batches)):
-            shard = read_shard(self._shard(index), self._batches[index])
-            done[shard["process"]] += 1
-            self._record.append(shard["samples"])
+            process, samples = read_shard(self._shard(index), self._batches[index])
+            done[process] += 1
+            self._record.append(samples)
         for file in self._shards.iterdir():
             if OURS.fullmatch(file.name):
                 file.unlink()
@@ -161,8 +162,8 @@ def shards_in(path: Path) -> Iterator[Path]:
     yield from sorted(file for file in (path / SHARDS).glob("batch-*") if SHARD.fullmatch(file.name))
 
 
-def read_shard(file: Path, batch: Batch | None = None) -> dict[str, Any]:
-    """A finished batch: the `process` that did it, and its `samples`, those of that batch.
+def read_shard(file: Path, batch: Batch | None = None) -> tuple[int, list[SampleRecord]]:
+    """A finished batch: the process that did it, and its samples, those of that batch.
 
     Raises UserError for a file that is damaged.
     """
@@ -170,26 +171,24 @@ def read_shard(file: Path, batch: Batch | None = None) -> dict[str, Any]:
     shard = read_json(file, cure)
     if not isinstance(shard, dict) or type(shard.get("process")) is not int:
         raise UserError(f"{file} holds no finished batch; {cure}")
-    samples = shard.get("samples")
-    if not isinstance(samples, list):
+    if not isinstance(shard.get("samples"), list):
         raise UserError(f"{file} holds no samples; {cure}")
-    for sample in samples:
-        check_sample(sample, f"an entry of {file}", "delete that file")
-    found = [(sample["id"], sample["rollout"]) for sample in samples]
-    if batch is not None and found != list(batch):
+    where = f"an entry of {file}"
+    samples = [read_sample(value, where, "delete that file") for value in shard["samples"]]
+    if batch is not None and [sample.key for sample in samples] != list(batch):
         raise UserError(f"{file} holds other questions than its batch has; {cure}")
-    return shard
+    return shard["process"], samples
 
 
-def iterate_finished(path: Path) -> Iterator[Sample]:
+def iterate_finished(path: Path) -> Iterator[SampleRecord]:
     """All samples that a run has so far, those that are not joined yet at the end, in order."""
     joined = set()
     for sample, _ in iterate_samples(path):
-        joined.add((sample["id"], sample["rollout"]))
+        joined.add(sample.key)
         yield sample
     for shard in shards_in(path):
-        for sample in read_shard(shard)["samples"]:
-            if (sample["id"], sample["rollout"]) not in joined:
+        for sample in read_shard(shard)[1]:
+            if sample.key not in joined:
                 yield sample
 
 

@@ -14,6 +14,7 @@ from typing import Any, get_args
 from recursivemas.errors import UserError
 from recursivemas.tools.base import MAX_RESULT_CHARACTERS, AnswerStatus, Status, Tool, ToolAnswer
 from recursivemas.tools.tags import Request, defuse
+from recursivemas.values import Count, Flag, Number, Text
 
 MAX_CALLS = 5
 """How many calls an agent may make in one text (docs/protocol.md, "Tools")."""
@@ -28,14 +29,14 @@ class ToolCall:
     `cached` tells that the tool asked nobody.
     """
 
-    tool: str
-    request: str
-    result: str
+    tool: Text
+    request: Text
+    result: Text
     status: Status
-    seconds: float = 0.0
-    cached: bool = False
-    start: int = 0
-    end: int = 0
+    seconds: Number = 0.0
+    cached: Flag = False
+    start: Count = 0
+    end: Count = 0
 
 
 class Toolbox:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from recursivemas.grading import Grade
+from recursivemas.recursion.trace import StageUsage
 from recursivemas.runs.files import CONFIG, SAMPLES, SUMMARY
+from recursivemas.runs.record import SampleRecord
 from recursivemas.settings import resolve_settings
 
 Verdicts = Mapping[str, Sequence[Sequence[bool]]]
@@ -44,7 +47,7 @@ def write_run(
     ]
     path.mkdir(parents=True)
     (path / CONFIG).write_text(json.dumps(config), encoding="utf-8")
-    (path / SAMPLES).write_text("".join(json.dumps(row) + "\n" for row in samples), encoding="utf-8")
+    write_samples(path, samples)
     if finished:
         headline = {"grader": next(iter(verdicts)), "metric": metric}
         (path / SUMMARY).write_text(json.dumps({"headline": headline}), encoding="utf-8")
@@ -66,20 +69,29 @@ def config_of(num_questions: int, *, platform: str = "Linux", **explicit: Any) -
     }
 
 
-def sample_of(question: str, rollout: int = 0, **fields: Any) -> dict[str, Any]:
-    """A sample as it is read back, with all that readers need."""
-    return {
-        "id": question,
-        "rollout": rollout,
+def write_samples(path: Path, samples: Iterable[SampleRecord]) -> None:
+    """The run's samples, over what is there."""
+    lines = (json.dumps(sample.to_json()) + "\n" for sample in samples)
+    (path / SAMPLES).write_text("".join(lines), encoding="utf-8")
+
+
+def sample_of(question: str, rollout: int = 0, /, **fields: Any) -> SampleRecord:
+    """A sample that was right at once, but for these fields."""
+    usual = {
+        "seed": 42,
         "question": f"What is {question}?",
-        "text": "1",
         "gold": "1",
+        "text": "1",
         "extracted": "1",
-        "error": None,
-        "verdicts": {"release": {"correct": True}},
-        "usage": [],
-        **fields,
+        "verdicts": {"release": grade_of(True)},
+        "ended_by": "stop",
+        "usage": (),
     }
+    return SampleRecord(id=question, rollout=rollout, **{**usual, **fields})
+
+
+def grade_of(correct: bool, extracted: str | None = "1", how: str = "equal", **fields: Any) -> Grade:
+    return Grade(correct=correct, extracted=extracted, how=how, **fields)
 
 
 def _sample(
@@ -90,16 +102,16 @@ def _sample(
     settings: Any,
     tokens: int,
     seconds: float,
-) -> dict[str, Any]:
+) -> SampleRecord:
     latents = settings.latent_length * settings.num_recursive_rounds if settings.mode == "latent" else 0
-    usage = {
-        "round": 1,
-        "role": "solver",
-        "prompt_tokens": 100,
-        "latents_read": latents,
-        "latent_steps": latents,
-        "generated_tokens": tokens,
-        "seconds": seconds,
-    }
-    correct = {name: {"correct": rows[number][rollout]} for name, rows in verdicts.items()}
-    return sample_of(question, rollout, verdicts=correct, usage=[usage])
+    usage = StageUsage(
+        round=1,
+        role="solver",
+        prompt_tokens=100,
+        latents_read=latents,
+        latent_steps=latents,
+        generated_tokens=tokens,
+        seconds=seconds,
+    )
+    grades = {name: grade_of(rows[number][rollout]) for name, rows in verdicts.items()}
+    return sample_of(question, rollout, verdicts=grades, usage=(usage,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -13,35 +14,24 @@ from recursivemas.cli.main import main
 from recursivemas.errors import UserError
 from recursivemas.report.compare import compare
 from recursivemas.report.show import show
-from tests.support.run_folders import write_run
+from recursivemas.runs.files import read_samples
+from recursivemas.tools import ToolCall
+from tests.support.run_folders import write_run, write_samples
 
 
 def add_to_samples(path, **fields):
-    """The first sample gets these fields, and what every real one has."""
-    rows = [json.loads(line) for line in (path / "samples.jsonl").read_text().splitlines()]
-    for row in rows:
-        row |= {"seed": 42, "text": "", "tool_calls": [], "ended_by": "stop", "retried": False}
-        row |= {"past_context": False, "messages": {}, "passages": {}}
-        row["verdicts"] = {"release": {"correct": True, "how": "equal", "error": None}}
-    rows[0] |= fields
-    (path / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return rows
+    """The first sample gets these fields."""
+    first, *others = read_samples(path)
+    samples = [dataclasses.replace(first, **fields), *others]
+    write_samples(path, samples)
+    return samples
 
 
 def call(text: str, request: str, result: str, **fields):
     start = text.index(f"<search>{request}")
     end = text.index("</result>", start) + len("</result>")
-    return {
-        "tool": "search",
-        "request": request,
-        "result": result,
-        "status": "ok",
-        "seconds": 1.5,
-        "cached": False,
-        "start": start,
-        "end": end,
-        **fields,
-    }
+    usual = {"tool": "search", "status": "ok", "seconds": 1.5}
+    return ToolCall(request=request, result=result, start=start, end=end, **{**usual, **fields})
 
 
 @pytest.fixture
@@ -52,7 +42,7 @@ def run(tmp_path):
 def test_calls_are_set_apart_in_order(run):
     text = "One <search>a</search> <result> A\nB </result> two <search>c</search> <result> C </result> end."
     calls = [call(text, "a", "A\nB"), call(text, "c", "C", status="failed", cached=True)]
-    add_to_samples(run, text=text, tool_calls=calls)
+    add_to_samples(run, text=text, tool_calls=tuple(calls))
     shown = show(run)
     body = shown[shown.index("One") : shown.index("read as")]
     assert " ".join(body.split()) == (
@@ -77,11 +67,10 @@ def test_a_question_that_did_not_run_says_why(run):
 
 
 def test_batches_that_are_not_joined_yet_are_shown(run):
-    rows = add_to_samples(run)
+    first, *_ = read_samples(run)
     (run / "shards").mkdir()
-    (run / "shards" / "batch-00001.json").write_text(
-        json.dumps({"process": 1, "samples": [{**rows[0], "id": "late", "text": "here"}]})
-    )
+    late = dataclasses.replace(first, id="late", text="here").to_json()
+    (run / "shards" / "batch-00001.json").write_text(json.dumps({"process": 1, "samples": [late]}))
     assert "here" in show(run, "late")
     (run / "samples.jsonl").unlink()
     (run / "shards" / "batch-00001.json").unlink()
@@ -97,9 +86,10 @@ def test_what_was_written_does_not_steer_the_terminal(run, capsys):
 
 
 def test_runs_from_before_tools_are_shown(run):
-    rows = add_to_samples(run, text="old")
+    rows = [sample.to_json() for sample in add_to_samples(run, text="old")]
     for row in rows:
-        del row["tool_calls"], row["messages"]
+        for younger in ("tool_calls", "messages", "passages", "past_context", "retried"):
+            del row[younger]
     (run / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert "old" in show(run)
 
@@ -107,7 +97,7 @@ def test_runs_from_before_tools_are_shown(run):
 def test_results_are_wrapped_to_a_terminal_and_left_alone_in_a_pipe(run, capsys, monkeypatch):
     result = "A line of many words that goes on\n\n    and " + "x" * 50
     text = f"<search>a</search> <result> {result} </result> " + "end " * 20
-    add_to_samples(run, text=text, tool_calls=[call(text, "a", result)])
+    add_to_samples(run, text=text, tool_calls=(call(text, "a", result),))
     monkeypatch.setenv("COLUMNS", "30")
     assert main(["show", str(run)]) == 0
     piped = capsys.readouterr().out
@@ -124,7 +114,6 @@ def test_results_are_wrapped_to_a_terminal_and_left_alone_in_a_pipe(run, capsys,
 
 
 def test_seconds_are_said_to_be_a_share_of_the_batch(run):
-    add_to_samples(run)
     assert "share of the batch's seconds" in show(run)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -58,8 +59,8 @@ def test_the_next_command_works_as_typed_without_an_activated_environment(
 
 def test_an_example_is_short_harmless_and_says_what_to_type_next(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
-    sample = sample_of("it's one", text=f"begin \x1b[2J {'long ' * 200}\nend")
-    sample["question"] = "What?\nReally?"
+    text = f"begin \x1b[2J {'long ' * 200}\nend"
+    sample = sample_of("it's one", text=text, question="What?\nReally?")
     lines = format_example(sample, Path("my runs/a")).splitlines()
     assert lines[0] == "for example it's one: What? Really?"
     assert lines[1].startswith("  answer: begin \\x1b[2J long")
@@ -67,4 +68,4 @@ def test_an_example_is_short_harmless_and_says_what_to_type_next(monkeypatch):
     assert len(lines[1]) < 180
     assert lines[2] == "  gold: 1; correct by the release grader"
     assert lines[3] == """  step by step: recursivemas show 'my runs/a' --id 'it'"'"'s one'"""
-    assert "not run: too long" in format_example({**sample, "error": "too long"}, Path("a"))
+    assert "not run: too long" in format_example(dataclasses.replace(sample, error="too long"), Path("a"))

@@ -11,10 +11,12 @@ import pytest
 
 from recursivemas.cli.main import main
 from recursivemas.errors import UserError
+from recursivemas.recursion.trace import MessageSize, Passage, StageUsage
 from recursivemas.runs.files import read_config
 from recursivemas.runs.folder import RunFolder
 from recursivemas.runs.provenance import check_same_run
 from recursivemas.runs.shared import prepare_shards
+from recursivemas.tools import ToolCall
 from tests.support.run_folders import sample_of, write_run
 
 QUESTIONS = ("q0", "q1", "q2")
@@ -42,31 +44,26 @@ VALUES = [
 
 
 def full_sample(question: str) -> dict:
-    call = {"tool": "python", "status": "ok", "result": "1", "cached": False, "seconds": 0.5, "end": 9}
-    usage = {"round": 1, "role": "solver", "prompt_tokens": 5, "latents_read": 1, "latent_steps": 1}
+    call = ToolCall(tool="python", request="1", status="ok", result="1", seconds=0.5, end=41)
     return sample_of(
         question,
         text="<python> 1 </python> <result> 1 </result>",
-        seed=42,
-        ended_by="stop",
-        retried=False,
-        past_context=False,
-        tool_calls=[{**call, "end": 41}],
-        messages={"r1/a->b": {"shape": [2, 3], "norm": 1.0}},
-        passages={"r1/a": {"text": "so", "tool_calls": [call]}},
-        usage=[{**usage, "generated_tokens": 3, "seconds": 0.5, "result_tokens": 1}],
-        verdicts={"release": {"correct": True, "how": "equal", "error": None, "extracted": "1"}},
-    )
+        token_ids=(1, 2, 3),
+        tool_calls=(call,),
+        messages={"r1/a->b": MessageSize((2, 3), 1.0)},
+        passages={"r1/a": Passage("so", (4, 5), (call,))},
+        usage=(StageUsage(round=1, role="solver", prompt_tokens=5, seconds=0.5, result_tokens=1),),
+    ).to_json()
 
 
-def write_samples(path: Path, samples: list) -> None:
+def write_lines(path: Path, samples: list) -> None:
     (path / "samples.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
 
 
 @pytest.fixture
 def run(tmp_path) -> Path:
     path = write_run(tmp_path / "run", [True, False, True])
-    write_samples(path, [full_sample(question) for question in QUESTIONS])
+    write_lines(path, [full_sample(question) for question in QUESTIONS])
     return path
 
 
@@ -111,9 +108,9 @@ def test_a_whole_run_is_read_by_all(run, commands):
 
 def test_a_sample_without_a_text_and_one_that_stands_twice_are_named(run, commands):
     samples = [full_sample(question) for question in QUESTIONS]
-    write_samples(run, [*samples[:1], {name: value for name, value in samples[1].items() if name != "text"}])
+    write_lines(run, [*samples[:1], {name: value for name, value in samples[1].items() if name != "text"}])
     assert all("line 2 of" in said and "text is missing" in said for said in commands()[1:])
-    write_samples(run, [*samples, samples[1]])
+    write_lines(run, [*samples, samples[1]])
     assert all("line 4 of" in said and "repeats question 'q1'" in said for said in commands()[2:4])
 
 
@@ -202,7 +199,7 @@ def test_no_value_in_any_place_is_a_traceback(file, run, commands):
     for _ in range(100):
         new = changed(value, draw.choice(every), draw.choice(VALUES))
         if file == "samples.jsonl":
-            write_samples(run, [full_sample("q0"), new, full_sample("q2")])
+            write_lines(run, [full_sample("q0"), new, full_sample("q2")])
         else:
             (run / file).write_text(json.dumps(new))
         num_refused += any(commands())

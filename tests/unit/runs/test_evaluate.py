@@ -15,6 +15,7 @@ from recursivemas.output.redaction import keep_secret
 from recursivemas.question import Question
 from recursivemas.recursion.trace import Solution
 from recursivemas.runs import evaluate
+from recursivemas.runs.record import SampleRecord
 from recursivemas.settings import resolve_settings
 
 
@@ -47,7 +48,7 @@ def test_a_key_that_came_back_in_an_error_is_not_in_the_sample():
     keep_secret("tvly-0123456789")
     solution = Solution(question=Question(id="q", text="What?"), error="refused: tvly-0123456789")
     verdicts = {"release": Grade(correct=False, extracted=None, how="not run", error="tvly-0123456789?")}
-    sample = evaluate.to_sample(solution, verdicts, 42)
+    sample = SampleRecord.of(solution, verdicts, 42).to_json()
     assert sample["error"] == "refused: [redacted]"
     assert sample["verdicts"]["release"]["error"] == "[redacted]?"
 

@@ -35,7 +35,7 @@ def written(path, batches=BATCHES, **files):
 def test_samples_are_flushed_batch_by_batch(tmp_path):
     with RunFolder.create(tmp_path / "run", {}) as folder:
         folder.append(rows(BATCHES[0]))
-        assert [row["id"] for row in read_samples(tmp_path / "run")] == ["a", "b"]
+        assert [row.id for row in read_samples(tmp_path / "run")] == ["a", "b"]
 
 
 def test_a_run_cut_anywhere_resumes_to_the_same_bytes(tmp_path):
@@ -47,7 +47,7 @@ def test_a_run_cut_anywhere_resumes_to_the_same_bytes(tmp_path):
         with RunFolder.resume(path, BATCHES) as folder:
             for batch in BATCHES[folder.num_batches :]:
                 folder.append(rows(batch))
-        assert [row["id"] for row in read_samples(path)] == ["a", "b", "c", "d", "e"]
+        assert [row.id for row in read_samples(path)] == ["a", "b", "c", "d", "e"]
         assert (path / SAMPLES).read_bytes() == whole
 
 
@@ -165,7 +165,7 @@ def test_half_of_a_surrogate_pair_is_kept(tmp_path):
     with RunFolder.create(tmp_path, config_of(1)) as folder:
         folder.append([sample_of("a", text="half: \ud800, whole: \U0001f600")])
     (tmp_path / SAMPLES).read_text(encoding="utf-8", errors="strict")
-    assert read_samples(tmp_path)[0]["text"] == "half: \ud800, whole: \U0001f600"
+    assert read_samples(tmp_path)[0].text == "half: \ud800, whole: \U0001f600"
 
 
 def test_the_seconds_of_all_launches_add_up(tmp_path):

@@ -8,36 +8,28 @@ from itertools import combinations
 import pytest
 
 from recursivemas.benchmarks import BENCHMARKS
+from recursivemas.recursion.trace import Passage, StageUsage
 from recursivemas.report import format_summary, result_line
 from recursivemas.runs.intervals import wilson_interval
 from recursivemas.runs.metrics import Outcome, pass_at_k, question_shares, summarise, total_costs
+from recursivemas.tools import ToolCall
+from tests.support.run_folders import grade_of, sample_of
 
 MATH500 = dataclasses.replace(BENCHMARKS["math500"], graders=("release",))
 
 
 def sample(question: str, correct: bool, rollout: int = 0, extracted="1", stand_in=False, **fields):
-    usage = [
-        {
-            "round": 1,
-            "role": "solver",
-            "prompt_tokens": 10 if rollout == 0 else 0,
-            "latents_read": 4,
-            "latent_steps": 0,
-            "generated_tokens": 5,
-            "result_tokens": 2,
-            "seconds": 0.5,
-        }
-    ]
-    return {
-        "id": question,
-        "rollout": rollout,
-        "verdicts": {"release": {"correct": correct, "extracted": extracted, "stand_in": stand_in}},
-        "retried": False,
-        "past_context": False,
-        "error": None,
-        "usage": usage,
-        **fields,
-    }
+    usage = StageUsage(
+        round=1,
+        role="solver",
+        prompt_tokens=10 if rollout == 0 else 0,
+        latents_read=4,
+        generated_tokens=5,
+        result_tokens=2,
+        seconds=0.5,
+    )
+    usual = {"verdicts": {"release": grade_of(correct, extracted, stand_in=stand_in)}, "usage": (usage,)}
+    return sample_of(question, rollout, **{**usual, **fields})
 
 
 @pytest.mark.parametrize("n", [1, 4, 6])
@@ -59,7 +51,7 @@ def test_accuracy_counts_samples_and_errors_are_wrong():
         sample("a", True),
         sample("b", False, retried=True),
         sample("c", False, extracted=None),
-        sample("d", False, extracted=None, error="too long", usage=[]),
+        sample("d", False, extracted=None, error="too long", usage=()),
     ]
     summary = summarise(samples, MATH500, 3.0)
     assert summary["headline"] == {
@@ -80,7 +72,7 @@ def test_accuracy_counts_samples_and_errors_are_wrong():
 
 
 def test_answers_without_a_verdict_are_counted_apart():
-    undecided = {"release": {"correct": False, "extracted": "x", "error": "not compared"}}
+    undecided = {"release": grade_of(False, error="not compared")}
     samples = [sample("a", True), sample("b", False, verdicts=undecided), sample("c", False)]
     summary = summarise(samples, MATH500, 3.0)
     assert (summary["headline"]["correct"], summary["headline"]["undecided"]) == (1, 1)
@@ -88,11 +80,8 @@ def test_answers_without_a_verdict_are_counted_apart():
 
 
 def test_each_grader_has_its_own_answers_that_it_could_not_read():
-    verdicts = {
-        "release": {"correct": True, "extracted": "A", "stand_in": True},
-        "strict": {"correct": False, "extracted": None},
-    }
-    read = {"release": {**verdicts["release"], "stand_in": False}, "strict": verdicts["strict"]}
+    verdicts = {"release": grade_of(True, "A", stand_in=True), "strict": grade_of(False, None)}
+    read = {**verdicts, "release": grade_of(True, "A")}
     samples = [sample("a", True, verdicts=verdicts), sample("b", True, verdicts=read)]
     samples += [sample("c", False, verdicts=verdicts, error="too long")]
     summary = summarise(samples, MATH500, 3.0)
@@ -164,11 +153,11 @@ def test_costs_are_summed_by_round_and_agent():
 
 
 def call(tool: str, status: str, seconds: float, *, cached: bool = False, result: str = ""):
-    return {"tool": tool, "status": status, "seconds": seconds, "cached": cached, "result": result}
+    return ToolCall(tool=tool, request="", result=result, status=status, seconds=seconds, cached=cached)
 
 
 def test_tool_calls_are_summed_up_by_tool():
-    passages = {"r1/toolcaller": {"tool_calls": [call("python", "ok", 0.25)]}}
+    passages = {"r1/toolcaller": Passage("", (), (call("python", "ok", 0.25),))}
     samples = [
         sample("a", True, tool_calls=[call("search", "ok", 1.0), call("search", "ok", 0.0, cached=True)]),
         sample("b", True, tool_calls=[call("python", "timeout", 10.0)], passages=passages),
