@@ -73,27 +73,27 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     types = get_type_hints(RunSettings)
     for spec in fields(RunSettings):
         parser.add_argument(
-            f"--{spec.name}", default=argparse.SUPPRESS, help=_help_text(spec), **_argument(spec.name, types)
+            f"--{spec.name}", default=argparse.SUPPRESS, help=help_text(spec), **argument(spec, types)
         )
 
 
-def _help_text(spec: Field[Any]) -> str:
+def help_text(spec: Field[Any]) -> str:
     text = spec.metadata["help"].replace("%", "%%")
     if spec.metadata.get("recommended"):
         return f"{text} (default: what is recommended for the style and dataset, else {spec.default})"
     return text if spec.default in (None, False, ()) else f"{text} (default: {spec.default})"
 
 
-def _argument(name: str, types: dict[str, Any]) -> dict[str, Any]:
+def argument(spec: Field[Any], types: dict[str, Any]) -> dict[str, Any]:
     """How argparse reads a setting of that type."""
-    kind = types[name]
+    name, kind = spec.name, types[spec.name]
     if kind is bool:
         return {"nargs": "?", "const": True, "type": _read_bool, "metavar": "BOOL"}
     if kind == tuple[str, ...]:
         return {"action": _Append, "metavar": "KEY=PATH"}
     plain = next((option for option in get_args(kind) if option is not NoneType), kind)
-    if name in CHOICES:
-        return {"choices": CHOICES[name], "metavar": "|".join(CHOICES[name])}
+    if choices := spec.metadata.get("choices") or CHOICES.get(name):
+        return {"choices": choices, "metavar": "|".join(choices)}
     return {"type": plain, "metavar": {str: "TEXT", int: "N", float: "X"}[plain]}
 
 

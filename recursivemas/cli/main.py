@@ -11,10 +11,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from recursivemas import report
+from recursivemas.cli import training
 from recursivemas.cli.flags import Parser, add_run_arguments, add_version
 from recursivemas.cli.listing import list_datasets, list_styles
 from recursivemas.errors import UserError
@@ -37,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(prog="recursivemas", description="Recursive Multi-Agent Systems.")
     add_version(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    words = list(sys.argv[1:] if argv is None else argv)
 
     run = commands.add_parser("run", help="run a system on a benchmark", description="Run a system.")
     add_version(run)
@@ -49,6 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):
         listed = commands.add_parser(name, help=text, description=f"List {text}.")
         listed.set_defaults(command=_printing(listing))
+
+    train = commands.add_parser("train", help="train links").add_subparsers(required=True, metavar="LINKS")
+    for kind, text in (("inner", "one agent's inner link"), ("outer", "a style's outer links")):
+        learning = train.add_parser(kind, help=f"train {text}", description=f"Train {text}.")
+        if words[:2] == ["train", kind]:  # its settings know links, and those torch
+            training.add_arguments(learning, kind)
+        learning.set_defaults(command=partial(training.run, kind=kind))
 
     comparing = commands.add_parser("compare", help="compare runs question by question")
     compare.add_arguments(comparing)
@@ -83,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     building.add_argument("directory", type=Path, metavar="DIR")
     building.set_defaults(command=_build_toy)
 
-    arguments = parser.read(sys.argv[1:] if argv is None else argv)
+    arguments = parser.read(words)
     return _guarded(arguments.pop("command"), arguments)
 
 
@@ -93,6 +103,12 @@ def run_main(argv: Sequence[str] | None = None) -> int:
     add_version(parser)
     add_run_arguments(parser)
     return _guarded(_run, parser.read(sys.argv[1:] if argv is None else argv))
+
+
+def train_main(kind: str, argv: Sequence[str] | None = None) -> int:
+    """`python train/train_inner.py ...`, the same as `recursivemas train inner ...`; so for outer links."""
+    arguments = training.main(kind, sys.argv[1:] if argv is None else argv)
+    return _guarded(partial(training.run, kind=kind), arguments)
 
 
 def _printing(listing: Callable[[], str]) -> Callable[[dict[str, Any]], None]:

@@ -20,12 +20,17 @@ def run_main() -> int:
     return _call("run_main")
 
 
-def _call(name: str) -> int:
+def train_main(kind: str) -> int:
+    """`python train/train_inner.py ...` and `train_outer.py`; returns the exit status."""
+    return _call("train_main", kind)
+
+
+def _call(name: str, *arguments: str) -> int:
     try:
         try:
             from recursivemas.cli import main as command_line
 
-            status: int = getattr(command_line, name)()
+            status: int = getattr(command_line, name)(*arguments)
         except ModuleNotFoundError as error:
             return _explain_missing(error)
     except KeyboardInterrupt:

@@ -68,15 +68,15 @@ class OuterLearner:
     """The outer links of a style, through the whole recursion."""
 
     def __init__(self, system: MASSystem, settings: OuterSettings) -> None:
-        self.system = system
+        self.system, self.settings = system, settings
         self.skipped = Skipped()
-        self._settings = settings
         self._messages = MessageSettings(
             messages="rollout" if settings.messages == "rollout" else "teacher",
             max_latent_tokens=settings.max_latent_tokens,
             latent_length=settings.latent_length,
             through_rollout=settings.through_rollout,
             max_length=settings.max_length,
+            gradient_checkpointing=settings.gradient_checkpointing,
         )
         self._writer = LessonWriter(
             system.graph, system.agents, system.prompts, enable_thinking=settings.enable_thinking
@@ -91,7 +91,7 @@ class OuterLearner:
 
     def lessons(self, rows: Sequence[TrainingRow]) -> tuple[list[TrainingRow], list[Lessons]]:
         """The rows that all prompts can be had for, and their lessons."""
-        graph, rounds = self.system.graph, self._settings.num_recursive_rounds
+        graph, rounds = self.system.graph, self.settings.num_recursive_rounds
         keys = sorted({(role, graph.reads_feedback(role, number)) for number, role in graph.turns(rounds)})
         written = {key: self._writer.with_slots(rows, key[0], feedback=key[1]) for key in keys}
         kept: list[TrainingRow] = []
@@ -109,7 +109,7 @@ class OuterLearner:
         kept, lessons = self.lessons(rows)
         while kept:
             losses, channel = self.answer_losses(lessons, watched=watched)
-            combined = losses.combine(self._settings.non_last_loss_weight)
+            combined = losses.combine(self.settings.non_last_loss_weight)
             bad = self._bad_rows(kept, combined, channel)
             if not bad:
                 return self._outcome(losses, combined, lessons)
@@ -121,7 +121,7 @@ class OuterLearner:
     def answer_losses(
         self, lessons: Sequence[Lessons], *, watched: bool = False
     ) -> tuple[AnswerLosses, LearningChannel]:
-        settings = self._settings
+        settings = self.settings
         carry = self._carry_watched if watched else self._carry
         channel = LearningChannel(self.system.agents, carry, lessons, self._messages)
         losses = answer_losses(
@@ -137,7 +137,7 @@ class OuterLearner:
         unfit = channel.notes.unfit
         infinite = {row for row, finite in enumerate(losses.isfinite().tolist()) if not finite} - unfit
         for row in unfit:
-            reason = f"a target that leaves no room for its prompt in max_length {self._settings.max_length}"
+            reason = f"a target that leaves no room for its prompt in max_length {self.settings.max_length}"
             self.skipped.add(reason, rows[row].question.id)
         for row in infinite:
             self.skipped.add("a loss that is not finite", rows[row].question.id)
@@ -173,7 +173,8 @@ def _adder(sums: dict[str, Tensor], name: str) -> Callable[[Tensor], None]:
     """A hook that adds up gradients under a name."""
 
     def add(gradient: Tensor) -> None:
-        sums[name] = sums[name] + gradient if name in sums else gradient
+        # A copy: the tensor itself may become the parameter's gradient, which is then averaged in place.
+        sums[name] = sums[name] + gradient if name in sums else gradient.clone()
 
     return add
 
@@ -184,3 +185,19 @@ def _num_target_tokens(lesson: Lesson) -> int:
 
 def link_name(link: LinkSpec) -> str:
     return link.key or str(link)
+
+
+def inner_roles(system: MASSystem, role: str) -> list[str]:
+    """The roles whose texts an inner link of `role` learns from: its own and those that it quotes."""
+    quoted = system.graph.inbound(role, with_feedback=False)
+    if system.graph.agent(role).learns_with_open_slots:
+        return [role]
+    return [role, *(link.source for link in quoted)]
+
+
+def outer_roles(system: MASSystem, settings: OuterSettings) -> list[str]:
+    """The roles whose texts outer links learn from: all that run, or with rollouts the answering one."""
+    if settings.messages == "rollout":
+        return [system.graph.answering_role]
+    running = {role for _, role in system.graph.turns(settings.num_recursive_rounds)}
+    return [role for role in system.graph.roles if role in running]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -116,9 +116,9 @@ class Steps:
         learner: Learner,
         rows: Sequence[TrainingRow],
         settings: LearningSettings,
-        accelerator: Accelerator | None = None,
+        accelerator: Accelerator,
     ) -> None:
-        self.accelerator = accelerator or Accelerator(cpu=not torch.cuda.is_available())
+        self.accelerator = accelerator
         self._learner, self._rows, self._settings = learner, rows, settings
         world = self.accelerator.num_processes
         self._order: Order | None = None
@@ -218,12 +218,3 @@ def gather_objects(accelerator: Accelerator, value: Any) -> list[Any]:
     from accelerate.utils import gather_object
 
     return list(gather_object([value]))
-
-
-def take_all(
-    steps: Steps, *, first: int = 0, after: Callable[[StepRecord | None, int], None], log_every: int
-) -> None:
-    """Take all steps from `first` on, counted from 0; `after` is told of each, and how many are done then."""
-    for step in range(first, steps.num_steps):
-        watched = (step + 1) % log_every == 0 or step + 1 == steps.num_steps
-        after(steps.take(step, watched=watched), step + 1)

@@ -9,18 +9,22 @@ positions of a span, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from recursivemas.agents.agent import Agent
 from recursivemas.engine.backbone import Backbone
 from recursivemas.engine.stream import PromptBatch, Stream, roll_out
+from recursivemas.errors import UserError
 from recursivemas.links import InnerLink
 from recursivemas.recursion.loop import Observer, Turn, recurse
 from recursivemas.styles import LinkSpec, Style
@@ -51,6 +55,8 @@ class MessageSettings:
     """Whether gradients also pass from each step of a rollout to the ones before it."""
     max_length: int = 4096
     """Longest conversation; a longer one loses positions on the left."""
+    gradient_checkpointing: bool = False
+    """Whether layers are computed again on the way back, to need less memory."""
 
 
 @dataclass
@@ -70,7 +76,7 @@ class Reading:
     backbone: Backbone
     lessons: Sequence[Lesson]
     received: Mapping[str, Rows]
-    max_length: int
+    settings: MessageSettings
     notes: RowNotes
 
     def _messages(self, row: int) -> dict[str, Tensor]:
@@ -83,9 +89,9 @@ class Reading:
         for row, lesson in enumerate(self.lessons):
             assert lesson.full is not None
             one = teach(self.backbone, lesson, lesson.full, self._messages(row))
-            if one.end > self.max_length:
+            if one.end > self.settings.max_length:
                 self.notes.cut.add(row)
-            taught.append(one.cut_left(self.max_length))
+            taught.append(one.cut_left(self.settings.max_length))
             if taught[-1].start in (0, taught[-1].end):
                 self.notes.unfit.add(row)
         return taught
@@ -93,14 +99,19 @@ class Reading:
     @cached_property
     def states(self) -> list[Tensor]:
         """Hidden states [T_i, D] of `full`."""
-        return read_together(self.backbone, [one.embeddings for one in self.full])
+        return self.read_together([one.embeddings for one in self.full])
+
+    def read_together(self, rows: Sequence[Tensor]) -> list[Tensor]:
+        """Hidden states [T_i, D] of embeddings [T_i, D]."""
+        with checkpointed(self.backbone, self.settings.gradient_checkpointing):
+            return read_together(self.backbone, rows)
 
     @cached_property
     def prompts(self) -> list[Tensor]:
         """The prompts alone, [T_i, D]."""
         return [
             teach(self.backbone, lesson, lesson.prompt, self._messages(row))
-            .cut_left(self.max_length)
+            .cut_left(self.settings.max_length)
             .embeddings
             for row, lesson in enumerate(self.lessons)
         ]
@@ -141,7 +152,7 @@ class LearningChannel:
 
     def read(self, turn: Turn, received: Mapping[str, Rows]) -> Reading:
         lessons = [row[turn.role, turn.reads_feedback] for row in self._lessons]
-        return Reading(self._backbones[turn.role], lessons, received, self._settings.max_length, self.notes)
+        return Reading(self._backbones[turn.role], lessons, received, self._settings, self.notes)
 
     def think(self, turn: Turn, reading: Reading) -> Rows:
         link = self._agents[turn.role].inner_link
@@ -152,6 +163,26 @@ class LearningChannel:
     def carry(self, turn: Turn, link: LinkSpec, thought: Rows) -> Rows:
         message = self._carry_over(turn, link, torch.cat(thought))
         return message.split([len(row) for row in thought])
+
+
+@contextmanager
+def checkpointed(backbone: Backbone, wanted: bool) -> Iterator[None]:
+    """Layers keep nothing but what they read, inside, and are computed again on the way back.
+
+    Only the layers themselves are in training mode, as this wants, not what is in them: no dropout comes with
+    it. A rollout stands outside and keeps its cache. Raises UserError for a model that knows no such thing.
+    """
+    layers = [one for one in backbone.model.modules() if isinstance(one, GradientCheckpointingLayer)]
+    if wanted and not layers:
+        raise UserError(f"{type(backbone.model).__name__} knows no gradient_checkpointing; train without it")
+    for layer in layers if wanted else ():
+        layer.training = layer.gradient_checkpointing = True
+        layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
+    try:
+        yield
+    finally:
+        for layer in layers if wanted else ():
+            layer.training = layer.gradient_checkpointing = False
 
 
 def think_of_text(reading: Reading, link: InnerLink, max_latent_tokens: int) -> Rows:
@@ -183,7 +214,7 @@ def think_ahead(reading: Reading, link: InnerLink, settings: MessageSettings) ->
         return tuple(thoughts)
     fed_back = thoughts[:, :-1].to(backbone.dtype)
     longer = [torch.cat([prompt, row]) for prompt, row in zip(prompts, fed_back, strict=True)]
-    states = read_together(backbone, longer)
+    states = reading.read_together(longer)
     hidden = torch.stack([state[-steps:] for state in states])  # [B, L, D]
     return tuple(link(hidden))
 

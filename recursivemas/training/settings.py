@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from recursivemas.errors import UserError
 from recursivemas.links import DEFAULT_OUTER_VARIANT, INNER_ALIASES, INNER_VARIANTS, OUTER_VARIANTS
-from recursivemas.styles import DEFAULT_INNER_VARIANT
+from recursivemas.settings import DTYPES
+from recursivemas.styles import DEFAULT_INNER_VARIANT, PUBLISHED_STYLES
+from recursivemas.training.rows import TASKS
 
 INITS = ("random", "scale", "ridge", "loaded")
 SCHEDULES = ("cosine", "constant")
@@ -21,6 +23,17 @@ TRACKERS = ("tensorboard", "trackio", "wandb")
 def _option(default: Any, help_text: str, **metadata: Any) -> Any:
     """A field with its help text, its least value and its accepted ones."""
     return field(default=default, metadata={"help": help_text, **metadata})
+
+
+def _check_options(settings: Any) -> None:
+    """UserError for a value below its least one, or that is none of the accepted ones."""
+    for spec in fields(settings):
+        name, value, least = spec.name, getattr(settings, spec.name), spec.metadata.get("minimum")
+        choices = spec.metadata.get("choices")
+        if least is not None and value < least:
+            raise UserError(f"{name} is {value}; it has to be {least} or more")
+        if choices and value is not None and value not in choices:
+            raise UserError(f"{name} is {value!r}; it has to be one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +67,7 @@ class LearningSettings:
     )
 
     def __post_init__(self) -> None:
-        for name, spec in self.__dataclass_fields__.items():
-            value, least = getattr(self, name), spec.metadata.get("minimum")
-            choices = spec.metadata.get("choices")
-            if least is not None and value < least:
-                raise UserError(f"{name} is {value}; it has to be {least} or more")
-            if choices and value is not None and value not in choices:
-                raise UserError(f"{name} is {value!r}; it has to be one of {', '.join(choices)}")
+        _check_options(self)
         if self.eval_steps and not self.eval_samples:
             raise UserError("eval_steps evaluates on rows that are held out; give --eval_samples N, too")
 
@@ -132,6 +139,7 @@ class OuterSettings(LearningSettings):
     max_length: int = _option(
         4096, "longest conversation in positions; a longer one is cut on the left", minimum=2
     )
+    eval_max_new_tokens: int = _option(512, "longest answer in an evaluation, in tokens", minimum=1)
     gradient_checkpointing: bool = _option(False, "compute layers again on the way back, for less memory")
 
     def __post_init__(self) -> None:
@@ -160,3 +168,49 @@ class OuterSettings(LearningSettings):
                 )
             named[key] = variant
         return named
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSettings:
+    """What is trained, on what, and where it is kept."""
+
+    style: str = _option("sequential_light", f"one of {', '.join(PUBLISHED_STYLES)}, or a YAML file")
+    role: str | None = _option(None, "train inner: the agent whose link learns")
+    task: str = _option("math", "what rows are about that do not say: math, code or choice", choices=TASKS)
+    dataset_name: str | None = _option(
+        None, "rows: a file (JSON, JSONL, CSV, Parquet) or a dataset on the hub"
+    )
+    dataset_split: str | None = _option(None, "split of the dataset on the hub (default: train)")
+    dataset_json_field: str | None = _option(None, "the list in a JSON file (default: data)")
+    num_samples: int = _option(-1, "how many rows, from the first on; -1: all", minimum=-1)
+    save_dir: str | None = _option(None, "folder for links, checkpoints and metrics")
+    resume: bool = _option(False, "go on with the training in save_dir, if there is one")
+    release: str = _option("hub", "where models come from: hub, toy, or a release folder")
+    revision: str | None = _option(None, "commit, tag or branch of every repository on the hub")
+    models: tuple[str, ...] = _option((), "ROLE=MODEL: a folder or repository instead (may be repeated)")
+    ckpt_override: tuple[str, ...] = _option(
+        (), "ROLE=DIR or outer=DIR: a folder instead of the release's (may be repeated)"
+    )
+    prompts: str = _option("auto", "whose words agents are shown, as in a run")
+    device: str = _option("auto", "torch device, auto, split, or ROLE=DEVICE,...")
+    dtype: str = _option("auto", "precision of the models: auto keeps what is stored", choices=DTYPES)
+    trust_remote_code: bool = _option(False, "allow model code that comes with a repository")
+
+    def __post_init__(self) -> None:
+        _check_options(self)
+        if self.dataset_name is None:
+            raise UserError(
+                "there is nothing to learn from; give --dataset_name FILE, or a dataset on the hub"
+            )
+        if self.save_dir is None:
+            raise UserError("there is no place for the links; give --save_dir FOLDER")
+
+    def pairs(self, name: str) -> dict[str, str]:
+        """`models` or `ckpt_override` as a mapping."""
+        found: dict[str, str] = {}
+        for entry in getattr(self, name):
+            key, equals, value = entry.partition("=")
+            if not (key and equals and value) or key in found:
+                raise UserError(f"{name} has {entry!r}; give KEY=VALUE, each key once")
+            found[key] = value
+        return found

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+import random
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from accelerate import Accelerator
+from torch import nn
+from tqdm import tqdm
 
-from recursivemas.agents.agent import Agent
-from recursivemas.engine.backbone import Backbone
-from recursivemas.links import InnerLink, OuterLink
-from recursivemas.styles import LinkSpec
 from recursivemas.system import MASSystem
-from recursivemas.training.inner import find_pair_places
-from recursivemas.training.learners import InnerLearner, OuterLearner, link_name
-from recursivemas.training.lessons import Lesson, LessonWriter, read_together, teach
-from recursivemas.training.loop import StepRecord, Steps, take_all
-from recursivemas.training.rows import Skipped, TrainingRow, usable_rows
-from recursivemas.training.settings import InnerSettings, OuterSettings
-from recursivemas.training.starts import (
-    embedding_rms,
-    same_text_embeddings,
-    start_at_scale,
-    start_by_ridge,
+from recursivemas.training.evaluate import evaluate_inner, evaluate_outer, is_better
+from recursivemas.training.folder import (
+    TrainingFolder,
+    load_inner,
+    load_outer,
+    save_inner,
+    save_outer,
 )
+from recursivemas.training.initial import start_inner, start_outer
+from recursivemas.training.learners import InnerLearner, OuterLearner, inner_roles, outer_roles
+from recursivemas.training.loop import StepRecord, Steps
+from recursivemas.training.metrics import make_accelerator, metrics_line
+from recursivemas.training.rows import Skipped, TrainingRow, usable_rows
+from recursivemas.training.settings import InnerSettings, LearningSettings, OuterSettings
 
-RIDGE_ROWS = 1024
-"""So many rows at most are read for a least-squares start."""
-RIDGE_BATCH = 8
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -37,9 +39,11 @@ class Trained:
     """What came of a training."""
 
     records: list[StepRecord] = field(default_factory=list)
-    """Of each step that learnt something."""
+    """Of each step that learnt something, since it was begun or resumed."""
     skipped: Skipped = field(default_factory=Skipped)
     """Rows that nothing was learnt from, and why."""
+    best: Mapping[str, Any] | None = None
+    """The best scores on held-out rows, and after which step."""
 
     @property
     def losses(self) -> list[float]:
@@ -47,62 +51,187 @@ class Trained:
 
 
 def train_inner(
-    system: MASSystem, role: str, rows: Sequence[TrainingRow], settings: InnerSettings
+    system: MASSystem,
+    role: str,
+    rows: Sequence[TrainingRow],
+    settings: InnerSettings,
+    *,
+    save_dir: str | Path | None = None,
+    resume: bool = False,
+    show_progress: bool = False,
 ) -> Trained:
     """Train one agent's inner link, in place of the one that it has. The models stay as they are.
 
-    `system` needs that agent alone. Raises DatasetError where no row can be used.
+    `system` needs that agent alone. With a `save_dir` the link, checkpoints and metrics are kept there, and
+    `resume` goes on from the newest checkpoint. Raises DatasetError where no row can be used, UserError for
+    a folder that is not as it should be.
     """
-    graph = system.graph
-    kept, skipped = usable_rows(rows, graph, inner_roles(system, role))
-    start_inner(system, role, kept, settings)
+    kept, skipped = usable_rows(rows, system.graph, inner_roles(system, role))
+    kept, held_out = hold_out(kept, settings)
+    start = replace(settings, init="random") if _can_resume(save_dir, resume) else settings
+    start_inner(system, role, kept, start)
     learner = InnerLearner(system, role, settings)
-    return _learn(learner, kept, settings, skipped)
+    link = system.agents[role].inner_link
+    folder = None
+    if save_dir is not None:
+        folder = TrainingFolder(Path(save_dir), lambda place: save_inner(place, link), settings)
+    training = Training(learner, kept, settings, folder, skipped)
+    training.begin(resume, lambda place: load_inner(place, link), _about(system, kept, held_out, role))
+    return training.run(lambda: evaluate_inner(learner, held_out), show_progress=show_progress)
 
 
-def inner_roles(system: MASSystem, role: str) -> list[str]:
-    """The roles whose texts an inner link of `role` learns from: its own and those that it quotes."""
-    quoted = system.graph.inbound(role, with_feedback=False)
-    if system.graph.agent(role).learns_with_open_slots:
-        return [role]
-    return [role, *(link.source for link in quoted)]
-
-
-def train_outer(system: MASSystem, rows: Sequence[TrainingRow], settings: OuterSettings) -> Trained:
+def train_outer(
+    system: MASSystem,
+    rows: Sequence[TrainingRow],
+    settings: OuterSettings,
+    *,
+    save_dir: str | Path | None = None,
+    resume: bool = False,
+    show_progress: bool = False,
+) -> Trained:
     """Train a system's outer links, in place of those that it has. Models and inner links stay as they are.
 
-    Raises DatasetError where no row can be used.
+    Arguments and errors are those of `train_inner`. Held-out rows are solved as questions are, and graded.
     """
     kept, skipped = usable_rows(rows, system.graph, outer_roles(system, settings))
-    start_outer(system, kept, settings)
+    kept, held_out = hold_out(kept, settings)
+    start = replace(settings, init="random") if _can_resume(save_dir, resume) else settings
+    start_outer(system, kept, start)
     learner = OuterLearner(system, settings)
-    return _learn(learner, kept, settings, skipped)
+    links = {spec: system.outer_links[spec.source, spec.target] for spec in system.graph.links}
+    folder = None
+    if save_dir is not None:
+        folder = TrainingFolder(Path(save_dir), lambda place: save_outer(place, system, settings), settings)
+    training = Training(learner, kept, settings, folder, skipped)
+    training.begin(resume, lambda place: load_outer(place, links), _about(system, kept, held_out))
+    return training.run(lambda: evaluate_outer(learner, held_out), show_progress=show_progress)
 
 
-def outer_roles(system: MASSystem, settings: OuterSettings) -> list[str]:
-    """The roles whose texts outer links learn from: all that run, or with rollouts the answering one."""
-    if settings.messages == "rollout":
-        return [system.graph.answering_role]
-    running = {role for _, role in system.graph.turns(settings.num_recursive_rounds)}
-    return [role for role in system.graph.roles if role in running]
+def hold_out(
+    rows: Sequence[TrainingRow], settings: LearningSettings
+) -> tuple[list[TrainingRow], list[TrainingRow]]:
+    """Rows to learn from, and `eval_samples` others, drawn by the seed."""
+    chosen = set(random.Random(settings.seed).sample(range(len(rows)), min(settings.eval_samples, len(rows))))
+    kept = [row for number, row in enumerate(rows) if number not in chosen]
+    return kept, [rows[number] for number in sorted(chosen)]
 
 
-def _learn(
-    learner: InnerLearner | OuterLearner,
-    rows: Sequence[TrainingRow],
-    settings: InnerSettings | OuterSettings,
-    skipped: Skipped,
-) -> Trained:
-    trained = Trained(skipped=skipped)
-    learner.skipped = skipped
+def _can_resume(save_dir: str | Path | None, resume: bool) -> bool:
+    return resume and save_dir is not None and any(Path(save_dir).glob("checkpoint-*/state.pt"))
 
-    def note(record: StepRecord | None, _: int) -> None:
-        if record is not None:
-            trained.records.append(record)
 
-    with learning(learner.links.values()):
-        take_all(Steps(learner, rows, settings), after=note, log_every=settings.log_every)
-    return trained
+def _about(
+    system: MASSystem, rows: Sequence[TrainingRow], held_out: Sequence[TrainingRow], role: str | None = None
+) -> dict[str, Any]:
+    """What decides a training beside its settings."""
+    return {
+        "style": system.style,
+        "role": role,
+        "models": {name: agent.repo_id for name, agent in system.agents.items()},
+        "num_rows": len(rows),
+        "num_held_out": len(held_out),
+        "prompts": system.prompts.describe()["sha256"],
+    }
+
+
+class Training:
+    """A training on its way: steps, and what is kept and told of them."""
+
+    def __init__(
+        self,
+        learner: InnerLearner | OuterLearner,
+        rows: Sequence[TrainingRow],
+        settings: LearningSettings,
+        folder: TrainingFolder | None,
+        skipped: Skipped,
+    ) -> None:
+        learner.skipped = skipped
+        self._learner, self._settings, self._folder = learner, settings, folder
+        self._accelerator: Accelerator = make_accelerator(settings, folder.path if folder else None)
+        self._steps = Steps(learner, rows, settings, self._accelerator)
+        self._trained = Trained(skipped=skipped)
+        self._first = 0
+
+    def begin(self, resume: bool, load_links: Any, about: Mapping[str, Any]) -> None:
+        """Open the folder, and go back to where a training was that is resumed."""
+        if self._folder is None:
+            return
+        state = self._folder.open(resume=resume, about=about) if self._is_main else None
+        if self._accelerator.num_processes > 1:
+            self._accelerator.wait_for_everyone()
+            if not self._is_main:
+                state = self._folder.read_newest() if resume else None
+        if state is None:
+            return
+        load_links(state["folder"])
+        self._steps.optimizer.load_state_dict(state["optimizer"])
+        self._first = state["step"]
+        self._trained.best = state["best"]
+        self._trained.skipped.rows.update(state["skipped"])
+        logger.info("going on after step %d of %d", self._first, self._steps.num_steps)
+
+    @property
+    def _is_main(self) -> bool:
+        return self._accelerator.is_main_process
+
+    def run(self, evaluate: Any, *, show_progress: bool) -> Trained:
+        """Take all steps that are left."""
+        settings, num_steps = self._settings, self._steps.num_steps
+        bar = tqdm(
+            total=num_steps,
+            initial=self._first,
+            unit="step",
+            file=sys.stderr,
+            dynamic_ncols=True,
+            disable=not (show_progress and self._is_main),
+        )
+        with bar:
+            for step in range(self._first, num_steps):
+                done = step + 1
+                logged = done % settings.log_every == 0 or done == num_steps
+                with learning(self._learner.links.values()):
+                    record = self._steps.take(step, watched=logged)
+                if record is not None:
+                    self._trained.records.append(record)
+                    bar.set_postfix_str(f"loss {record.loss:.4f}", refresh=False)
+                    if logged:
+                        self._log(metrics_line(record))
+                bar.update()
+                if settings.eval_steps and (done % settings.eval_steps == 0 or done == num_steps):
+                    self._evaluate(done, evaluate)
+                if settings.save_steps and done % settings.save_steps == 0:
+                    self._save(done)
+        if self._folder and self._is_main:
+            self._folder.save_links()
+        if settings.log_with:
+            self._accelerator.end_training()
+        return self._trained
+
+    def _log(self, line: Mapping[str, Any]) -> None:
+        if self._folder and self._is_main:
+            self._folder.log(line)
+        if self._settings.log_with:
+            self._accelerator.log(
+                {name: value for name, value in line.items() if name != "step"}, line["step"]
+            )
+
+    def _evaluate(self, step: int, evaluate: Any) -> None:
+        scores = {"step": step, **evaluate()}
+        self._log(scores)
+        if self._trained.best is None or is_better(scores, self._trained.best):
+            self._trained.best = scores
+            if self._folder and self._is_main:
+                self._folder.save_best(scores)
+
+    def _save(self, step: int) -> None:
+        if self._folder and self._is_main:
+            state = {
+                "step": step,
+                "optimizer": self._steps.optimizer.state_dict(),
+                "best": self._trained.best,
+                "skipped": self._trained.skipped.rows,
+            }
+            self._folder.save_checkpoint(step, state)
 
 
 @contextmanager
@@ -116,100 +245,3 @@ def learning(links: Iterable[nn.Module]) -> Iterator[None]:
     finally:
         for link in held:
             link.requires_grad_(False)
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Where links start
-
-
-def link_dtype(name: str, agent: Agent) -> torch.dtype:
-    """`auto` is float32, or float64 where the model is: bfloat16 would lose the early rounds' gradients."""
-    if name == "auto":
-        return torch.float64 if agent.engine.dtype == torch.float64 else torch.float32
-    return getattr(torch, name)
-
-
-def start_inner(system: MASSystem, role: str, rows: Sequence[TrainingRow], settings: InnerSettings) -> None:
-    """Put the link that training starts from in its place."""
-    agent = system.agents[role]
-    dtype = link_dtype(settings.adapter_dtype, agent)
-    if settings.init == "loaded":
-        agent.inner_link.to(dtype)
-        return
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        link = InnerLink(agent.hidden_size, settings.adapter_type)
-    link = link.to(agent.device, dtype).eval().requires_grad_(False)
-    system.agents[role] = replace(agent, inner_link=link, inner_link_path=None)
-    rms = embedding_rms(agent)
-    if settings.init == "scale":
-        start_at_scale(link, rms)
-    elif settings.init == "ridge":
-        learner = InnerLearner(system, role, settings)
-        found = [pairs for batch in _batches(rows) if (pairs := learner.pairs(batch)) is not None]
-        hidden = torch.cat([pairs.hidden for pairs in found])
-        start_by_ridge(link, hidden, torch.cat([pairs.embeddings for pairs in found]), rms=rms)
-
-
-def start_outer(system: MASSystem, rows: Sequence[TrainingRow], settings: OuterSettings) -> None:
-    """Put the links that training starts from in their places."""
-    variants = settings.variants()
-    for number, spec in enumerate(system.graph.links):
-        source, target = system.agents[spec.source], system.agents[spec.target]
-        dtype = link_dtype(settings.outer_dtype, source)
-        place = spec.source, spec.target
-        if settings.init == "loaded":
-            system.outer_links[place].to(dtype)
-            continue
-        variant = variants.get(link_name(spec), variants.get(str(spec), settings.outer_adapter_type))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed + number)
-            link = OuterLink(source.hidden_size, target.hidden_size, variant)
-        system.outer_links[place] = link.to(source.device, dtype).eval().requires_grad_(False)
-        if settings.init == "scale":
-            start_at_scale(link, embedding_rms(target))
-        elif settings.init == "ridge":
-            thoughts, embeddings = _same_texts(system, spec, rows, settings)
-            start_by_ridge(link, thoughts, embeddings, rms=embedding_rms(target))
-
-
-@torch.no_grad()
-def _same_texts(
-    system: MASSystem, spec: LinkSpec, rows: Sequence[TrainingRow], settings: OuterSettings
-) -> tuple[Tensor, Tensor]:
-    """What the source thinks on reading its texts, and the target's embeddings of the same: [N, D] each."""
-    source, target = system.agents[spec.source], system.agents[spec.target]
-    rows, _ = usable_rows(rows, system.graph, inner_roles(system, spec.source))
-    writer = LessonWriter(
-        system.graph, {spec.source: source}, system.prompts, enable_thinking=settings.enable_thinking
-    )
-    thoughts, embeddings = [], []
-    for batch in _batches(rows):
-        lessons = zip(writer.with_texts(batch, spec.source), batch, strict=True)
-        readable = [(lesson, row) for lesson, row in lessons if isinstance(lesson, Lesson)]
-        for hidden, matched in _read_same_texts(source, target, readable, spec.source, settings.max_length):
-            thoughts.append(source.inner_link(hidden))
-            embeddings.append(matched)
-    found = torch.cat(embeddings)
-    known = ~found.isnan().any(dim=1)
-    return torch.cat(thoughts)[known], found[known]
-
-
-def _read_same_texts(
-    source: Agent, target: Agent, rows: Sequence[tuple[Lesson, TrainingRow]], role: str, max_length: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """A row's hidden states h_t [N, D], and the target's embeddings [N, D] of what the tokens t + 1 say."""
-    backbone = Backbone(source.model)
-    taught = [teach(backbone, lesson, lesson.full, {}) for lesson, _ in rows if lesson.full]
-    states = read_together(backbone, [one.embeddings[:max_length] for one in taught])
-    for (lesson, row), one, state in zip(rows, taught, states, strict=True):
-        places = find_pair_places(one, lesson, max_length)
-        if places and lesson.full:
-            text = row.targets[role].text
-            matched = same_text_embeddings(source, target, lesson.full.text, text, one.ids, places.start + 1)
-            yield state[places.start : places.stop], matched[: len(places)].to(state.device)
-
-
-def _batches(rows: Sequence[TrainingRow]) -> Iterator[Sequence[TrainingRow]]:
-    first = rows[:RIDGE_ROWS]
-    return (first[start : start + RIDGE_BATCH] for start in range(0, len(first), RIDGE_BATCH))

@@ -1,0 +1,195 @@
+"""What a training leaves on disk: links in the published layout, checkpoints to go on from, metrics.
+
+    adapter.pt, adapter_config.json                                an inner link
+    outer_12.pt ..., outerlink_config.json, outer_adapter_config.json    a style's outer links
+    train_args.json       every setting
+    metrics.jsonl         a line every so many steps
+    checkpoint-N/         the links after N steps in the same layout, and what else is needed to go on
+    best/                 the links that did best on held-out rows, with best.json
+
+A checkpoint is written aside and then renamed, so one that is there is whole. Source: docs/protocol.md,
+"Repositories", and docs/training.md, "Checkpoints".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recursivemas.errors import UserError
+from recursivemas.links import InnerLink, OuterLink, read_state_dict, save_link
+from recursivemas.styles import LinkSpec
+from recursivemas.system import MASSystem
+from recursivemas.training.settings import LearningSettings, OuterSettings
+
+FORMAT = 1
+CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+STATE, ARGUMENTS, METRICS, BEST = "state.pt", "train_args.json", "metrics.jsonl", "best"
+FREE = {"log_every", "save_steps", "log_with"}
+"""Settings that a training may be resumed with other values of: they change no link."""
+
+SaveLinks = Callable[[Path], None]
+
+
+class TrainingFolder:
+    """The folder of one training. Without a path nothing is kept."""
+
+    def __init__(self, path: Path, save_links: SaveLinks, settings: LearningSettings) -> None:
+        self.path = path
+        self._save_links = save_links
+        self._settings = json.loads(json.dumps(asdict(settings)))
+
+    def open(self, *, resume: bool, about: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What to go on from, None to begin; `about` is what else decides the training.
+
+        Raises UserError where the folder holds a training and `resume` is off, or one with other settings.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        told = {**self._settings, **about}
+        try:
+            before = json.loads((self.path / ARGUMENTS).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            before = None
+        except ValueError as error:
+            raise UserError(
+                f"{self.path / ARGUMENTS} is damaged ({error}); take another --save_dir"
+            ) from error
+        if before is not None and not resume:
+            raise UserError(f"{self.path} holds a training; give another --save_dir, or --resume to go on")
+        for name, value in (before or {}).items():
+            if name not in FREE and told.get(name) != value:
+                raise UserError(
+                    f"{name} was {value!r} in the training in {self.path}, now it is {told.get(name)!r}; give "
+                    "the same value, or another --save_dir"
+                )
+        _write_json(self.path / ARGUMENTS, told)
+        checkpoint = self.newest()
+        self._cut_metrics(0 if checkpoint is None else _number(checkpoint))
+        return self.read_newest()
+
+    def read_newest(self) -> dict[str, Any] | None:
+        """The state of the newest checkpoint, and its `folder`."""
+        checkpoint = self.newest()
+        if checkpoint is None:
+            return None
+        return {"folder": checkpoint, **torch.load(checkpoint / STATE, weights_only=True)}
+
+    def newest(self) -> Path | None:
+        """The newest checkpoint that is whole."""
+        found = [path for path in self.path.iterdir() if CHECKPOINT.fullmatch(path.name)]
+        return max((path for path in found if (path / STATE).is_file()), key=_number, default=None)
+
+    def save_checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
+        """The links after so many steps, and the state to go on from."""
+        self._save_whole(
+            self.path / f"checkpoint-{step}", lambda folder: torch.save(dict(state), folder / STATE)
+        )
+
+    def save_best(self, scores: Mapping[str, Any]) -> None:
+        self._save_whole(self.path / BEST, lambda folder: _write_json(folder / "best.json", scores))
+
+    def save_links(self) -> None:
+        """The links as they are, in the folder itself."""
+        self._save_links(self.path)
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        with (self.path / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _save_whole(self, place: Path, write: Callable[[Path], None]) -> None:
+        aside = place.with_name(f".{place.name}.partial")
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        self._save_links(aside)
+        write(aside)
+        for file in aside.iterdir():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+        shutil.rmtree(place, ignore_errors=True)
+        aside.rename(place)
+
+    def _cut_metrics(self, step: int) -> None:
+        """Drop the lines of steps that will be taken again."""
+        file = self.path / METRICS
+        if not file.exists():
+            return
+        kept = []
+        for line in file.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except ValueError:  # cut short when the training was
+                break
+        file.write_text("".join(kept), encoding="utf-8")
+
+
+def _number(checkpoint: Path) -> int:
+    return int(checkpoint.name.partition("-")[2])
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The published layout
+
+
+def save_inner(folder: Path, link: InnerLink) -> None:
+    """An inner link as a folder that `--ckpt_override ROLE=FOLDER` takes."""
+    save_link(link, folder / "adapter.pt")
+    _write_json(folder / "adapter_config.json", {"adapter_type": link.variant})
+
+
+def outer_filename(spec: LinkSpec) -> str:
+    return f"{spec.key}.pt" if spec.key else f"{spec.source.title()}-{spec.target.title()}-Outerlink.pt"
+
+
+def save_outer(folder: Path, system: MASSystem, settings: OuterSettings) -> None:
+    """A style's outer links as a folder that `--ckpt_override outer=FOLDER` takes."""
+    entries = []
+    for spec in system.graph.links:
+        link = system.outer_links[spec.source, spec.target]
+        save_link(link, folder / outer_filename(spec))
+        entries.append(
+            {
+                "legacy_key": spec.key,
+                "filename": outer_filename(spec),
+                "adapter_type": link.variant,
+                "in_dim": link.source_size,
+                "out_dim": link.target_size,
+            }
+        )
+    manifest = {"format_version": FORMAT, "paradigm": system.family, "adapters": entries}
+    _write_json(folder / "outerlink_config.json", manifest)
+    _write_json(folder / "outer_adapter_config.json", _describe_outer(system, settings))
+
+
+def _describe_outer(system: MASSystem, settings: OuterSettings) -> dict[str, Any]:
+    return {
+        "adapter_type": settings.outer_adapter_type,
+        "hidden_sizes": {role: agent.hidden_size for role, agent in system.agents.items()},
+        "models": {role: agent.repo_id for role, agent in system.agents.items()},
+        "num_recursive_rounds": settings.num_recursive_rounds,
+        "supervise_final_only": settings.supervise_final_only,
+        "non_last_loss_weight": settings.non_last_loss_weight,
+        "messages": settings.messages,
+    }
+
+
+def load_inner(folder: Path, link: InnerLink) -> None:
+    """A checkpoint's weights into the link that is being trained, in its own dtype."""
+    link.load_state_dict(read_state_dict(folder / "adapter.pt"))
+
+
+def load_outer(folder: Path, links: Mapping[LinkSpec, OuterLink]) -> None:
+    for spec, link in links.items():
+        link.load_state_dict(read_state_dict(folder / outer_filename(spec)))

@@ -1,0 +1,128 @@
+"""Training from the command line: published flags, processes that are killed, two instead of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.support.pupils import ROWS
+
+pytestmark = [pytest.mark.slow, pytest.mark.process]
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "rows.json"
+    data = [{**row, "id": f"{row['id']}-{number}"} for number in range(4) for row in ROWS]
+    path.write_text(json.dumps({"data": data}))
+    return path
+
+
+def command(kind, rows, toy_release, save_dir, *more):
+    flags = ["--dataset_name", rows, "--release", toy_release, "--device", "cpu", "--save_dir", save_dir]
+    return [ROOT / "train" / f"train_{kind}.py", *flags, *more]
+
+
+def run(*words, launcher=(sys.executable,)):
+    done = subprocess.run(
+        [*launcher, *map(str, words)], capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+INNER = ("--mas_design", "sequential", "--mas_role", "refiner", "--max_steps", 12, "--save_steps", 2)
+OUTER = (
+    *("--mas_design", "distill", "--max_steps", 8, "--save_steps", 2, "--num_recursive_rounds", 1),
+    *("--outer_el_type", "outer_res_adapter", "--dtype", "float32"),
+)
+
+
+def links(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("*.pt")}
+
+
+@pytest.mark.parametrize(("kind", "flags"), [("inner", INNER), ("outer", OUTER)])
+def test_a_training_that_is_killed_again_and_again_ends_with_the_same_weights(
+    kind, flags, rows, toy_release, tmp_path
+):
+    run(*command(kind, rows, toy_release, tmp_path / "whole", *flags))
+    chance = random.Random(kind)
+    words = command(kind, rows, toy_release, tmp_path / "killed", *flags, "--resume", "--log_every", 1)
+    for _ in range(5):
+        process = subprocess.Popen(
+            [sys.executable, *map(str, words)], env=ENVIRONMENT, cwd=ROOT, stderr=subprocess.DEVNULL
+        )
+        metrics = tmp_path / "killed" / "metrics.jsonl"
+        before = len(metrics.read_text().splitlines()) if metrics.exists() else 0
+        wanted = before + chance.randint(1, 3)
+        while process.poll() is None and not (
+            metrics.exists() and len(metrics.read_text().splitlines()) >= wanted
+        ):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    run(*words)
+    assert links(tmp_path / "killed") == links(tmp_path / "whole")
+
+
+def test_two_processes_learn_what_one_does_with_twice_the_batch(rows, toy_release, tmp_path):
+    flags = ("--style", "distillation", "--max_steps", 3, "--num_recursive_rounds", 1, "--warmup_steps", 0)
+    flags = (*flags, "--dtype", "float64", "--release", toy_release)
+    run(*command("outer", rows, toy_release, tmp_path / "one", *flags, "--batch_size", 4))
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2")
+    run(*command("outer", rows, toy_release, tmp_path / "two", *flags, "--batch_size", 2), launcher=torchrun)
+    for name in ("outer_el.pt", "outer_le.pt"):
+        one, two = (torch.load(tmp_path / place / name, weights_only=True) for place in ("one", "two"))
+        for key, value in one.items():
+            torch.testing.assert_close(two[key], value, rtol=1e-7, atol=1e-9)
+
+
+def test_models_and_links_of_ones_own_are_named_as_published(rows, toy_release, tmp_path):
+    planner = toy_release / "RecursiveMAS" / "Sequential-Light-Planner-Qwen3-1.7B"
+    few = ("--max_steps", 1, "--num_recursive_rounds", 1)
+    run(*command("inner", rows, toy_release, tmp_path / "inner", *INNER[:4], "--max_steps", 1))
+    named = ("--agent1_model_name_or_path", planner, "--agent2_inner_aligner_path", tmp_path / "inner")
+    run(*command("outer", rows, toy_release, tmp_path / "outer", *few, "--mas_design", "sequential", *named))
+    arguments = json.loads((tmp_path / "outer" / "train_args.json").read_text())
+    assert arguments["models"]["planner"].endswith("Planner-Qwen3-1.7B")
+    folder = tmp_path / "outer"
+    done = run(
+        *("-m", "recursivemas", "run", "--release", toy_release, "--device", "cpu", "--max_new_tokens", 4),
+        *("--dataset_path", "dataset/demo_math500.jsonl", "--num_samples", 1, "--latent_length", 2),
+        *("--ckpt_override", f"outer={folder}", "--ckpt_override", f"critic={tmp_path / 'inner'}"),
+        *("--output_dir", tmp_path / "run"),
+    )
+    assert "[result]" in done.stdout
+
+
+def test_a_command_that_cannot_work_says_what_is_missing(rows, toy_release, tmp_path):
+    for words, message in (
+        (["train", "inner", "--dataset_name", rows, "--save_dir", tmp_path], "give --role ROLE"),
+        (["train", "outer", "--save_dir", tmp_path], "give --dataset_name"),
+        (["train", "outer", "--dataset_name", rows], "give --save_dir"),
+        (
+            ["train", "outer", "--dataset_name", rows, "--save_dir", tmp_path, "--messages", "words"],
+            "there is no|invalid choice|one of teacher, rollout",
+        ),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "recursivemas", *map(str, words)],
+            capture_output=True,
+            text=True,
+            env=ENVIRONMENT,
+        )
+        assert done.returncode == 2
+        assert any(part in done.stderr for part in message.split("|"))

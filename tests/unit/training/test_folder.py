@@ -1,0 +1,179 @@
+"""What a training leaves on disk, and that one which was broken off ends as one that was not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from recursivemas import load_mas_system
+from recursivemas.errors import UserError
+from recursivemas.training import InnerSettings, OuterSettings, as_training_rows, train_inner, train_outer
+from recursivemas.training.loop import Steps
+from tests.support.pupils import ROWS
+
+pytestmark = pytest.mark.process  # loading a system tries out its chat templates
+
+INNER = InnerSettings(max_steps=6, batch_size=2, save_steps=2, log_every=1, warmup_steps=2)
+OUTER = OuterSettings(
+    max_steps=5,
+    num_recursive_rounds=1,
+    save_steps=2,
+    log_every=2,
+    warmup_steps=1,
+    messages="rollout",
+    latent_length=2,
+)
+
+
+@pytest.fixture
+def system(toy_release):
+    with load_mas_system("sequential_light", device="cpu", release=toy_release) as loaded:
+        yield loaded
+
+
+@pytest.fixture
+def rows(system):
+    return as_training_rows(
+        system.graph, [{**row, "id": f"{row['id']}-{n}"} for n in range(3) for row in ROWS]
+    )
+
+
+class BrokenOffError(Exception):
+    pass
+
+
+def break_off(monkeypatch, step):
+    take = Steps.take
+
+    def broken(self, number, *, watched=False):
+        if number == step:
+            raise BrokenOffError
+        return take(self, number, watched=watched)
+
+    monkeypatch.setattr(Steps, "take", broken)
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".pt", ".json")}
+
+
+def lines_without_times(folder):
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    changing = ("tokens_per_second", "peak_memory_bytes")
+    return [{name: value for name, value in line.items() if name not in changing} for line in lines]
+
+
+@pytest.mark.parametrize("kind", ["inner", "outer"])
+@pytest.mark.parametrize("step", [1, 3, 4])
+def test_a_training_that_was_broken_off_ends_as_one_that_was_not(
+    system, rows, tmp_path, monkeypatch, kind, step
+):
+    def train(place, resume=False):
+        if kind == "inner":
+            return train_inner(system, "critic", rows, INNER, save_dir=tmp_path / place, resume=resume)
+        return train_outer(system, rows, OUTER, save_dir=tmp_path / place, resume=resume)
+
+    train("whole")
+    with monkeypatch.context() as patch:
+        break_off(patch, step)
+        with pytest.raises(BrokenOffError):
+            train("broken")
+    torch.manual_seed(step)  # nothing hangs on it
+    train("broken", resume=True)
+    assert files(tmp_path / "broken") == files(tmp_path / "whole")
+    assert lines_without_times(tmp_path / "broken") == lines_without_times(tmp_path / "whole")
+
+
+def test_half_a_checkpoint_is_none(system, rows, tmp_path):
+    train_inner(system, "critic", rows, INNER, save_dir=tmp_path)
+    for name in ("checkpoint-8", ".checkpoint-10.partial"):
+        (tmp_path / name).mkdir()
+    trained = train_inner(system, "critic", rows, INNER, save_dir=tmp_path, resume=True)
+    assert trained.records == []
+
+
+def test_a_folder_is_not_written_over_and_not_gone_on_with_otherwise(system, rows, tmp_path):
+    train_inner(system, "critic", rows, INNER, save_dir=tmp_path)
+    with pytest.raises(UserError, match="holds a training; give another --save_dir, or --resume"):
+        train_inner(system, "critic", rows, INNER, save_dir=tmp_path)
+    other = InnerSettings(**{**vars(INNER), "adapter_lr": 1.0})
+    with pytest.raises(UserError, match=r"adapter_lr was 0\.0005 .*, now it is 1\.0"):
+        train_inner(system, "critic", rows, other, save_dir=tmp_path, resume=True)
+    with pytest.raises(UserError, match="num_rows was 9"):
+        train_inner(system, "critic", rows[1:], INNER, save_dir=tmp_path, resume=True)
+    quieter = InnerSettings(**{**vars(INNER), "log_every": 3})
+    train_inner(system, "critic", rows, quieter, save_dir=tmp_path, resume=True)
+
+
+def test_the_loader_takes_what_was_saved(system, rows, tmp_path, toy_release):
+    settings = OuterSettings(**{**vars(OUTER), "outer_types": ("outer_31=outer_adapter",)})
+    train_inner(system, "critic", rows, INNER, save_dir=tmp_path / "critic")
+    train_outer(system, rows, settings, save_dir=tmp_path / "outer")
+    folders = {"critic": tmp_path / "critic", "outer": tmp_path / "outer"}
+    with load_mas_system("sequential_light", device="cpu", release=toy_release, overrides=folders) as loaded:
+        pairs = [(loaded.agents["critic"].inner_link, system.agents["critic"].inner_link)]
+        pairs += [(loaded.outer_links[place], system.outer_links[place]) for place in system.outer_links]
+        for found, trained in pairs:
+            assert found.variant == trained.variant
+            assert all(map(torch.equal, found.state_dict().values(), trained.state_dict().values()))
+        assert loaded.outer_links["solver", "planner"].variant == "outer_adapter"
+
+
+def test_held_out_rows_are_not_learnt_from_and_the_best_links_are_kept(system, rows, tmp_path):
+    settings = InnerSettings(**{**vars(INNER), "eval_samples": 4, "eval_steps": 3})
+    trained = train_inner(system, "critic", rows, settings, save_dir=tmp_path)
+    lines = lines_without_times(tmp_path)
+    evaluated = [line for line in lines if "eval/loss" in line]
+    assert [line["step"] for line in evaluated] == [3, 6]
+    assert json.loads((tmp_path / "train_args.json").read_text())["num_rows"] == 5
+    best = min(evaluated, key=lambda line: line["eval/loss"])
+    assert json.loads((tmp_path / "best" / "best.json").read_text()) == best == trained.best
+    assert (tmp_path / "best" / "adapter.pt").is_file()
+
+
+def test_outer_links_are_evaluated_by_the_recursion_and_the_grader(system, rows, monkeypatch):
+    asked = []
+    solve = type(system).solve
+
+    def watched(self, questions, **settings):
+        asked.append((questions, settings))
+        return solve(self, questions, **settings)
+
+    monkeypatch.setattr(type(system), "solve", watched)
+    settings = OuterSettings(
+        **{**vars(OUTER), "max_steps": 1, "eval_samples": 3, "eval_steps": 1, "eval_max_new_tokens": 4}
+    )
+    trained = train_outer(system, rows, settings)
+    assert trained.best["eval/accuracy"] == 0
+    [(questions, how)] = asked
+    assert {question.gold for question in questions} <= {"42", "4", "5"}
+    assert (how["num_rounds"], how["latent_length"], how["greedy"]) == (1, 2, True)
+
+
+def test_a_tracker_that_is_not_there_is_told_of(system, rows, tmp_path, monkeypatch):
+    monkeypatch.setattr("recursivemas.training.metrics.find_spec", lambda name: None)
+    settings = InnerSettings(**{**vars(INNER), "log_with": "wandb"})
+    with pytest.raises(UserError, match="pip install wandb"):
+        train_inner(system, "critic", rows, settings, save_dir=tmp_path)
+    with pytest.raises(UserError, match="give a save_dir"):
+        train_inner(system, "critic", rows, settings)
+
+
+def test_checkpointing_changes_no_gradient(system, rows):
+    losses = []
+    for wanted in (False, True):
+        settings = OuterSettings(
+            max_steps=3,
+            batch_size=3,
+            num_recursive_rounds=2,
+            warmup_steps=0,
+            gradient_checkpointing=wanted,
+            log_every=1,
+        )
+        trained = train_outer(system, rows, settings)
+        losses.append([(record.loss, record.gradient_norm) for record in trained.records])
+    assert losses[1] == [pytest.approx(pair, rel=1e-5) for pair in losses[0]]
+    modules = [one for agent in system.agents.values() for one in agent.model.modules()]
+    assert not any(getattr(one, "gradient_checkpointing", False) for one in modules)
