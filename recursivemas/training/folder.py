@@ -67,7 +67,7 @@ class TrainingFolder:
         for name, value in (before or {}).items():
             if name not in FREE and told.get(name) != value:
                 raise UserError(
-                    f"{name} was {value!r} in the training in {self.path}, now it is {told.get(name)!r}; give "
+                    f"{name} was {value!r} in the training in {self.path}, now {told.get(name)!r}; give "
                     "the same value, or another --save_dir"
                 )
         _write_json(self.path / ARGUMENTS, told)

@@ -99,7 +99,7 @@ def test_a_folder_is_not_written_over_and_not_gone_on_with_otherwise(system, row
     with pytest.raises(UserError, match="holds a training; give another --save_dir, or --resume"):
         train_inner(system, "critic", rows, INNER, save_dir=tmp_path)
     other = InnerSettings(**{**vars(INNER), "adapter_lr": 1.0})
-    with pytest.raises(UserError, match=r"adapter_lr was 0\.0005 .*, now it is 1\.0"):
+    with pytest.raises(UserError, match=r"adapter_lr was 0\.0005 .*, now 1\.0"):
         train_inner(system, "critic", rows, other, save_dir=tmp_path, resume=True)
     with pytest.raises(UserError, match="num_rows was 9"):
         train_inner(system, "critic", rows[1:], INNER, save_dir=tmp_path, resume=True)
