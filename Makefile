@@ -29,7 +29,7 @@ test-quick: $(VENV)/.installed-dev
 SANDBOX_USER ?= nobody
 test-sandbox: $(VENV)/.installed-dev
 	su -s /bin/sh $(SANDBOX_USER) -c "cd '$(CURDIR)' && OMP_NUM_THREADS=1 '$(abspath $(BIN))/python' -B -m pytest \
-	  -p no:cacheprovider tests/unit/sandbox tests/unit/tools/test_*.py tests/unit/grading/test_code.py tests/unit/grading/harness"
+	  -p no:cacheprovider tests/unit/sandbox tests/unit/tools/python tests/unit/tools/test_*.py tests/unit/grading/code tests/unit/grading/harness"
 
 # The site, in build/docs: these pages and a reference made from the docstrings. A warning fails it.
 docs: $(VENV)/.installed-docs

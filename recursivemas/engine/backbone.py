@@ -129,6 +129,8 @@ class _KeepDouble(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        if not kwargs and func is not Tensor.float and func is not Tensor.to:
+            return func(*args)  # it says no dtype, as nearly all operations do
         kwargs = dict(kwargs or {})
         if args and isinstance(args[0], Tensor) and args[0].dtype == torch.float64:
             if func is Tensor.float:

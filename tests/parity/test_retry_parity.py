@@ -17,7 +17,7 @@ from transformers import DynamicCache
 from recursivemas import MASSystem, load_mas_system
 from recursivemas.engine import random_stream
 from recursivemas.recursion.answer import Writer
-from tests.parity.test_system_parity import CODE_QUESTION, QUESTIONS
+from tests.support.slow_systems import CODE_QUESTION, QUESTIONS
 
 pytestmark = pytest.mark.process
 

@@ -56,8 +56,15 @@ def args(choice_old_prompt: int = 0) -> SimpleNamespace:
     return SimpleNamespace(solver_pre_question=0, choice_old_prompt=choice_old_prompt)
 
 
-def expected_texts(m: ModuleType, q: str) -> dict[tuple[str, str, bool], tuple[str, dict[str, str]]]:
+Texts = dict[tuple[str, str, bool], tuple[str, dict[str, str]]]
+
+
+def expected_texts(m: ModuleType, q: str) -> Texts:
     """(prompt, declared kind, feedback) -> the file's own text, and what the file puts for each slot."""
+    return {**expected_sequential_texts(m, q), **expected_other_texts(m, q)}
+
+
+def expected_sequential_texts(m: ModuleType, q: str) -> Texts:
     return {
         ("sequential/planner", "math", False): (m.build_math_planner_prompt(q), {}),
         ("sequential/planner", "math", True): (
@@ -92,6 +99,11 @@ def expected_texts(m: ModuleType, q: str) -> dict[tuple[str, str, bool], tuple[s
             m.build_code_solver_prompt_with_slots(q, "function", args(), "chain", "f"),
             {"refined_plan": m.REFINED_SLOT},
         ),
+    }
+
+
+def expected_other_texts(m: ModuleType, q: str) -> Texts:
+    return {
         ("mixture/science", "choice", True): (
             m.build_hie_expert_prompt_with_feedback_slot(q, "hie_science_expert", "choice", "", None),
             {"feedback": m.HIE_FEEDBACK_SLOT},
