@@ -13,8 +13,8 @@ import torch
 from tqdm import tqdm
 
 from recursivemas.agents.agent import Agent
-from recursivemas.agents.checkpoint import LoadError, Outline, read_outline
-from recursivemas.agents.load import Placement, load_engine, resolve_device, resolve_dtype
+from recursivemas.agents.checkpoint import Outline, read_outline
+from recursivemas.agents.load import Placement, load_engine, resolve_devices, resolve_dtype
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.engine import LocalEngine, SamplingSettings
 from recursivemas.errors import UserError, did_you_mean
@@ -228,16 +228,7 @@ def load_mas_system(
     inner = {role: _load_inner_link(paths.agents[role], outlines[role], model_dtype) for role in graph.roles}
     outer = {link: _load_outer_link(link, paths, outlines, link_dtype) for link in graph.links}
     agents = _load_agents(graph, paths, outlines, inner, devices, model_dtype, trust_remote_code)
-    outer_links = {
-        (link.source, link.target): _place(
-            outer[link],
-            agents[link.source].device,  # where its messages are made
-            None
-            if paths.links[link.source, link.target].path
-            else link_dtype or agents[link.target].engine.dtype,
-        )
-        for link in graph.links
-    }
+    outer_links = _place_outer_links(outer, paths, agents, link_dtype)
     return MASSystem(
         style=graph, dataset=dataset, agents=agents, outer_links=outer_links, prompts=prompts, paths=paths
     )
@@ -305,23 +296,6 @@ def _check_names(settings: Mapping[str, Any]) -> None:
         )
 
 
-def resolve_devices(
-    device: str | torch.device | Mapping[str, str | torch.device], style: Style
-) -> dict[str, Placement]:
-    """Each role's device; `ROLE=DEVICE,...` in a string is a mapping, too. Raises LoadError."""
-    if isinstance(device, str) and "=" in device:
-        device = dict(entry.partition("=")[::2] for entry in device.split(","))
-    if not isinstance(device, Mapping):
-        one = resolve_device(device)
-        return dict.fromkeys(style.roles, one)
-    if wrong := sorted(set(device) ^ set(style.roles)):
-        raise LoadError(
-            f"the device mapping and style {style.name} disagree about {', '.join(wrong)}; "
-            f"give one device for each of {', '.join(style.roles)}"
-        )
-    return {role: resolve_device(device[role]) for role in style.roles}
-
-
 def _load_agents(
     style: Style,
     paths: ReleaseFiles,
@@ -386,6 +360,21 @@ def _load_outer_link(
         target=(spec.target, target.hidden_size),
         dtype=dtype,
     )
+
+
+def _place_outer_links(
+    links: Mapping[LinkSpec, OuterLink],
+    paths: ReleaseFiles,
+    agents: Mapping[str, Agent],
+    dtype: torch.dtype | None,
+) -> dict[tuple[str, str], OuterLink]:
+    """Each link where its messages are made; an untrained one has its reader's dtype where none is given."""
+    placed = {}
+    for spec, link in links.items():
+        is_trained = paths.links[spec.source, spec.target].path is not None
+        fresh_dtype = None if is_trained else dtype or agents[spec.target].engine.dtype
+        placed[spec.source, spec.target] = _place(link, agents[spec.source].device, fresh_dtype)
+    return placed
 
 
 def _place(link: LinkT, device: torch.device, dtype: torch.dtype | None) -> LinkT:

@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 from recursivemas import settings
 from recursivemas.agents.checkpoint import LoadError, Outline, read_outline, reading
 from recursivemas.engine import LocalEngine
+from recursivemas.styles import Style
 
 DTYPES: dict[str, torch.dtype | None] = {
     name: None if name == "auto" else getattr(torch, name) for name in settings.DTYPES
@@ -55,6 +56,23 @@ def resolve_device(device: str | torch.device) -> Placement:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise _no_such_device(device, str(error).strip().splitlines()[0]) from error
     return resolved
+
+
+def resolve_devices(
+    device: str | torch.device | Mapping[str, str | torch.device], style: Style
+) -> dict[str, Placement]:
+    """Each role's device; `ROLE=DEVICE,...` in a string is a mapping, too. Raises LoadError."""
+    if isinstance(device, str) and "=" in device:
+        device = dict(entry.partition("=")[::2] for entry in device.split(","))
+    if not isinstance(device, Mapping):
+        one = resolve_device(device)
+        return dict.fromkeys(style.roles, one)
+    if wrong := sorted(set(device) ^ set(style.roles)):
+        raise LoadError(
+            f"the device mapping and style {style.name} disagree about {', '.join(wrong)}; "
+            f"give one device for each of {', '.join(style.roles)}"
+        )
+    return {role: resolve_device(device[role]) for role in style.roles}
 
 
 def _no_such_device(device: str | torch.device, reason: str) -> LoadError:

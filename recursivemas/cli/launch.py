@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from recursivemas.agents.load import resolve_devices
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.errors import UserError
 from recursivemas.recursion.toolbox import build_toolbox
@@ -39,7 +40,6 @@ from recursivemas.runs.sweep import (
     sweep_result_line,
 )
 from recursivemas.settings import SWEEP, Origin, RunSettings
-from recursivemas.system import resolve_devices
 
 Summary = Mapping[str, Any]
 

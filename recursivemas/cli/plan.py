@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from recursivemas.agents.checkpoint import Outline
+from recursivemas.agents.load import resolve_devices
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.cli.footprint import describe_footprint, estimate
 from recursivemas.cli.reproduction import describe_reproduction
@@ -18,7 +19,7 @@ from recursivemas.runs.evaluate import choose_prompts, choose_style, read_questi
 from recursivemas.runs.graders import RunGraders
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.styles import Style
-from recursivemas.system import check_dimensions, read_outlines, resolve_devices
+from recursivemas.system import check_dimensions, read_outlines
 from recursivemas.tools import Toolbox
 
 

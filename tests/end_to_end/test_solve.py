@@ -11,6 +11,7 @@ from recursivemas import Question, load_mas_system
 from recursivemas.cli.main import run_main
 from recursivemas.errors import UserError
 from recursivemas.links import OuterLink
+from recursivemas.tools import PythonTool, Toolbox
 
 pytestmark = pytest.mark.process
 
@@ -102,3 +103,27 @@ def test_what_a_notebook_shows_is_short(system):
         "<Agent math: Mixture-Math-DeepSeek-R1-Distill-Qwen-1.5B, Qwen2"
     )
     assert f"<Solution of {solution.question.id!r}: " in repr(solution)
+
+
+@pytest.mark.parametrize(
+    ("style", "given", "says"),
+    [
+        (
+            "distillation",
+            {"toolbox": Toolbox([PythonTool("limits")])},
+            r"holds python, but .* \(learner\) none",
+        ),
+        ("deliberation", {"toolbox": [PythonTool("limits")]}, "give a recursivemas.tools.Toolbox"),
+        (
+            "deliberation",
+            {"toolbox": Toolbox([PythonTool("limits")]), "python_echo": True},
+            "python_echo is not read where a toolbox is given",
+        ),
+    ],
+)
+def test_a_toolbox_that_would_not_be_used_is_refused(toy_release, style, given, says):
+    with (
+        load_mas_system(style, device="cpu", release=toy_release) as system,
+        pytest.raises(UserError, match=says),
+    ):
+        system.solve("What is 1 + 1?", **given)

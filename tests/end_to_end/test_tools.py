@@ -12,10 +12,9 @@ import pytest
 from recursivemas import load_mas_system
 from recursivemas.agents.agent import Agent
 from recursivemas.cli.main import main, run_main
-from recursivemas.errors import UserError
 from recursivemas.files.disk_cache import DiskCache
 from recursivemas.question import Question
-from recursivemas.tools import PythonTool, ToolAnswer, Toolbox
+from recursivemas.tools import ToolAnswer, Toolbox
 from recursivemas.tools.search import TavilySearch
 from tests.support.judge_server import Endpoint, completion
 from tests.support.scripted import save_scripted_release
@@ -331,30 +330,6 @@ def test_what_a_search_finds_cannot_steer_the_next_agent(run, tavily, tmp_path, 
 def test_an_agent_by_itself_keeps_its_tools(run):
     _, _, _, [sample] = run("run", "--mode", "single")
     assert [call["tool"] for call in sample["tool_calls"]] == ["search", "python"]
-
-
-@pytest.mark.parametrize(
-    ("style", "given", "says"),
-    [
-        (
-            "distillation",
-            {"toolbox": Toolbox([PythonTool("limits")])},
-            r"holds python, but .* \(learner\) none",
-        ),
-        ("deliberation", {"toolbox": [PythonTool("limits")]}, "give a recursivemas.tools.Toolbox"),
-        (
-            "deliberation",
-            {"toolbox": Toolbox([PythonTool("limits")]), "python_echo": True},
-            "python_echo is not read where a toolbox is given",
-        ),
-    ],
-)
-def test_a_toolbox_that_would_not_be_used_is_refused(toy_release, style, given, says):
-    with (
-        load_mas_system(style, device="cpu", release=toy_release) as system,
-        pytest.raises(UserError, match=says),
-    ):
-        system.solve("What is 1 + 1?", **given)
 
 
 def test_the_plan_says_which_tools_there_are(run):
