@@ -37,7 +37,7 @@ def processes_are_marked(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test hands over as a key is a plain word in the next."""
-    monkeypatch.setattr("recursivemas.output.redaction._given", set())
+    monkeypatch.setattr("recursivemas.output.redaction.given", set())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -45,7 +45,7 @@ class FileLock:
         """
         file = io.FileIO(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+")  # closed in child processes
         try:
-            if not (_lock(file, fcntl.LOCK_EX) and _is_at(file, self.path)):
+            if not (_lock(file, fcntl.LOCK_EX) and is_at(file, self.path)):
                 file.close()
                 return False
         except BaseException:
@@ -104,7 +104,7 @@ def _lock(file: io.FileIO, kind: int) -> bool:
     return True
 
 
-def _is_at(file: io.FileIO, path: Path) -> bool:
+def is_at(file: io.FileIO, path: Path) -> bool:
     """Whether the open file is still the one at that path: it may have been removed meanwhile."""
     try:
         found = path.stat()

@@ -25,14 +25,15 @@ _QUERY_OF_URL = re.compile(
 
 Data = TypeVar("Data")
 
-_given: set[str] = set()
+given: set[str] = set()
+"""What `keep_secret` was handed in this process."""
 _lock = threading.Lock()
 
 
 def keep_secret(*values: str | None) -> None:
     """From now on these are replaced wherever they would be shown."""
     with _lock:
-        _given.update(value for value in values if value and len(value) >= MIN_CHARACTERS)
+        given.update(value for value in values if value and len(value) >= MIN_CHARACTERS)
 
 
 def redact(text: str) -> str:
@@ -60,7 +61,7 @@ def redact_data(data: Data, *, urls: bool = False) -> Data:
 def _pattern() -> re.Pattern[str]:
     named = (value for name, value in os.environ.items() if _SECRET_NAME.search(name))
     with _lock:
-        known = _given | {value for value in named if len(value) >= MIN_CHARACTERS}
+        known = given | {value for value in named if len(value) >= MIN_CHARACTERS}
     spellings = {spelling for value in known for spelling in (value, quote(value, safe=""))}
     # The longest first: one key may begin with another. `re` keeps what it has compiled.
     ordered = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))

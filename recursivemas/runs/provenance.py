@@ -84,16 +84,16 @@ def describe_run(
             "python": platform.python_version(),
             "recursivemas": __version__,
             **{name: metadata.version(name) for name in VERSIONED},
-            **dict(_versions_of_optional()),
+            **dict(versions_of_optional()),
         },
         "platform": platform.platform(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "git_revision": _git_revision(),
+        "git_revision": git_revision(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def _versions_of_optional() -> Iterator[tuple[str, str]]:
+def versions_of_optional() -> Iterator[tuple[str, str]]:
     """Name and version of those of OPTIONAL that are installed."""
     for name in OPTIONAL:
         with suppress(metadata.PackageNotFoundError):
@@ -194,7 +194,7 @@ def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not name.endswith(VERIFIED)}
 
 
-def _git_revision() -> str | None:
+def git_revision() -> str | None:
     """The commit of the code that runs, `-dirty` when it was changed since; None outside its own checkout."""
     root = Path(__file__).parents[1]
     try:

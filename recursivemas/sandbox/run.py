@@ -226,12 +226,12 @@ def _run(level: Isolation, job: dict[str, Any], limits: Limits, paths: Sequence[
     except subprocess.TimeoutExpired as error:
         answer = error.output or b""
     except BaseException:
-        _kill_rest(process, job["environment"])
+        kill_rest(process, job["environment"])
         raise
-    report = _parse_report(answer)
+    report = parse_report(answer)
     if report is None:
-        _kill_rest(process, job["environment"])
-    return _read_report(report, answer.startswith(STARTED), complaint.decode(errors="replace").strip())
+        kill_rest(process, job["environment"])
+    return read_report(report, answer.startswith(STARTED), complaint.decode(errors="replace").strip())
 
 
 def _start_keeper(level: Isolation, limits: Limits, paths: Sequence[Path]) -> subprocess.Popen[bytes]:
@@ -253,7 +253,7 @@ def _start_keeper(level: Isolation, limits: Limits, paths: Sequence[Path]) -> su
         raise SandboxError(f"the sandbox does not start: {error}") from error
 
 
-def _kill_rest(process: subprocess.Popen[bytes], environment: Mapping[str, str]) -> None:
+def kill_rest(process: subprocess.Popen[bytes], environment: Mapping[str, str]) -> None:
     """Kill what a keeper that did not finish may have left; without namespaces, that is found by its mark."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
@@ -275,7 +275,7 @@ def _read_if_there(path: Path) -> bytes:
         return b""  # it ended, or it is another user's
 
 
-def _parse_report(answer: bytes) -> dict[str, Any] | None:
+def parse_report(answer: bytes) -> dict[str, Any] | None:
     """The report in what the keeper wrote; None where there is none, or not all of one."""
     try:
         report: dict[str, Any] = marshal.loads(answer.removeprefix(STARTED))
@@ -284,7 +284,7 @@ def _parse_report(answer: bytes) -> dict[str, Any] | None:
     return report
 
 
-def _read_report(report: dict[str, Any] | None, started: bool, complaint: str) -> Outcome:
+def read_report(report: dict[str, Any] | None, started: bool, complaint: str) -> Outcome:
     """Once the code has started, a report that is missing or of an error may be the code's doing."""
     if report is None or "error" in report:
         if not started:

@@ -39,7 +39,7 @@ def build(directory: Path) -> Path:
     directory = Path(directory).expanduser().resolve()
     _check_may_replace(directory)
     with _workspace_beside(directory) as workspace:
-        built = _write_release(workspace / "built")
+        built = write_release(workspace / "built")
         if directory.exists():
             directory.rename(workspace / "replaced")
         built.rename(directory)
@@ -58,7 +58,7 @@ def ensure() -> Path:
         return release
     _check_may_replace(release)
     with _workspace_beside(release) as workspace:
-        built = _write_release(workspace / "built")
+        built = write_release(workspace / "built")
         try:
             built.rename(release)
         except OSError:
@@ -107,7 +107,8 @@ def _versions() -> dict[str, str]:
     return {library: metadata.version(library) for library in LIBRARIES}
 
 
-def _write_release(root: Path) -> Path:
+def write_release(root: Path) -> Path:
+    """Write all of it into a new folder; returns the folder."""
     styles = PUBLISHED_STYLES.values()
     organisation = root / HUB_ORGANISATION
     total = sum(len(style.agents) + (style.outer_repo is not None) for style in styles)

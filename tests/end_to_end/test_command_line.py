@@ -166,13 +166,13 @@ def test_a_dry_run_tells_everything_and_loads_no_weights(run, monkeypatch):
 
 def test_every_sampling_flag_reaches_the_sampler(run, monkeypatch):
     seen = []
-    choose = Sampler.choose
+    make = Sampler.__init__
 
-    def watch(sampler, logits):
-        seen.append(sampler._settings)
-        return choose(sampler, logits)
+    def watch(sampler, settings, *rows):
+        seen.append(settings)
+        make(sampler, settings, *rows)
 
-    monkeypatch.setattr(Sampler, "choose", watch)
+    monkeypatch.setattr(Sampler, "__init__", watch)
     flags = ["--temperature", "0.7", "--top_p", "0.8", "--top_k", "7", "--min_p", "0.1"]
     run("--style", "distillation", *flags, "--repetition_penalty", "1.2")
     expected = SamplingSettings(temperature=0.7, top_p=0.8, top_k=7, min_p=0.1, repetition_penalty=1.2)

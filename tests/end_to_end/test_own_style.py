@@ -89,6 +89,9 @@ def test_a_setting_that_solving_does_not_read_is_refused(toy_release):
             UserError, match=r"solve\(\) has no setting 'style'; it has allow_unisolated_code, batch_size"
         ):
             system.solve("What is 1 + 1?", style="mixture")
+        for given, meant in (("temprature", "temperature"), ("num-rollouts", "num_rollouts")):
+            with pytest.raises(UserError, match=rf"\(did you mean '{meant}'\?\)"):
+                system.solve("What is 1 + 1?", **{given: 1})
         with pytest.raises(UserError, match=r"solve\(\) takes one latent_length, not -1"):
             system.solve("What is 1 + 1?", latent_length=-1)
 

@@ -172,21 +172,21 @@ def _etag(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class HubHandler(BaseHTTPRequestHandler):
     played: HubServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def do_HEAD(self) -> None:
-        self._answer()
+        self.answer()
 
     def do_GET(self) -> None:
-        self._answer()
+        self.answer()
 
     def log_message(self, format: str, *args: object) -> None:
         """The log is `HubServer.requests`."""
 
-    def _answer(self) -> None:
+    def answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
         self.played.requests.append(Request(self.command, path, token, self.headers.get("Range")))
@@ -298,4 +298,4 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(pause_s)
 
 
-HubServer.handler = _Handler
+HubServer.handler = HubHandler

@@ -29,7 +29,7 @@ def main() -> None:
     try:
         _limit_memory()
         sys.set_int_max_str_digits(0)  # the time limit is enough
-        _refuse_python_code()
+        refuse_python_code()
         from recursivemas.grading.maths.equality import equal
     except ImportError as error:
         _say(answers, {"error": str(error)})
@@ -80,7 +80,7 @@ def _limit_memory() -> None:
 _HARMLESS = re.compile(r"\w+|-?[0-9.]+")
 
 
-def _refuse_python_code() -> None:
+def refuse_python_code() -> None:
     """SymPy evaluates text as Python where it is handed some. Its own use, names and numbers, goes on."""
     from sympy.parsing import sympy_parser
 

@@ -12,7 +12,6 @@ from recursivemas.cli.main import main, run_main
 from recursivemas.errors import UserError, did_you_mean
 from recursivemas.release.resolve import resolve_release
 from recursivemas.styles import MIXTURE, PUBLISHED_STYLES, load_style
-from recursivemas.system import _check_names
 
 
 def read(*argv: str) -> dict:
@@ -76,8 +75,6 @@ def test_unknown_flags_of_a_command_are_held_against_its_own(capsys):
         (lambda: find_benchmark("gqpa"), "gpqa"),
         (lambda: MIXTURE.agent("summariser"), "summarizer"),
         (lambda: resolve_release(MIXTURE, "math", overrides={"sumarizer": "x"}), "summarizer"),
-        (lambda: _check_names({"temprature": 1}), "temperature"),
-        (lambda: _check_names({"num-rollouts": 1}), "num_rollouts"),
     ],
 )
 def test_a_name_that_is_nearly_right_is_asked_after(ask, meant):

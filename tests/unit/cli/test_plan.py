@@ -101,8 +101,9 @@ def test_with_quirks_and_nothing_else_set_nothing_differs(prompts, tmp_path, mon
 
 
 def test_prompts_are_named_once():
-    settings, _ = resolve_settings({"style": "mixture", "prompts": "default"})
-    [line] = plan._prompts(settings, load_style("mixture"))
+    settings, origins = resolve_settings({"style": "mixture", "prompts": "default", "device": "cpu"})
+    lines = plan.describe_plan(settings, origins, [])
+    line = next(line for line in lines if line.startswith("prompts: "))
     assert line.startswith("prompts: default (sha256 ")
 
 

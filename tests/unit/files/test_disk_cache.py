@@ -12,6 +12,7 @@ import pytest
 
 from recursivemas.files.disk_cache import DiskCache
 from recursivemas.grading import Judge, JudgeSettings
+from tests.support.judge_server import Endpoint
 
 
 @pytest.fixture
@@ -125,9 +126,10 @@ def test_entries_have_the_permissions_of_other_files(cache):
 
 def test_a_verdict_is_not_lost_with_the_cache(tmp_path, monkeypatch, caplog):
     (tmp_path / "file").write_text("")
-    judge = Judge(JudgeSettings(model="small", cache_dir=tmp_path / "file"))
-    monkeypatch.setattr(judge, "_ask", lambda messages: "CORRECT")
-    assert judge.agrees("Who discovered radium?", "Marie Curie", "Madame Curie")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with Endpoint() as endpoint:
+        judge = Judge(JudgeSettings(model="small", base_url=endpoint.url, cache_dir=tmp_path / "file"))
+        assert judge.agrees("Who discovered radium?", "Marie Curie", "Madame Curie")
     assert "cannot be" in caplog.text
 
 

@@ -219,9 +219,12 @@ def test_a_key_that_the_server_repeats_is_not_shown_or_kept(endpoint, tmp_path, 
 
 def test_a_key_in_the_address_is_not_recorded(endpoint, tmp_path):
     url = f"{endpoint.url}?api-key=abcdef123456&version=2"
-    judge = Judge(make_settings(endpoint, tmp_path, base_url=url))
+    judge = Judge(make_settings(endpoint, tmp_path, base_url=url, max_retries=0))
     assert judge.describe()["base_url"] == f"{endpoint.url}?api-key=[redacted]&version=2"
-    assert "abcdef" not in judge._name
+    endpoint.play((500, b"out of order"))
+    verdict = judge("\\boxed{x}", QUESTION)
+    assert "api-key=[redacted]" in verdict.error
+    assert "abcdef" not in verdict.error
 
 
 def test_check_passes_and_leaves_no_trace(endpoint, judge, tmp_path):

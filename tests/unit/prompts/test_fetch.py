@@ -41,9 +41,9 @@ def test_the_files_are_fetched_once(server: RawFiles, caplog: pytest.LogCaptureF
     assert caplog.text == ""
 
 
-def test_what_was_damaged_in_the_cache_is_fetched_again(server: RawFiles) -> None:
+def test_what_was_damaged_in_the_cache_is_fetched_again(server: RawFiles, tmp_path: Path) -> None:
     fetching.fetch_published()
-    kept = fetching._place(fetching.PUBLISHED_PROMPTS)
+    [kept] = (tmp_path / "cache").rglob("prompts.py")
     kept.write_bytes(kept.read_bytes().replace(b"care", b"rage"))
     assert fetching.fetch_published().files == {"prompts.py": CONTENTS["prompts.py"]}
     assert server.requests.count(PLACES["prompts.py"]) == 2
@@ -56,7 +56,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing_else(server: RawFiles, tmp
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_what_is_not_the_published_file_is_refused(server: RawFiles, path: str) -> None:
+def test_what_is_not_the_published_file_is_refused(server: RawFiles, path: str, tmp_path: Path) -> None:
     content = server.files[PLACES[path]]
     server.files[PLACES[path]] = content[:-1] + b" "
     with pytest.raises(PromptsError, match=rf"{path} from 127.0.0.1 is not the published file: its sha256"):
@@ -67,7 +67,7 @@ def test_what_is_not_the_published_file_is_refused(server: RawFiles, path: str) 
     server.files[PLACES[path]] = b"x" * (files.MAX_FILE_BYTES + 10)
     with pytest.raises(PromptsError, match="is not the published file"):
         fetching.fetch_published()
-    assert not (fetching._place(fetching.PUBLISHED_PROMPTS).parent / path).exists()
+    assert not list((tmp_path / "cache").rglob(Path(path).name))
     server.files[PLACES[path]] = content
     fetching.fetch_published()
 

@@ -67,7 +67,7 @@ def test_a_file_that_was_removed_meanwhile_is_no_lock(tmp_path, monkeypatch):
     assert read_note(file) == {"who": "second"}
     first.release()
     second.release()
-    monkeypatch.setattr(locks, "_is_at", lambda *_: False)
+    monkeypatch.setattr(locks, "is_at", lambda *_: False)
     assert not FileLock(tmp_path / "other").acquire()
 
 

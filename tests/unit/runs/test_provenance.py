@@ -4,6 +4,7 @@ import copy
 import shlex
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -22,19 +23,23 @@ CONFIG = {
 @pytest.mark.process
 def test_git_does_not_see_our_environment(tmp_path, monkeypatch):
     fake = tmp_path / "git"
-    code = "import os; print(sorted(os.environ), os.environ['PATH'], os.environ.get('HOME'))"
-    fake.write_text(f"#!/bin/sh\nexec {shlex.join([sys.executable, '-I', '-c', code])}\n")
+    root = Path(provenance.__file__).parents[1]
+    code = (
+        f"import os, sys; print({str(root)!r} if 'rev-parse' in sys.argv else "
+        "(sorted(os.environ), os.environ['PATH'], os.environ.get('HOME')))"
+    )
+    fake.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-I", "-c", code])} "$@"\n')
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("HOME", "/home/someone")
     monkeypatch.setenv("TAVILY_API_KEY", "tvly-secret")
     monkeypatch.setenv("GIT_DIR", "/elsewhere")
-    said = provenance._git(tmp_path, "describe")
-    assert said.endswith(f"{tmp_path} /home/someone")
+    said = provenance.git_revision()
+    assert said.endswith(f"{str(tmp_path)!r}, '/home/someone')")
     for name in ("TAVILY", "GIT_DIR"):
         assert name not in said
     monkeypatch.delenv("HOME")
-    assert provenance._git(tmp_path, "describe").endswith(" None")
+    assert provenance.git_revision().endswith(" None)")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +90,6 @@ def test_optional_packages_are_versioned_where_they_are_installed(monkeypatch):
         return f"{name} 1"
 
     monkeypatch.setattr(metadata, "version", version)
-    versions = dict(provenance._versions_of_optional())
+    versions = dict(provenance.versions_of_optional())
     assert versions["math-verify"] == "math-verify 1"
     assert set(versions) == {"bm25s", "sympy", "mpmath", "math-verify"}

@@ -133,7 +133,7 @@ def test_the_code_ends_with_its_keeper(level, monkeypatch):
     """Even where nobody looks for what is left; at `namespaces` the keeper's end ends all between, too."""
     name = f"kept-{os.getpid()}"
     real = subprocess.Popen.communicate
-    monkeypatch.setattr(run, "_kill_rest", lambda process, environment: None)
+    monkeypatch.setattr(run, "kill_rest", lambda process, environment: None)
 
     def kill_when_there(process, *arguments, **keywords):
         threading.Thread(target=kill_beside_the_code, args=(process.pid,)).start()

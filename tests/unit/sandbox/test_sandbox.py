@@ -293,7 +293,7 @@ def test_what_shares_our_namespaces_is_not_isolated(monkeypatch):
 @pytest.mark.parametrize("report", [b"", b"\x00", b"{cut", marshal.dumps({"error": "MemoryError"})])
 def test_a_report_that_is_lost_is_an_error_only_before_the_code_runs(report):
     def read(answer):
-        return sandbox._read_report(sandbox._parse_report(answer), answer.startswith(STARTED), "")
+        return sandbox.read_report(sandbox.parse_report(answer), answer.startswith(STARTED), "")
 
     with pytest.raises(SandboxError):
         read(report)

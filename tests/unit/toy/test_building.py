@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -60,11 +59,11 @@ def test_ensure_yields_to_a_process_that_was_faster(toy_release: Path, tmp_path:
         shutil.copytree(toy_release, winner)
         return shutil.copytree(toy_release, root)
 
-    winner = tmp_path / f"toy-{release._fingerprint()}"
-    monkeypatch.setattr(release, "_write_release", write_while_another_finishes)
+    winner = tmp_path / toy_release.name
+    monkeypatch.setattr(release, "write_release", write_while_another_finishes)
     assert ensure() == winner
     assert list(tmp_path.iterdir()) == [winner]
-    monkeypatch.setattr(release, "_write_release", pytest.fail)
+    monkeypatch.setattr(release, "write_release", pytest.fail)
     assert ensure() == winner
 
 
@@ -85,10 +84,12 @@ def test_build_refuses_a_folder_with_other_things(tmp_path: Path):
 
 
 def test_an_interrupted_build_leaves_nothing_half(toy_release: Path, tmp_path: Path, monkeypatch):
-    def interrupt(*_: Any) -> None:
+    def interrupt(root: Path) -> None:
+        root.mkdir()
+        (root / "half").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(release, "_write_outer_links", interrupt)
+    monkeypatch.setattr(release, "write_release", interrupt)
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
@@ -104,7 +105,7 @@ def test_the_command_replaces_an_older_toy_release(toy_release: Path, tmp_path: 
     old.mkdir()
     (old / release.MARKER).write_text("{}")
     (old / "left-over").touch()
-    monkeypatch.setattr(release, "_write_release", lambda root: shutil.copytree(toy_release, root))
+    monkeypatch.setattr(release, "write_release", lambda root: shutil.copytree(toy_release, root))
     assert main(["build", str(old)]) == 0
     assert capsys.readouterr().out.strip() == str(old)
     assert digests(old) == digests(toy_release)

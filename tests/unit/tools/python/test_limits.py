@@ -129,7 +129,7 @@ def test_a_lost_keeper_whose_pipes_are_held_open_is_not_waited_for():
     holder = int(keeper.stdout.readline())
     try:
         start = time.monotonic()
-        sandbox._kill_rest(keeper, {})
+        sandbox.kill_rest(keeper, {})
         assert time.monotonic() - start < 60
         assert keeper.returncode == -signal.SIGKILL
     finally:
