@@ -60,6 +60,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             training.add_arguments(learning, kind)
         learning.set_defaults(command=partial(training.run, kind=kind))
 
+    _add_views(commands)
+    _add_prompts(commands)
+
+    toy = commands.add_parser("toy", help="the embedded toy release").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    building = toy.add_parser("build", help="build the toy release in a folder")
+    building.add_argument("directory", type=Path, metavar="DIR")
+    building.set_defaults(command=_build_toy)
+
+    arguments = parser.read(words)
+    return _guarded(arguments.pop("command"), arguments)
+
+
+def _add_views(commands: Any) -> None:
+    """The commands that look at runs."""
     comparing = commands.add_parser("compare", help="compare runs question by question")
     compare.add_arguments(comparing)
     comparing.set_defaults(command=compare.run)
@@ -72,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     show.add_arguments(showing)
     showing.set_defaults(command=show.run)
 
+
+def _add_prompts(commands: Any) -> None:
     prompts = commands.add_parser("prompts", help="work with prompt packs").add_subparsers(
         required=True, metavar="ACTION"
     )
@@ -85,16 +103,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="what the builders take for a choice question (default: as the default pack)",
     )
     importing.set_defaults(command=_import_prompts)
-
-    toy = commands.add_parser("toy", help="the embedded toy release").add_subparsers(
-        required=True, metavar="ACTION"
-    )
-    building = toy.add_parser("build", help="build the toy release in a folder")
-    building.add_argument("directory", type=Path, metavar="DIR")
-    building.set_defaults(command=_build_toy)
-
-    arguments = parser.read(words)
-    return _guarded(arguments.pop("command"), arguments)
 
 
 def run_main(argv: Sequence[str] | None = None) -> int:
