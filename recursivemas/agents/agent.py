@@ -25,11 +25,14 @@ class Agent:
     """One agent of a loaded system. `inner_adapter` and `inner_adapter_path` are the published names."""
 
     role: str
+    """Its name within the style."""
     engine: Engine
     """What runs its language model."""
     tokenizer: PreTrainedTokenizerBase
     inner_link: InnerLink
+    """From its last hidden states to its input embeddings."""
     repo_id: str
+    """`owner/name`, or the path of a folder of one's own."""
     revision: str | None = None
     """The commit of its repository, None where that is a folder."""
     repo_path: Path | None = None

@@ -63,14 +63,14 @@ class LoadError(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class Outline:
-    """What is known of a model before its weights are loaded; `config` is that of its text part.
-
-    The tokenizer pads on the left and has a pad token.
-    """
+    """What is known of a model before its weights are loaded."""
 
     config: PreTrainedConfig
+    """That of its text part."""
     tokenizer: PreTrainedTokenizerBase
+    """It pads on the left and has a pad token."""
     generation: GenerationConfig | None
+    """What the model itself says of sampling, None where it has no such file."""
 
 
 @contextmanager

@@ -39,35 +39,44 @@ MATHS_GRADERS = (*USUAL_GRADERS, "math_verify")
 class Benchmark:
     """A benchmark as data.
 
-    Rows come from `hub_id` (with `config` and `split`) or from a local file, by default `local_path`. With
-    `hub_files` they are the lines of JSONL files in that repository: those that it has for the `split`.
-    `columns` are those that every row needs; one that is missing is read from the first of its `aliases` that
-    the row has, as copies of a dataset rename columns. A question's id is the first of `id_columns` that the
-    row has, else the row's number in the file, counted from 0. `to_question(row, question_id, seed)` raises
-    ValueError for a row that it cannot use; the seed is for benchmarks that shuffle. `task` picks the link
-    set. `graders` are names in `recursivemas.grading.GRADERS`; the first one gives the headline `metric`.
-    `num_rollouts` is how many answers to a question the metric looks at. `release_settings` are what
-    the release sets for it against its own flags (with release quirks only). `needs_tool` is a tool that the
-    answering agent has to have.
+    Its rows come from the hub, or from a local file.
     """
 
     name: str
     to_question: Callable[[Row, str, int], Question]
+    """From a row, its id and the seed (for benchmarks that shuffle); raises ValueError for a row that it
+    cannot use."""
     columns: tuple[str, ...]
+    """Those that every row needs."""
     hub_id: str | None = None
+    """The dataset on the hub, `owner/name`."""
     config: str | None = None
+    """Which configuration of the dataset."""
     split: str | None = None
     hub_files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Where rows are the lines of JSONL files in that repository: those that it has for each split."""
     gated: bool = False
+    """Whether the hub asks for consent first."""
     local_path: str | None = None
+    """The file that is read where none is given."""
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """For a column that is missing, others that are read in its place, the first that the row has: copies of
+    a dataset rename columns."""
     id_columns: tuple[str, ...] = ()
+    """A question's id is the first of these that the row has, else the row's number in the file, counted from
+    0."""
     task: Task = "math"
+    """Picks the link set."""
     metric: str = "accuracy"
+    """The headline, which the first grader gives."""
     graders: tuple[str, ...] = USUAL_GRADERS
+    """Names in `recursivemas.grading.GRADERS`."""
     num_rollouts: int = 1
+    """How many answers to a question the metric looks at."""
     release_settings: Mapping[str, Any] = field(default_factory=dict)
+    """What the release sets for it against its own flags (with release quirks only)."""
     needs_tool: str | None = None
+    """A tool that the answering agent has to have."""
 
     def __post_init__(self) -> None:
         if (self.hub_id is None) == (self.local_path is None):

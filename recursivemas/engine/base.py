@@ -45,9 +45,11 @@ class WriteRequest:
     """Text that is wanted after a row."""
 
     row: int
+    """Of the session, in the order of its prompts."""
     stream: random.Random
     """The row's own random numbers; one is used up a token."""
     max_new_tokens: int
+    """1 or more; what is inserted does not count."""
     inserted: tuple[int, ...] = ()
     """Token ids to read first, behind all that the row holds: a retry's cue."""
     said: tuple[int, ...] = ()
@@ -56,10 +58,11 @@ class WriteRequest:
 
 @dataclass(frozen=True)
 class Segment:
-    """Token ids that a row wrote; or, where they are not `written`, that were put in for it to read."""
+    """Token ids that follow a row."""
 
     token_ids: tuple[int, ...]
     written: bool = True
+    """Whether the row wrote them; else they were put in for it to read."""
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,12 @@ from recursivemas.links import InnerLink
 
 @dataclass(frozen=True)
 class PromptBatch:
-    """A left-padded batch of prompts.
-
-    `embeddings` [B, T, D]; `mask` [B, T] int64, 1 at a prompt's positions and 0 at the padding before them.
-    """
+    """A left-padded batch of prompts."""
 
     embeddings: Tensor
+    """[B, T, D]."""
     mask: Tensor
+    """[B, T] int64: 1 at a prompt's positions, 0 at the padding before them."""
 
     @classmethod
     def left_pad(cls, prompts: Sequence[Tensor]) -> PromptBatch:
@@ -115,11 +114,12 @@ class Stream:
 
 @dataclass(frozen=True)
 class Rollout:
-    """`hidden` [B, L, D] are h_1..h_L in the model's dtype; `thoughts` [B, L, D] are inner(h_1)..inner(h_L)
-    in the inner link's dtype."""
+    """What came of thinking for L steps."""
 
     hidden: Tensor
+    """[B, L, D]: h_1..h_L, in the model's dtype."""
     thoughts: Tensor
+    """[B, L, D]: inner(h_1)..inner(h_L), in the inner link's dtype."""
 
 
 def rows_not_finite(*tensors: Tensor) -> list[int]:

@@ -11,20 +11,21 @@ from recursivemas.values import Flag, Real, Text
 
 @dataclass(frozen=True, kw_only=True)
 class Grade:
-    """A verdict on one answer.
-
-    `extracted` is what the answer was read as, None where none was found. A grader that goes on without one
-    may take something else for it, such as the whole text: `extracted` is a `stand_in` then. `how` says in
-    words what decided. `score` is a finer measure from 0 to 1 where a grader has one. `error` says why the
-    grader came to no verdict: the answer is not counted as correct then, and counted apart as undecided.
-    """
+    """A verdict on one answer."""
 
     correct: Flag
     extracted: Text | None
+    """What the answer was read as, None where none was found."""
     how: Text
+    """In words, what decided."""
     score: Real | None = None
+    """A finer measure from 0 to 1, where a grader has one."""
     error: Text | None = None
+    """Why the grader came to no verdict: the answer is not counted as correct then, and counted apart as
+    undecided."""
     stand_in: Flag = False
+    """Whether no answer was found and `extracted` is something else that was taken for it, such as the whole
+    text."""
 
     @property
     def answer(self) -> str | None:

@@ -61,27 +61,30 @@ ENDED_BY: Mapping[str, CodeVerdict] = {
 
 @dataclass(frozen=True, kw_only=True)
 class CodeGrade(Grade):
-    """A verdict with what became of the tests, and the seconds that they took."""
+    """A verdict on code."""
 
     verdict: CodeVerdict
+    """What became of the tests."""
     seconds: Number = 0.0
+    """The time that they took."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodeGrader:
     """Grades answers to code questions, whose `meta["tests"]` is a `CodeTests`.
 
-    `isolation` is a level from `recursivemas.tools.find_isolation`. `workers` answers are graded at a time,
-    one a processor where nothing is given. Time limits count the processor's time, so that a busy machine
-    changes no verdict; the wall clock ends what waits for `WALL_FACTOR` times as long. `memory_bytes` is what
-    a solution may use.
-    `private_tests`: whether a benchmark's private tests count too, where it has some.
+    Time limits count the processor's time, so that a busy machine changes no verdict; the wall clock ends
+    what waits for `WALL_FACTOR` times as long.
     """
 
     isolation: Isolation
+    """A level from `recursivemas.tools.find_isolation`."""
     workers: int = os.cpu_count() or 1
+    """How many answers are graded at a time."""
     memory_bytes: int = 2 << 30
+    """What a solution may use."""
     private_tests: bool = True
+    """Whether a benchmark's private tests count too, where it has some."""
 
     def __post_init__(self) -> None:
         if self.workers < 1:

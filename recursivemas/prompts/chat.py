@@ -32,13 +32,12 @@ Segment = tuple[int, ...] | str
 
 @dataclass(frozen=True)
 class ChatPrompt:
-    """A rendered prompt: pieces of text and slots in order, and the text with each slot as `<slot:NAME>`.
-
-    Pieces that hold no tokens are left out.
-    """
+    """A rendered prompt."""
 
     segments: tuple[Segment, ...]
+    """Pieces of text as token ids and slots by name, in order; pieces that hold no tokens are left out."""
     text: str
+    """With each slot as `<slot:NAME>`."""
 
     @property
     def slots(self) -> tuple[str, ...]:

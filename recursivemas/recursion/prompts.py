@@ -19,11 +19,13 @@ PromptKey = tuple[str, bool]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A question, the kind of answer it asks for, and the prompt of each turn, its slots open or empty."""
+    """A question with its prompts."""
 
     question: Question
     kind: QuestionKind
+    """Of answer that it asks for."""
     chats: Mapping[PromptKey, ChatPrompt]
+    """The prompt of each turn, its slots open or empty."""
 
 
 class PromptWriter:

@@ -20,42 +20,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StageUsage:
-    """What one question took in one agent's turn.
-
-    Tokens are counted without padding: `prompt_tokens` of text read, `latents_read` positions filled by
-    messages, `latent_steps` thought, `generated_tokens` sampled (the retry's among them, end-of-sequence
-    tokens not), `result_tokens` read from tools. `seconds` is the batch's time divided evenly among its
-    questions, waiting for tools included.
-    """
+    """What one question took in one agent's turn. Tokens are counted without padding."""
 
     round: Count
     role: Text
     prompt_tokens: Count = 0
+    """Of text, read."""
     latents_read: Count = 0
+    """Positions that messages filled."""
     latent_steps: Count = 0
+    """Steps thought."""
     generated_tokens: Count = 0
+    """Sampled: the retry's among them, end-of-sequence tokens not."""
     result_tokens: Count = 0
+    """Read from tools."""
     seconds: Number = 0.0
+    """The batch's time divided evenly among its questions, waiting for tools included."""
 
 
 @dataclass(frozen=True)
 class MessageSize:
-    """A message's shape [L, D_tgt], and its latents' mean L2 norm to six digits (0 where there are none)."""
+    """How large a message is."""
 
     shape: tuple[Count, Count]
+    """[L, D_tgt]."""
     norm: Real
+    """Its latents' mean L2 norm to six digits, 0 where there are none."""
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A text that one agent passed on.
-
-    `token_ids` are those that it wrote, in its own tokenizer: `text` also holds the results of `tool_calls`,
-    and is cut where the release cuts it (with its quirks).
-    """
+    """A text that one agent passed on."""
 
     text: Text
+    """What was written with the results of `tool_calls`, cut where the release cuts it (with its quirks)."""
     token_ids: tuple[Count, ...]
+    """Those that it wrote, in its own tokenizer."""
     tool_calls: tuple[ToolCall, ...] = ()
 
 
@@ -63,30 +63,33 @@ class Passage:
 class Solution:
     """What came of one question, in one rollout.
 
-    `text` is the answer as written, tools' results in their places; after a retry, the cue and what was
-    written then stand at its end. `token_ids` are those that were written: not the cue's, not the results'.
-    `tool_calls` are in order. `ended_by` says what ended the answer, before a retry: `stop`, `length`, or
-    `calls` (one tool call too many); `past_context` tells that the answer ran past the context that its model
-    was made for, as the release lets it. `messages` are tensors [L, D_target] by
-    `r{round}/{source}->{target}`, when they were to be kept; `message_sizes` tells of all of them. `passages`
-    are what agents passed on as text, by `r{round}/{role}`. Messages, passages and the usage of all turns
-    before the answer stand with the first rollout. `error` says why the question could not be run; all but
-    the passages is empty then.
+    Messages, passages and the usage of all turns before the answer stand with the first rollout.
     """
 
     question: Question
     rollout: int = 0
     text: str = ""
+    """The answer as written, tools' results in their places; after a retry, the cue and what was written then
+    stand at its end."""
     token_ids: tuple[int, ...] = ()
+    """Those that were written: not the cue's, not the results'."""
     ended_by: str = ""
+    """What ended the answer, before a retry: `stop`, `length`, or `calls` (one tool call too many)."""
     retried: bool = False
+    """Whether no answer could be read, and it was asked for again."""
     past_context: bool = False
+    """Whether the answer ran past the context that its model was made for, as the release lets it."""
     usage: tuple[StageUsage, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
+    """In order."""
     messages: Mapping[str, Tensor] = field(default_factory=dict)
+    """Tensors [L, D_target] by `r{round}/{source}->{target}`, when they were to be kept."""
     message_sizes: Mapping[str, MessageSize] = field(default_factory=dict)
+    """Of all messages, kept or not."""
     passages: Mapping[str, Passage] = field(default_factory=dict)
+    """What agents passed on as text, by `r{round}/{role}`."""
     error: str | None = None
+    """Why the question could not be run; all but the passages is empty then."""
 
     @property
     def own_text(self) -> str:

@@ -46,24 +46,25 @@ NUM_WORKERS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """A repository whose manifests are at hand.
-
-    `name` is `owner/name`, or the path of a folder. `repo_id` is what it is known as: `owner/name` also for a
-    folder in a release, the path for a folder of one's own. `folder` is where its files are, or will be once
-    fetched. `sizes` maps its files (relative to `folder`, with forward slashes) to their bytes; `sha256` has
-    what the hub says of the content of those that it stores as large files. `revision` is the commit hash on
-    the hub, None for a folder. `cache_only` means that the hub was not asked: then `sizes` has what the cache
-    holds, which may be less than the repository does, and `lacking` what is known to be missing.
-    """
+    """A repository whose manifests are at hand."""
 
     name: str
+    """`owner/name`, or the path of a folder."""
     repo_id: str
+    """What it is known as: `owner/name` also for a folder in a release, the path for a folder of one's own.
+    """
     folder: Path
+    """Where its files are, or will be once fetched."""
     sizes: Mapping[str, int]
+    """The bytes of its files, which are relative to `folder`, with forward slashes."""
     revision: str | None = None
+    """The commit hash on the hub, None for a folder."""
     cache_only: bool = False
+    """The hub was not asked: `sizes` has what the cache holds, which may be less than the repository does."""
     sha256: Mapping[str, str] = field(default_factory=dict)
+    """What the hub says of the content of those files that it stores as large ones."""
     lacking: frozenset[str] = frozenset()
+    """What is known to be missing."""
 
     def __contains__(self, filename: str) -> bool:
         return filename in self.sizes

@@ -61,54 +61,61 @@ HEAVY_SUFFIXES = (".safetensors", ".bin", ".pt")
 
 @dataclass(frozen=True, kw_only=True)
 class AgentFiles:
-    """Where one agent's files are.
-
-    `repo_id` and `revision` (a commit hash; None for a folder) say where the model comes from,
-    `inner_repo_id` where its inner link does; `inner_link` is None for one that starts untrained.
-    `model_files` are the files in `model_dir` that decide what the model reads and writes. What is `verified`
-    has the SHA-256 that the hub says.
-    """
+    """Where one agent's files are."""
 
     role: str
     repo_id: str
+    """Where the model comes from."""
     revision: str | None
+    """A commit hash; None for a folder."""
     model_dir: Path
+    """The folder of model and tokenizer."""
     inner_link: Path | None
+    """None for one that starts untrained."""
     inner_variant: str
+    """The kind of inner link, as the release names it."""
     inner_repo_id: str | None = None
+    """Where the inner link comes from."""
     model_files: tuple[str, ...] = ()
+    """The files in `model_dir` that decide what the model reads and writes."""
     verified: frozenset[str] = field(default=frozenset(), compare=False)
+    """Those of them that have the SHA-256 that the hub says."""
     inner_verified: bool = field(default=False, compare=False)
+    """Whether the inner link's file has the SHA-256 that the hub says."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkFile:
-    """Where one outer link's file is: `path` None for a link that starts untrained.
-
-    `variant`, `in_dim` and `out_dim` are what a manifest says, None where none says it. A `verified` file has
-    the SHA-256 that the hub says.
-    """
+    """Where one outer link's file is, and what a manifest says of it, None where none says it."""
 
     path: Path | None
+    """None for a link that starts untrained."""
     variant: str | None = None
+    """The kind of outer link, as the release names it."""
     in_dim: int | None = None
+    """Features of its source."""
     out_dim: int | None = None
+    """Features of its target."""
     repo_id: str | None = None
+    """Where it comes from."""
     revision: str | None = None
+    """A commit hash; None for a folder."""
     verified: bool = field(default=False, compare=False)
+    """Whether the file has the SHA-256 that the hub says."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseFiles:
-    """All files of a system: agents by role, outer links by (source, target); `source` says which release.
-
-    `sizes` are the bytes of every file that a run needs, by where it is or would lie, as the release says.
-    """
+    """All files of a system."""
 
     agents: dict[str, AgentFiles]
+    """By role."""
     links: dict[tuple[str, str], LinkFile]
+    """The outer links, by (source, target)."""
     source: str
+    """Which release they are of."""
     sizes: Mapping[Path, int] = field(default_factory=dict, compare=False)
+    """The bytes of every file that a run needs, by where it is or would lie, as the release says."""
 
     def weight_bytes(self, role: str) -> int:
         """The size of an agent's model weights."""

@@ -53,24 +53,28 @@ class SandboxError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a run may use. `time_s` is the wall clock's, `cpu_s` the processor's for all processes together.
+    """What a run may use.
 
-    `cpu_s` None leaves it to the wall clock. On a busy machine that says little about code: to judge it, give
-    it `cpu_s`, and several times as much `time_s` as a guard.
-
-    `memory_bytes` holds for each process (address space) and for all together (resident). `output_bytes`
-    holds for stdout, stderr and the verdict each, `file_bytes` for each file and, where isolated, `tmp_bytes`
-    for all.
+    On a busy machine the wall clock says little about code: to judge it, give it `cpu_s`, and several times
+    as much `time_s` as a guard.
     """
 
     time_s: float = 10.0
+    """The wall clock's."""
     cpu_s: float | None = None
+    """The processor's, for all processes together; None leaves it to the wall clock."""
     memory_bytes: int = 1 << 30
+    """For each process (address space), and for all together (resident)."""
     output_bytes: int = 1 << 20
+    """For stdout, stderr and the verdict each."""
     file_bytes: int = 16 << 20
+    """For each file."""
     tmp_bytes: int = 64 << 20
+    """For all files, where isolated."""
     processes: int = 64
+    """At a time; threads count too."""
     open_files: int = 128
+    """Of each process."""
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -80,22 +84,23 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a run.
-
-    `ended_by` is `exit` where the code's process ended by itself (whatever its exit code), the limit that
-    ended it, or `lost` where the keeper was killed too. `exit_code` or `signal` says how the process ended.
-    `verdict` is what it wrote to file descriptor 3. `seconds` is the code's wall clock, without the
-    isolation's, and `cpu_seconds` what its processes used of the processor.
-    """
+    """What came of a run."""
 
     stdout: str
     stderr: str
     verdict: str
+    """What the code wrote to file descriptor 3."""
     ended_by: EndedBy
+    """`exit` where the code's process ended by itself (whatever its exit code), the limit that ended it, or
+    `lost` where the keeper was killed too."""
     exit_code: int | None
+    """None where a signal ended it."""
     signal: int | None
+    """The number of the signal that ended it."""
     seconds: float
+    """The code's wall clock, without the isolation's."""
     cpu_seconds: float = 0.0
+    """What its processes used of the processor."""
 
     @property
     def timed_out(self) -> bool:

@@ -38,52 +38,55 @@ def _refuse(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentSpec:
-    """One agent of a style.
-
-    `role` names it within the style. `repo` is its repository in the release: a bare name (in the release's
-    organisation), `owner/name`, or a folder's path. `prompt` is where its prompts stand in the prompt pack,
-    as `family/role`. `tools` are those that it may use wherever it writes text (latent rounds write none).
-    `fresh_inner_link` starts from an untrained inner link instead of the repository's.
-    `targets` are the fields of a training row of which the first that is filled holds the text that this
-    agent learns from; without any it is the field named after its role, for the answering agent also
-    `answer`. With `learns_with_open_slots` its inner link is trained on a prompt whose slots stand open, as
-    the text that marks them, where others see other agents' texts.
-    `release_feedback_kind` is the kind of question whose feedback prompt the release shows this agent on code
-    questions by mistake, `release_text` what it does otherwise with the agent in mode text (both read only
-    with release quirks on; `release_text` only in the published styles).
-    """
+    """One agent of a style."""
 
     __pydantic_config__: ClassVar = NO_OTHERS
 
     role: Text
+    """Its name within the style."""
     repo: Text
+    """Its repository in the release: a bare name (in the release's organisation), `owner/name`, or a folder's
+    path."""
     prompt: Text
+    """Where its prompts stand in the prompt pack, as `family/role`."""
     tools: tuple[Text, ...] = ()
+    """Those that it may use wherever it writes text (latent rounds write none)."""
     fresh_inner_link: Flag = False
+    """Start from an untrained inner link instead of the repository's."""
     targets: tuple[Text, ...] = ()
+    """Fields of a training row, of which the first that is filled holds the text that this agent learns from;
+    without any it is the field named after its role, for the answering agent also `answer`."""
     learns_with_open_slots: Flag = False
+    """Train its inner link on a prompt whose slots stand open, as the text that marks them, where others see
+    other agents' texts."""
     release_feedback_kind: QuestionKind | None = None
+    """The kind of question whose feedback prompt the release shows this agent on code questions by mistake
+    (read only with release quirks on)."""
     release_text: Annotated[tuple[TextQuirk, ...], BeforeValidator(_refuse)] = ()
+    """What the release does otherwise with this agent in mode text (only in the published styles, and read
+    only with release quirks on)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkSpec:
-    """One outer link: messages from `source` fill the slot `slot` of `target`'s prompt.
-
-    `key` is the link's name in its repository's manifest (`outer_12`). `repo` overrides the style's
-    `outer_repo`. A `feedback` link delivers in the next round what its source thought in this one. `fresh`
-    starts from an untrained link.
-    """
+    """One outer link: its source's messages fill a slot of its target's prompt."""
 
     __pydantic_config__: ClassVar = NO_OTHERS
 
     source: Text
+    """The role that the messages come from."""
     target: Text
+    """The role that reads them."""
     slot: Text
+    """The name of the slot in the target's prompt."""
     key: Text = ""
+    """The link's name in its repository's manifest (`outer_12`)."""
     feedback: Flag = False
+    """Deliver in the next round what the source thought in this one."""
     repo: Text | None = None
+    """Overrides the style's `outer_repo`."""
     fresh: Flag = False
+    """Start from an untrained link."""
 
     def __str__(self) -> str:
         return f"{self.source}->{self.target}"
@@ -91,21 +94,21 @@ class LinkSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """A collaboration pattern. Raises UserError when the graph cannot run.
-
-    `agents` are in running order and the last one answers. `link_sets` names the sets of trained links that
-    the repositories hold (`math`, `code`), or is empty where there is only one. `prompts` adds to or
-    overrides the prompt pack, as `{family: {role: ...}}`.
-    """
+    """A collaboration pattern. Raises UserError when the graph cannot run."""
 
     __pydantic_config__: ClassVar = NO_OTHERS
 
     name: Text
     agents: tuple[AgentSpec, ...]
+    """In running order; the last one answers."""
     links: tuple[LinkSpec, ...]
     outer_repo: Text | None = None
+    """The repository of the outer links, written as an agent's `repo`."""
     link_sets: tuple[Text, ...] = ()
+    """The sets of trained links that the repositories hold (`math`, `code`); empty where there is only one.
+    """
     prompts: Mapping[Text, Any] = field(default_factory=dict)
+    """Adds to or overrides the prompt pack, as `{family: {role: ...}}`."""
 
     def __post_init__(self) -> None:
         _check_agents(self)

@@ -17,11 +17,13 @@ Status = Literal[AnswerStatus, "limit"]
 
 @dataclass(frozen=True, kw_only=True)
 class ToolAnswer:
-    """What a tool gives back: the text that the agent reads. `cached` tells that nothing was asked anew."""
+    """What a tool gives back."""
 
     text: str
+    """What the agent reads."""
     status: AnswerStatus = "ok"
     cached: bool = False
+    """Whether nothing was asked anew."""
 
 
 class Tool(Protocol):

@@ -16,12 +16,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Request:
-    """What a text asks of the tool `name`: `content`, between tags that begin at `start` and end at `end`."""
+    """What a text asks of a tool."""
 
     name: str
+    """The tool's."""
     content: str
+    """What stands between the tags."""
     start: int
+    """Where the opening tag begins."""
     end: int
+    """Where the closing tag ends."""
 
 
 def find_request(text: str, names: Sequence[str]) -> Request | None:

@@ -23,20 +23,21 @@ TOOL_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True, kw_only=True)
 class ToolCall:
-    """One call: what was asked, what the agent read, and how long it took.
-
-    In the agent's text it reaches from the opening tag at `start` to the end of the result's block at `end`.
-    `cached` tells that the tool asked nobody.
-    """
+    """One call: what was asked, what the agent read, and how long it took."""
 
     tool: Text
     request: Text
+    """What stood between the tags."""
     result: Text
+    """What the agent read."""
     status: Status
     seconds: Number = 0.0
     cached: Flag = False
+    """Whether the tool asked nobody."""
     start: Count = 0
+    """In the agent's text, where the opening tag begins."""
     end: Count = 0
+    """In the agent's text, where the result's block ends."""
 
 
 class Toolbox:
