@@ -61,13 +61,13 @@ class Sampler:
         step waits for the device on its account.
         """
         logits = self._penalise(logits)
-        peaks = logits.amax(dim=-1, keepdim=True)  # of a row with NaN: NaN
+        peaks = logits.amax(dim=-1, keepdim=True)  # [B, 1]; of a row with NaN: NaN
         if self._settings.greedy:
-            tokens = logits.argmax(dim=-1)
+            tokens = logits.argmax(dim=-1)  # [B]
         else:
             no_ids = torch.empty(len(logits), 0, dtype=torch.long, device=logits.device)
             # With its peak at 0, no temperature can make a row overflow, however small it is.
-            scores = self._warpers(no_ids, logits - peaks)
+            scores = self._warpers(no_ids, logits - peaks)  # [B, V]
             tokens = _invert(scores, [stream.random() for stream in self._streams])
         if self._seen is not None:
             self._seen.scatter_(1, tokens.unsqueeze(1), True)
@@ -103,9 +103,9 @@ def _invert(scores: Tensor, uniforms: list[float]) -> Tensor:
     device = scores.device
     if device.type == "mps":  # has no float64
         scores = scores.cpu()
-    cumulated = scores.double().softmax(dim=-1).cumsum(dim=-1)
-    fractions = torch.tensor(uniforms, dtype=torch.float64, device=scores.device).unsqueeze(1)
+    cumulated = scores.double().softmax(dim=-1).cumsum(dim=-1)  # [B, V]
+    fractions = torch.tensor(uniforms, dtype=torch.float64, device=scores.device).unsqueeze(1)  # [B, 1]
     tokens = torch.searchsorted(cumulated, fractions * cumulated[:, -1:], right=True).squeeze(1)
     # Rounding may put a target on the total itself, past the last token that has any probability.
-    last = (scores > -torch.inf).long().cumsum(dim=-1).argmax(dim=-1)
+    last = (scores > -torch.inf).long().cumsum(dim=-1).argmax(dim=-1)  # [B]
     return torch.minimum(tokens, last).to(device)

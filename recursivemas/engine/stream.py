@@ -1,6 +1,6 @@
 """A batch of sequences on its way through one model: its prompts, its steps, its latent rollout.
 
-Shapes: B batch (rows still running), T prompt positions, L latent steps, D hidden size.
+Shapes: B batch (rows still running), T prompt positions, S positions so far, L latent steps, D hidden size.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class PromptBatch:
         lengths = [len(prompt) for prompt in prompts]
         check_lengths(lengths)
         longest = max(lengths)
-        embeddings = prompts[0].new_zeros(len(prompts), longest, prompts[0].shape[-1])
-        mask = torch.zeros(len(prompts), longest, dtype=torch.long, device=prompts[0].device)
+        embeddings = prompts[0].new_zeros(len(prompts), longest, prompts[0].shape[-1])  # [B, T, D]
+        mask = torch.zeros(len(prompts), longest, dtype=torch.long, device=prompts[0].device)  # [B, T]
         for row, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
             embeddings[row, longest - length :] = prompt
             mask[row, longest - length :] = 1
@@ -59,15 +59,15 @@ class Stream:
     def __init__(self, backbone: Backbone, prompts: PromptBatch) -> None:
         self.backbone = backbone
         self._cache = backbone.new_cache()
-        self._mask = prompts.mask
-        positions = (prompts.mask.cumsum(dim=1) - 1).clamp(min=0)
-        self._next_position = positions[:, -1:] + 1
+        self._mask = prompts.mask  # [B, S]
+        positions = (prompts.mask.cumsum(dim=1) - 1).clamp(min=0)  # [B, T]
+        self._next_position = positions[:, -1:] + 1  # [B, 1]
         self.hidden = backbone.hidden(prompts.embeddings, self._mask, positions, self._cache)
 
     def step(self, embeddings: Tensor) -> None:
         """Append one position a row: input embeddings [B, D], cast to the model's dtype."""
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
-        inputs = embeddings.to(self.backbone.dtype).unsqueeze(1)
+        inputs = embeddings.to(self.backbone.dtype).unsqueeze(1)  # [B, 1, D]
         self.hidden = self.backbone.hidden(inputs, self._mask, self._next_position, self._cache)
         self._next_position = self._next_position + 1
 
@@ -80,7 +80,7 @@ class Stream:
 
     def keep(self, rows: list[int]) -> None:
         """Go on with these rows only, in this order."""
-        index = torch.tensor(rows, device=self._mask.device)
+        index = torch.tensor(rows, device=self._mask.device)  # [B left]
         # Beam search's reordering is the one selection that every kind of cache layer knows.
         self._cache.reorder_cache(index)
         self._mask = self._mask[index]
@@ -102,7 +102,7 @@ class Stream:
         length = max(self._mask.shape[1], other._mask.shape[1])
         self._mask = torch.cat([pad_left(mask, length, dim=1) for mask in (self._mask, other._mask)])
         self._next_position = torch.cat([self._next_position, other._next_position])
-        self.hidden = torch.cat([self.hidden, other.hidden])
+        self.hidden = torch.cat([self.hidden, other.hidden])  # [B + B other, D]
 
     def _trim(self) -> None:
         """Drop the padding that only rows which are gone had needed."""
