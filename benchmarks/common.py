@@ -7,9 +7,9 @@ import platform
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, Qwen3Config
 
 from recursivemas.engine import LocalEngine
+from recursivemas.toy.backbones import Tokens, make_qwen3
 
 VOCAB_SIZE = 8192
 
@@ -27,16 +27,17 @@ def make_parser(description: str | None, **defaults: float) -> argparse.Argument
 
 def random_qwen3(*, layers: int, hidden_size: int, dtype: str, device: str) -> LocalEngine:
     """A Qwen3-shaped model with random weights, from torch's global random numbers."""
-    config = Qwen3Config(
-        vocab_size=VOCAB_SIZE,
-        hidden_size=hidden_size,
-        intermediate_size=3 * hidden_size,
+    model = make_qwen3(
+        hidden_size,
+        Tokens(vocab_size=VOCAB_SIZE, max_length=32_768),
         num_hidden_layers=layers,
         num_attention_heads=8,
         num_key_value_heads=4,
         head_dim=hidden_size // 8,
+        initializer_range=0.02,
+        tie_word_embeddings=False,
     )
-    return LocalEngine(AutoModelForCausalLM.from_config(config).to(device, getattr(torch, dtype)).eval())
+    return LocalEngine(model.to(device, getattr(torch, dtype)).eval())
 
 
 def random_prompts(shortest: float, longest: int, count: int) -> list[tuple[int, ...]]:

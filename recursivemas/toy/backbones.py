@@ -1,19 +1,23 @@
-"""Toy backbones: the real architecture classes, a few hundred thousand parameters each.
+"""Small random models of every backbone, in the real architecture classes.
 
-A `make_` function takes the hidden size and the tokenizer and gives an untrained model, initialised from
-PyTorch's current random state, in its default dtype. Source: docs/protocol.md, "Backbones".
+The toy release's agents, the tests' models and those of the benchmarks are all made here. A `make_` function
+takes the hidden size and the tokens and gives an untrained model, initialised from PyTorch's current random
+state, in its default dtype: the toy release's, of a few hundred thousand parameters, but for `changes` to its
+(text) configuration. Source: docs/protocol.md, "Backbones".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from transformers import (
     Gemma3Config,
+    Gemma3ForCausalLM,
     Gemma3ForConditionalGeneration,
+    Gemma3TextConfig,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
@@ -42,7 +46,33 @@ GEMMA_ATTENTION_GAIN = 0.5
 GEMMA_FEEDFORWARD_GAIN = 1.2
 
 
-MakeModel = Callable[[int, PreTrainedTokenizerFast], PreTrainedModel]
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """What a model has to know of its tokenizer."""
+
+    vocab_size: int
+    max_length: int
+    """How many positions the model is made for."""
+    bos: int | None = None
+    eos: int | None = None
+    pad: int | None = None
+    special: Mapping[str, int] = field(default_factory=dict)
+    """Ids of the other special tokens, by their texts."""
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerFast) -> Tokens:
+        return cls(
+            vocab_size=len(tokenizer),
+            max_length=tokenizer.model_max_length,
+            bos=tokenizer.bos_token_id,
+            eos=tokenizer.eos_token_id,
+            pad=tokenizer.pad_token_id,
+            special=tokenizer.get_added_vocab(),
+        )
+
+
+class MakeModel(Protocol):
+    def __call__(self, hidden_size: int, tokens: Tokens, **changes: Any) -> PreTrainedModel: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +89,14 @@ class Family:
     stop_tokens: tuple[str, ...] = ()
 
 
-def _common(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+def _common(tokens: Tokens) -> dict[str, Any]:
     return {
-        "vocab_size": len(tokenizer),
-        "max_position_embeddings": tokenizer.model_max_length,
+        "vocab_size": tokens.vocab_size,
+        "max_position_embeddings": tokens.max_length,
         "initializer_range": INITIALIZER_RANGE,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokens.bos,
+        "eos_token_id": tokens.eos,
+        "pad_token_id": tokens.pad,
     }
 
 
@@ -74,79 +104,81 @@ def _rope(theta: float) -> dict[str, Any]:
     return {"rope_type": "default", "rope_theta": theta}
 
 
-def make_qwen2(hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+def make_qwen2(hidden_size: int, tokens: Tokens, **changes: Any) -> PreTrainedModel:
     """`hidden_size` has to be a multiple of HEAD_DIM: this family has no head size of its own."""
-    config = Qwen2Config(
-        **_common(tokenizer),
-        hidden_size=hidden_size,
-        intermediate_size=3 * hidden_size,
-        num_hidden_layers=3,
-        num_attention_heads=hidden_size // HEAD_DIM,
-        num_key_value_heads=1,
-        rope_parameters=_rope(10_000.0),
-        tie_word_embeddings=False,
-    )
-    return Qwen2ForCausalLM(config)
+    config = {
+        **_common(tokens),
+        "hidden_size": hidden_size,
+        "intermediate_size": 3 * hidden_size,
+        "num_hidden_layers": 3,
+        "num_attention_heads": hidden_size // HEAD_DIM,
+        "num_key_value_heads": 1,
+        "rope_parameters": _rope(10_000.0),
+        "tie_word_embeddings": False,
+        **changes,
+    }
+    return Qwen2ForCausalLM(Qwen2Config(**config))
 
 
-def make_qwen3(hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    config = Qwen3Config(
-        **_common(tokenizer),
-        hidden_size=hidden_size,
-        intermediate_size=3 * hidden_size,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=HEAD_DIM,
-        rope_parameters=_rope(1_000_000.0),
-        tie_word_embeddings=True,
-    )
-    return Qwen3ForCausalLM(config)
+def make_qwen3(hidden_size: int, tokens: Tokens, **changes: Any) -> PreTrainedModel:
+    config = {
+        **_common(tokens),
+        "hidden_size": hidden_size,
+        "intermediate_size": 3 * hidden_size,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": HEAD_DIM,
+        "rope_parameters": _rope(1_000_000.0),
+        "tie_word_embeddings": True,
+        **changes,
+    }
+    return Qwen3ForCausalLM(Qwen3Config(**config))
 
 
-def make_llama(hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    max_length = tokenizer.model_max_length
-    config = LlamaConfig(
-        **_common(tokenizer),
-        hidden_size=hidden_size,
-        intermediate_size=4 * hidden_size,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=HEAD_DIM,
-        rope_parameters={
+def make_llama(hidden_size: int, tokens: Tokens, **changes: Any) -> PreTrainedModel:
+    config = {
+        **_common(tokens),
+        "hidden_size": hidden_size,
+        "intermediate_size": 4 * hidden_size,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": HEAD_DIM,
+        "rope_parameters": {
             "rope_type": "llama3",
             "rope_theta": 500_000.0,
             "factor": 4.0,
             "low_freq_factor": 1.0,
             "high_freq_factor": 4.0,
-            "original_max_position_embeddings": max_length // 4,
+            "original_max_position_embeddings": tokens.max_length // 4,
         },
-        tie_word_embeddings=True,
-    )
-    return LlamaForCausalLM(config)
+        "tie_word_embeddings": True,
+        **changes,
+    }
+    return LlamaForCausalLM(LlamaConfig(**config))
 
 
-def make_mistral(hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    config = MistralConfig(
-        **_common(tokenizer),
-        hidden_size=hidden_size,
-        intermediate_size=3 * hidden_size,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=HEAD_DIM,
-        sliding_window=4096,
-        rope_parameters=_rope(10_000.0),
-        tie_word_embeddings=False,
-    )
-    return MistralForCausalLM(config)
+def make_mistral(hidden_size: int, tokens: Tokens, **changes: Any) -> PreTrainedModel:
+    config = {
+        **_common(tokens),
+        "hidden_size": hidden_size,
+        "intermediate_size": 3 * hidden_size,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": HEAD_DIM,
+        "sliding_window": 4096,
+        "rope_parameters": _rope(10_000.0),
+        "tie_word_embeddings": False,
+        **changes,
+    }
+    return MistralForCausalLM(MistralConfig(**config))
 
 
-def make_gemma3(hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """The multimodal configuration, as published, with a vision tower of a few thousand parameters."""
-    text = {
-        **_common(tokenizer),
+def _gemma3_text(hidden_size: int, tokens: Tokens) -> dict[str, Any]:
+    return {
+        **_common(tokens),
         "hidden_size": hidden_size,
         "intermediate_size": 3 * hidden_size,
         "num_hidden_layers": 4,
@@ -162,6 +194,14 @@ def make_gemma3(hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> PreTrai
             "sliding_attention",
         ],
     }
+
+
+def make_gemma3_text(hidden_size: int, tokens: Tokens, **changes: Any) -> PreTrainedModel:
+    return Gemma3ForCausalLM(Gemma3TextConfig(**{**_gemma3_text(hidden_size, tokens), **changes}))
+
+
+def make_gemma3(hidden_size: int, tokens: Tokens, **changes: Any) -> PreTrainedModel:
+    """The multimodal configuration, as published, with a vision tower of a few thousand parameters."""
     vision = {
         "hidden_size": 16,
         "intermediate_size": 32,
@@ -172,16 +212,19 @@ def make_gemma3(hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> PreTrai
         "vision_use_head": False,
     }
     config = Gemma3Config(
-        text_config=text,
+        text_config={**_gemma3_text(hidden_size, tokens), **changes},
         vision_config=vision,
         mm_tokens_per_image=4,
         initializer_range=INITIALIZER_RANGE,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        boi_token_index=_id(tokenizer, "<start_of_image>"),
-        eoi_token_index=_id(tokenizer, "<end_of_image>"),
-        image_token_index=_id(tokenizer, "<image_soft_token>"),
+        bos_token_id=tokens.bos,
+        eos_token_id=tokens.eos,
+        pad_token_id=tokens.pad,
+        **_named(
+            tokens,
+            boi_token_index="<start_of_image>",
+            eoi_token_index="<end_of_image>",
+            image_token_index="<image_soft_token>",
+        ),
     )
     model = Gemma3ForConditionalGeneration(config)
     for layer in model.model.language_model.layers:
@@ -191,10 +234,10 @@ def make_gemma3(hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> PreTrai
     return model
 
 
-def _qwen3_5_text(hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+def _qwen3_5_text(hidden_size: int, tokens: Tokens) -> dict[str, Any]:
     """Three gated-delta linear attention layers, then one with full attention."""
     return {
-        **_common(tokenizer),
+        **_common(tokens),
         "hidden_size": hidden_size,
         "intermediate_size": 2 * hidden_size,
         "num_hidden_layers": 4,
@@ -215,11 +258,11 @@ def _qwen3_5_text(hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> dict[
     }
 
 
-def make_qwen3_5_text(hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    return Qwen3_5ForCausalLM(Qwen3_5TextConfig(**_qwen3_5_text(hidden_size, tokenizer)))
+def make_qwen3_5_text(hidden_size: int, tokens: Tokens, **changes: Any) -> PreTrainedModel:
+    return Qwen3_5ForCausalLM(Qwen3_5TextConfig(**{**_qwen3_5_text(hidden_size, tokens), **changes}))
 
 
-def make_qwen3_5(hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+def make_qwen3_5(hidden_size: int, tokens: Tokens, **changes: Any) -> PreTrainedModel:
     """The multimodal configuration, with a vision tower of a few thousand parameters."""
     vision = {
         "depth": 1,
@@ -232,20 +275,23 @@ def make_qwen3_5(hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> PreTra
         "initializer_range": INITIALIZER_RANGE,
     }
     config = Qwen3_5Config(
-        text_config=_qwen3_5_text(hidden_size, tokenizer),
+        text_config={**_qwen3_5_text(hidden_size, tokens), **changes},
         vision_config=vision,
-        image_token_id=_id(tokenizer, "<|image_pad|>"),
-        video_token_id=_id(tokenizer, "<|video_pad|>"),
-        vision_start_token_id=_id(tokenizer, "<|vision_start|>"),
-        vision_end_token_id=_id(tokenizer, "<|vision_end|>"),
+        **_named(
+            tokens,
+            image_token_id="<|image_pad|>",
+            video_token_id="<|video_pad|>",
+            vision_start_token_id="<|vision_start|>",
+            vision_end_token_id="<|vision_end|>",
+        ),
         tie_word_embeddings=True,
     )
     return Qwen3_5ForConditionalGeneration(config)
 
 
-def _id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
-    token_id: int = tokenizer.convert_tokens_to_ids(token)
-    return token_id
+def _named(tokens: Tokens, **places: str) -> dict[str, int]:
+    """The ids of special tokens under the names of a configuration; those that there are."""
+    return {name: tokens.special[text] for name, text in places.items() if text in tokens.special}
 
 
 QWEN2_MATH = Family(

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from recursivemas.links import InnerLink, OuterLink
-from recursivemas.toy.backbones import Family
+from recursivemas.toy.backbones import Family, Tokens
 
 EMBEDDING_RMS = 1.0
 """Of an input embedding's coordinates, as an agent's layers see them (so Gemma's after its scaling)."""
@@ -60,7 +60,7 @@ def make_backbone(
 ) -> PreTrainedModel:
     """A model in float32. To be called in `isolated_torch`: it seeds PyTorch's CPU generator."""
     torch.default_generator.manual_seed(seed_for(repo, "backbone"))
-    model = family.make_model(hidden_size, tokenizer)
+    model = family.make_model(hidden_size, Tokens.of(tokenizer))
     for name, parameter in model.named_parameters():
         for ending, scale in RESIDUAL_WRITES.items():
             if name.endswith(ending):

@@ -1,94 +1,66 @@
-"""Tiny random models of every backbone, in their real architecture classes, each with its own hidden size."""
+"""Tiny random models of every backbone, each with its own hidden size, in any dtype."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    Gemma3Config,
-    Gemma3ForConditionalGeneration,
-    Gemma3TextConfig,
-    LlamaConfig,
-    MistralConfig,
-    PreTrainedModel,
-    Qwen2Config,
-    Qwen3_5TextConfig,
-    Qwen3Config,
-)
+from transformers import PreTrainedModel
 
 from recursivemas.engine import LocalEngine
 from recursivemas.engine.backbone import Backbone
 from recursivemas.links import InnerLink
+from recursivemas.toy import backbones as zoo
 
 VOCAB_SIZE = 211
 SLIDING_WINDOW = 8  # shorter than the prompts of the tests, so that it slides
 
-_COMMON = {
-    "vocab_size": VOCAB_SIZE,
+TOKENS = zoo.Tokens(vocab_size=VOCAB_SIZE, max_length=512, bos=1, eos=2, pad=0)
+_SMALL = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
-    "max_position_embeddings": 512,
     "initializer_range": 0.1,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
+    "rope_parameters": None,
+    "tie_word_embeddings": False,
 }
 _GEMMA = {
-    **_COMMON,
-    "hidden_size": 48,
+    **_SMALL,
     "head_dim": 16,
     "intermediate_size": 80,
     "num_hidden_layers": 3,
+    "query_pre_attn_scalar": 256,
     "sliding_window": SLIDING_WINDOW,
     "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+    "tie_word_embeddings": True,
 }
-CONFIGS = {
-    "qwen3": lambda: Qwen3Config(
-        **_COMMON, hidden_size=40, head_dim=16, intermediate_size=72, num_hidden_layers=3
-    ),
-    "llama": lambda: LlamaConfig(**_COMMON, hidden_size=56, intermediate_size=96, num_hidden_layers=3),
-    "qwen2": lambda: Qwen2Config(**_COMMON, hidden_size=64, intermediate_size=104, num_hidden_layers=3),
-    "gemma3_text": lambda: Gemma3TextConfig(**_GEMMA),
-    "gemma3": lambda: Gemma3Config(
-        text_config=_GEMMA,
-        vision_config={
-            "hidden_size": 8,
-            "intermediate_size": 8,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 1,
-            "image_size": 28,
-            "patch_size": 14,
-        },
-        mm_tokens_per_image=4,
-    ),
-    "qwen3_5": lambda: Qwen3_5TextConfig(
-        **_COMMON,
-        hidden_size=72,
-        head_dim=16,
-        intermediate_size=88,
-        num_hidden_layers=4,
-        linear_num_key_heads=2,
-        linear_num_value_heads=4,
-        linear_key_head_dim=16,
-        linear_value_head_dim=12,
-    ),
-    "mistral": lambda: MistralConfig(
-        **_COMMON, hidden_size=80, intermediate_size=112, num_hidden_layers=3, sliding_window=SLIDING_WINDOW
+_QWEN3_5 = {
+    **_SMALL,
+    "head_dim": 16,
+    "intermediate_size": 88,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 16,
+    "linear_value_head_dim": 12,
+}
+_MAKERS: dict[str, Callable[[], PreTrainedModel]] = {
+    "qwen3": lambda: zoo.make_qwen3(40, TOKENS, **_SMALL, head_dim=16, intermediate_size=72),
+    "llama": lambda: zoo.make_llama(56, TOKENS, **_SMALL, head_dim=14, intermediate_size=96),
+    "qwen2": lambda: zoo.make_qwen2(64, TOKENS, **_SMALL, intermediate_size=104),
+    "gemma3_text": lambda: zoo.make_gemma3_text(48, TOKENS, **_GEMMA),
+    "gemma3": lambda: zoo.make_gemma3(48, TOKENS, **_GEMMA),
+    "qwen3_5": lambda: zoo.make_qwen3_5_text(72, TOKENS, **_QWEN3_5),
+    "mistral": lambda: zoo.make_mistral(
+        80, TOKENS, **_SMALL, head_dim=20, intermediate_size=112, sliding_window=SLIDING_WINDOW
     ),
 }
-BACKBONES = tuple(CONFIGS)
+BACKBONES = tuple(_MAKERS)
 
 
 def tiny_model(name: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> PreTrainedModel:
     """A random model of that backbone, the same each time."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        config = CONFIGS[name]()
-        if name == "gemma3":
-            model = Gemma3ForConditionalGeneration(config)
-        else:
-            model = AutoModelForCausalLM.from_config(config)
-        return model.to(dtype).eval()
+        return _MAKERS[name]().to(dtype).eval()
 
 
 def tiny_engine(name: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> LocalEngine:
