@@ -120,6 +120,8 @@ def run(arguments: Mapping[str, Any], kind: str) -> None:
             trained = train_outer(system, rows, settings, **keep)
     if len(trained.skipped):
         print(f"left out: {trained.skipped.describe()}")
+    if len(trained.cut):
+        print(f"learnt from in part: {trained.cut.describe()}")
     if trained.best:
         print(
             "best on held-out rows: " + ", ".join(f"{name} {value:g}" for name, value in trained.best.items())

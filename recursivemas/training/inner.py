@@ -74,11 +74,12 @@ def read_pairs(
     *,
     max_length: int,
     skipped: Skipped,
+    cut: Skipped,
 ) -> Pairs | None:
     """The pairs of a batch of lessons without open slots, by row id; None where there are none.
 
     A conversation is cut on the right to `max_length`. A row that no prompt can be had for, or whose prompt
-    leaves no room for its target, is noted in `skipped`; so is one whose target is cut, which still counts.
+    leaves no room for its target, is noted in `skipped`; one whose target is cut, in `cut`.
     """
     backbone = Backbone(agent.model)
     taught: list[Taught] = []
@@ -93,6 +94,8 @@ def read_pairs(
         if not found:
             skipped.add(f"a prompt that leaves no room for its target in max_length {max_length}", row_id)
             continue
+        if one.end > max_length:
+            cut.add(f"a target cut to max_length {max_length}", row_id)
         taught.append(one)
         places.append(found)
     if not taught:

@@ -32,7 +32,7 @@ class InnerLearner:
 
     def __init__(self, system: MASSystem, role: str, settings: InnerSettings) -> None:
         self.agent = system.agents[role]
-        self.skipped = Skipped()
+        self.skipped, self.cut = Skipped(), Skipped()
         self._role, self._settings = role, settings
         self._loss = InnerLoss(
             cos=settings.adapter_cos_weight,
@@ -51,7 +51,9 @@ class InnerLearner:
     def pairs(self, rows: Sequence[TrainingRow]) -> Pairs | None:
         lessons = self._writer.with_texts(rows, self._role)
         by_id = {row.question.id: lesson for row, lesson in zip(rows, lessons, strict=True)}
-        return read_pairs(self.agent, by_id, max_length=self._settings.max_length, skipped=self.skipped)
+        return read_pairs(
+            self.agent, by_id, max_length=self._settings.max_length, skipped=self.skipped, cut=self.cut
+        )
 
     def read(self, rows: Sequence[TrainingRow], *, watched: bool) -> Outcome | None:
         pairs = self.pairs(rows)
@@ -69,7 +71,7 @@ class OuterLearner:
 
     def __init__(self, system: MASSystem, settings: OuterSettings) -> None:
         self.system, self.settings = system, settings
-        self.skipped = Skipped()
+        self.skipped, self.cut = Skipped(), Skipped()
         self._messages = MessageSettings(
             messages="rollout" if settings.messages == "rollout" else "teacher",
             max_latent_tokens=settings.max_latent_tokens,
@@ -139,6 +141,9 @@ class OuterLearner:
         for row in unfit:
             reason = f"a target that leaves no room for its prompt in max_length {self.settings.max_length}"
             self.skipped.add(reason, rows[row].question.id)
+        for row in channel.notes.cut - unfit:
+            reason = f"a conversation cut to max_length {self.settings.max_length}"
+            self.cut.add(reason, rows[row].question.id)
         for row in infinite:
             self.skipped.add("a loss that is not finite", rows[row].question.id)
         return unfit | infinite

@@ -60,6 +60,12 @@ class Skipped:
         if row_id not in noted:
             noted.append(row_id)
 
+    def merge(self, rows: Mapping[str, Sequence[str]]) -> None:
+        """Note rows by reason that were noted elsewhere."""
+        for reason, names in rows.items():
+            for name in names:
+                self.add(reason, name)
+
     def __len__(self) -> int:
         return len({row for rows in self.rows.values() for row in rows})
 

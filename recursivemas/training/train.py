@@ -26,7 +26,7 @@ from recursivemas.training.folder import (
 )
 from recursivemas.training.initial import start_inner, start_outer
 from recursivemas.training.learners import InnerLearner, OuterLearner, inner_roles, outer_roles
-from recursivemas.training.loop import StepRecord, Steps
+from recursivemas.training.loop import StepRecord, Steps, gather_objects
 from recursivemas.training.metrics import make_accelerator, metrics_line
 from recursivemas.training.rows import Skipped, TrainingRow, usable_rows
 from recursivemas.training.settings import InnerSettings, LearningSettings, OuterSettings
@@ -42,6 +42,8 @@ class Trained:
     """Of each step that learnt something, since it was begun or resumed."""
     skipped: Skipped = field(default_factory=Skipped)
     """Rows that nothing was learnt from, and why."""
+    cut: Skipped = field(default_factory=Skipped)
+    """Rows that were learnt from in part, as they were too long."""
     best: Mapping[str, Any] | None = None
     """The best scores on held-out rows, and after which step."""
 
@@ -149,7 +151,7 @@ class Training:
         self._learner, self._settings, self._folder = learner, settings, folder
         self._accelerator: Accelerator = make_accelerator(settings, folder.path if folder else None)
         self._steps = Steps(learner, rows, settings, self._accelerator)
-        self._trained = Trained(skipped=skipped)
+        self._trained = Trained(skipped=skipped, cut=learner.cut)
         self._first = 0
 
     def begin(self, resume: bool, load_links: Any, about: Mapping[str, Any]) -> None:
@@ -167,7 +169,8 @@ class Training:
         self._steps.optimizer.load_state_dict(state["optimizer"])
         self._first = state["step"]
         self._trained.best = state["best"]
-        self._trained.skipped.rows.update(state["skipped"])
+        self._trained.skipped.merge(state["skipped"])
+        self._trained.cut.merge(state["cut"])
         logger.info("going on after step %d of %d", self._first, self._steps.num_steps)
 
     @property
@@ -201,6 +204,9 @@ class Training:
                     self._evaluate(done, evaluate)
                 if settings.save_steps and done % settings.save_steps == 0:
                     self._save(done)
+        for noted in (self._trained.skipped, self._trained.cut):
+            for rows in gather_objects(self._accelerator, noted.rows):
+                noted.merge(rows)
         if self._folder and self._is_main:
             self._folder.save_links()
         if settings.log_with:
@@ -230,6 +236,7 @@ class Training:
                 "optimizer": self._steps.optimizer.state_dict(),
                 "best": self._trained.best,
                 "skipped": self._trained.skipped.rows,
+                "cut": self._trained.cut.rows,
             }
             self._folder.save_checkpoint(step, state)
 

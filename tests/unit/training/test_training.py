@@ -110,6 +110,25 @@ def backbone(agent):
     return Backbone(agent.model)
 
 
+def test_a_cue_is_read_and_not_learnt(system):
+    answer = "6 * 7 is 42."
+    rows = as_training_rows(
+        system.graph,
+        [
+            {**ROWS[0], "id": "cue", "answer": f"{answer}\n#### 42"},
+            {**ROWS[0], "id": "plain", "answer": answer},
+        ],
+    )
+    learner = InnerLearner(system, "solver", InnerSettings())
+    told, plain = (learner.pairs([row]) for row in rows)
+    decode = system.agents["solver"].tokenizer.decode
+    assert decode(plain.next_ids) == f"{answer}<|im_end|>\n"
+    assert decode(told.next_ids).rstrip() == answer  # a token may hold the end of the line as well
+    assert decode(learner._writer.with_texts(rows[:1], "solver")[0].full.segments[0]).endswith(
+        f"{answer}\nFinal Answer: \\boxed{{42}}<|im_end|>\n"
+    )
+
+
 def test_a_cut_on_the_right_shortens_the_span_and_a_long_prompt_leaves_no_room(system, rows, caplog):
     learner = InnerLearner(system, "planner", InnerSettings())
     whole = len(learner.pairs(rows[:1]))
@@ -118,6 +137,8 @@ def test_a_cut_on_the_right_shortens_the_span_and_a_long_prompt_leaves_no_room(s
     cut = InnerLearner(system, "planner", InnerSettings(max_length=length - 3))
     assert len(cut.pairs(rows[:1])) == whole - 3
     assert not len(cut.skipped)
+    assert cut.cut.describe() == f"1 with a target cut to max_length {length - 3} (row sum)"
+    assert not len(learner.cut)
     short = InnerLearner(system, "planner", InnerSettings(max_length=length - whole))
     assert short.pairs(rows[:1]) is None
     assert "a prompt that leaves no room for its target" in short.skipped.describe()
@@ -136,6 +157,7 @@ def test_a_cut_on_the_left_keeps_the_span_until_no_prompt_is_left(system, rows):
     _, channel = cut.answer_losses(lessons)
     assert channel.notes.cut == {0}
     assert cut.read(rows[:1], watched=False).count == 1
+    assert cut.cut.describe() == f"1 with a conversation cut to max_length {longest - 2} (row sum)"
     tiny = OuterLearner(system, OuterSettings(max_length=3, **settings))
     assert tiny.read(rows[:1], watched=False) is None
     assert "leaves no room for its prompt in max_length 3 (row sum)" in tiny.skipped.describe()
