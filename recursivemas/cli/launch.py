@@ -66,7 +66,7 @@ def launch(settings: RunSettings, origins: Mapping[str, Origin]) -> None:
             summaries |= _run_all(settings, waiting, rank)
         except KeyboardInterrupt:
             print(
-                f"finished batches are in {folder}; go on with --resume --output_dir {folder}",
+                f"finished samples are in {folder}; go on with --resume --output_dir {folder}",
                 file=sys.stderr,
             )
             raise

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from recursivemas.benchmarks import find_benchmark, load_questions
@@ -20,15 +19,14 @@ from recursivemas.output.redaction import redact_data, redact_urls
 from recursivemas.prompts import PromptSource, load_prompts
 from recursivemas.question import Question
 from recursivemas.recursion.solve import Solver
-from recursivemas.recursion.trace import Solution
 from recursivemas.runs.files import CONFIG, SAMPLES, iterate_samples, read_config
-from recursivemas.runs.folder import Batch, RunFolder, check_free, complete_batches
+from recursivemas.runs.folder import RunFolder, check_free
 from recursivemas.runs.graders import RunGraders
 from recursivemas.runs.lock import RunLock
 from recursivemas.runs.metrics import summarise
 from recursivemas.runs.provenance import check_same_run, check_same_tools, describe_run
-from recursivemas.runs.record import SampleRecord
-from recursivemas.runs.shared import SHARDS, SharedFolder, prepare_shards
+from recursivemas.runs.record import Key, SampleRecord
+from recursivemas.runs.shared import SHARDS, SharedFolder, gather_shards
 from recursivemas.settings import Origin, RunSettings
 from recursivemas.styles import Style, alone, load_style
 from recursivemas.system import MASSystem, load_mas_system
@@ -115,14 +113,15 @@ def evaluate(
 ) -> dict[str, Any] | None:
     """Run, grade and record in the locked folder; returns the summary, None in all processes but the first.
 
-    Finished batches are in the folder whatever happens later; with `settings.resume` the run goes on after
-    them. Raises UserError when the folder holds a run that cannot be resumed with these settings.
+    Finished samples are in the folder whatever happens later; with `settings.resume` the run goes on with
+    those that are missing. Raises UserError when the folder holds a run that cannot be resumed with these
+    settings.
     """
     batches = [
         questions[start : start + settings.batch_size]
         for start in range(0, len(questions), settings.batch_size)
     ]
-    expected = _expected(batches, settings)
+    order = [(question.id, rollout) for question in questions for rollout in range(settings.num_rollouts)]
     described = {
         **describe_run(system, questions, settings, origins),
         "graders": graders.describe(),
@@ -133,14 +132,16 @@ def evaluate(
     solve = partial(_solve, solver, batches, settings, graders)
     if not lock.rank.is_first:
         if lock.wait_until_open():
-            _help(lock, expected, config, solve)
+            _help(lock, config, solve)
         return None
-    with _open_folder(lock, expected, settings, config) as folder:
+    with _open_folder(lock, order, settings, config) as folder:
+        gather_shards(folder)
         facts = {}
-        if lock.rank.count > 1 or (lock.path / SHARDS).exists():
-            facts["batches"] = _lead(lock, expected, folder, solve)
+        if lock.rank.count > 1:
+            facts["samples"] = _lead(lock, folder, solve)
         else:
             solve(folder, show=True)
+            folder.put_in_order()
         samples = (sample for sample, _ in iterate_samples(lock.path))
         summary = summarise(samples, find_benchmark(settings.dataset), folder.seconds, config["tools"])
         folder.finish(summary, **facts)
@@ -148,17 +149,14 @@ def evaluate(
     return summary
 
 
-def _lead(
-    lock: RunLock, expected: Sequence[Batch], folder: RunFolder, solve: Callable[..., None]
-) -> list[int]:
-    """The first process's part in a shared run; returns how many batches each process did."""
+def _lead(lock: RunLock, folder: RunFolder, solve: Callable[..., None]) -> list[int]:
+    """The first process's part in a shared run; returns how many samples each process has finished."""
     rank = lock.rank
-    if rank.count > 1:
-        print(f"{rank.count} processes share this run", file=sys.stderr)
-    prepare_shards(lock.path, folder.num_batches, expected)
+    print(f"{rank.count} processes share this run", file=sys.stderr)
+    (lock.path / SHARDS).mkdir(exist_ok=True)
     for index in lock.let_others_in():
         logger.warning("process %d of %d has not come yet; it can join until the end", index, rank.count)
-    with SharedFolder(lock.path, rank, expected, folder.num_batches, folder) as shared:
+    with SharedFolder(lock.path, rank, folder) as shared:
         solve(shared, show=True)
         done = shared.join()
     for index in (index for index, number in enumerate(done) if number == 0):
@@ -166,15 +164,12 @@ def _lead(
     return done
 
 
-def _help(
-    lock: RunLock, expected: Sequence[Batch], config: Mapping[str, Any], solve: Callable[..., None]
-) -> None:
+def _help(lock: RunLock, config: Mapping[str, Any], solve: Callable[..., None]) -> None:
     """Another process's part in a shared run. Raises UserError where it would not repeat the first's."""
     record = read_config(lock.path)
     check_same_tools(record, config["tools"])
     check_same_run(record, config)
-    first_batch = complete_batches(lock.path, expected).num_batches
-    with SharedFolder(lock.path, lock.rank, expected, first_batch) as shared:
+    with SharedFolder(lock.path, lock.rank) as shared:
         solve(shared, show=False)
 
 
@@ -187,57 +182,44 @@ def _solve(
     *,
     show: bool,
 ) -> None:
-    """Solve and grade the batches that the folder asks for."""
-    sizes = [len(batch) for batch in batches]
-    with warnings_above_the_bar(), _progress(settings, sizes, folder.num_batches, show) as progress:
-        for index in folder.pending(len(batches)):
-            progress.batch(sum(sizes[: folder.num_batches]), sizes[index])
+    """Solve and grade the batches that the folder asks for, whole, so that each has the same neighbours."""
+    rollouts = range(settings.num_rollouts)
+    keys = [[(question.id, rollout) for question in batch for rollout in rollouts] for batch in batches]
+    total = sum(map(len, batches))
+    with warnings_above_the_bar(), _progress(settings, total, folder, show) as progress:
+        for index in folder.pending(keys):
+            num_done = folder.num_done // len(rollouts)
+            progress.batch(num_done, min(len(batches[index]), total - num_done))
             solutions = solver.solve(batches[index], progress)
             samples = [
                 SampleRecord.of(solution, verdicts, settings.solve_settings().sample_seed)
                 for solution, verdicts in zip(solutions, graders.grade(solutions), strict=True)
             ]
-            folder.put(index, samples, _name_latents(solutions))
+            folder.put(samples, {one.question.id: one.messages for one in solutions if one.messages})
             for solution in solutions:
                 if solution.error:
                     tqdm.write(f"error: {redact_urls(solution.error)}", file=sys.stderr)
-        progress.finish(sum(sizes[: folder.num_batches]))
+        progress.finish(folder.num_done // len(rollouts))
 
 
 def _progress(
-    settings: RunSettings, sizes: Sequence[int], num_batches: int, show: bool
+    settings: RunSettings, total: int, folder: RunFolder | SharedFolder, show: bool
 ) -> Progress | Silence:
-    """The bar of a run with batches of these sizes, the first of which are done."""
+    """The bar of a run with that many questions, some of which may be done."""
     if not show:
         return Silence()
     solving = settings.solve_settings()
     turns = choose_style(settings).turns(solving.num_recursive_rounds)
     num_tokens = solving.max_new_tokens * solving.num_rollouts
-    return Progress(turns, num_tokens, sum(sizes), sum(sizes[:num_batches]))
+    return Progress(turns, num_tokens, total, folder.num_done // settings.num_rollouts)
 
 
 def _open_folder(
-    lock: RunLock, expected: Sequence[Batch], settings: RunSettings, config: Mapping[str, Any]
+    lock: RunLock, order: Sequence[Key], settings: RunSettings, config: Mapping[str, Any]
 ) -> RunFolder:
     path, num_processes = lock.path, lock.rank.count
     copy_to = Path(settings.result_jsonl) if settings.result_jsonl else None
     if not (settings.resume and (path / CONFIG).exists()):
-        return RunFolder.create(path, config, copy_to, num_processes)
+        return RunFolder.create(path, config, order, copy_to, num_processes)
     check_same_run(read_config(path), config)
-    return RunFolder.resume(path, expected, copy_to, num_processes)
-
-
-def _expected(batches: Sequence[Sequence[Question]], settings: RunSettings) -> list[Batch]:
-    """The samples that each batch will write."""
-    return [
-        [(question.id, rollout) for question in batch for rollout in range(settings.num_rollouts)]
-        for batch in batches
-    ]
-
-
-def _name_latents(solutions: Sequence[Solution]) -> dict[str, torch.Tensor]:
-    return {
-        f"{solution.question.id}/{name}": message
-        for solution in solutions
-        for name, message in solution.messages.items()
-    }
+    return RunFolder.resume(path, order, copy_to, num_processes)

@@ -7,7 +7,7 @@ the file, the place in it and what helps; nothing else comes out of here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from types import NoneType
@@ -129,19 +129,27 @@ def read_json(file: Path, cure: str) -> Any:
 
 
 def iterate_samples(path: Path) -> Iterator[tuple[SampleRecord, int]]:
-    """A run's samples in order, each with the bytes up to its end, up to the first line that is not whole.
+    """A run's samples in order, each with the bytes up to its end; raises what `iterate_file` raises."""
+    return iterate_file(path / SAMPLES)
 
-    That is what was being written when a run was killed or the power went. Raises UserError for a line that
-    is whole and yet no sample, and for one that repeats another.
+
+def iterate_file(
+    file: Path, known: Collection[Key] = (), start: int = 0
+) -> Iterator[tuple[SampleRecord, int]]:
+    """A file's samples, each with the bytes up to its end, up to the first line that is not whole.
+
+    That is what was being written when a run was killed or the power went. Those that are `known` stand
+    before the byte `start`. Raises UserError for a line that is whole and yet no sample, and for one that
+    repeats another.
     """
-    end = 0
-    seen: set[Key] = set()
+    seen, end = set(known), start
     try:
-        stream = (path / SAMPLES).open("rb")
+        stream = file.open("rb")
     except FileNotFoundError:
         return
     with stream:
-        for number, line in enumerate(stream, start=1):
+        stream.seek(start)
+        for number, line in enumerate(stream, start=1 + len(known)):
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError):
@@ -149,7 +157,7 @@ def iterate_samples(path: Path) -> Iterator[tuple[SampleRecord, int]]:
             if not line.endswith(b"\n"):
                 return
             end += len(line)
-            where, cure = f"line {number} of {path / SAMPLES}", "delete it and the lines after it"
+            where, cure = f"line {number} of {file}", "delete it and the lines after it"
             sample = read_sample(value, where, cure)
             if sample.key in seen:
                 raise UserError(

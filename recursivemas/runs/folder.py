@@ -1,11 +1,11 @@
 """The run folder: what a run leaves behind.
 
 `config.json` says what ran (every setting and its origin, versions, model revisions), `samples.jsonl` has one
-line a question and rollout, flushed batch by batch, `summary.json` the metrics and the costs, and `latents/`
-the messages when they are kept.
+line a question and rollout, `summary.json` the metrics and the costs, and `latents/` the messages when they
+are kept.
 
-A batch is the unit: a killed run resumes after its last complete batch, and every question then runs beside
-the same neighbours as it would have in an uninterrupted run.
+A sample is the unit: each is in the folder as soon as it is finished, in whatever order, and a killed run
+resumes with those that are missing. In the end they stand in the order of questions and rollouts.
 """
 
 from __future__ import annotations
@@ -14,51 +14,73 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from recursivemas.errors import UserError
-from recursivemas.runs.files import (
-    CONFIG,
-    LATENTS,
-    SAMPLES,
-    SUMMARY,
-    iterate_samples,
-    read_config,
-)
+from recursivemas.files.whole import write_whole, written_whole
+from recursivemas.runs.files import CONFIG, LATENTS, SAMPLES, SUMMARY, iterate_file, read_config
+from recursivemas.runs.latents import save_latents
 from recursivemas.runs.record import Key, SampleRecord
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Batch = Sequence[Key]
-"""The samples that a batch writes, in order."""
+Latents = Mapping[str, Mapping[str, "Tensor"]]
+"""Question id -> name -> message [L, D_target]."""
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What an interrupted run left: how many complete batches, in how many bytes of `samples.jsonl`."""
+class Journal:
+    """A file of samples in the order in which they were finished, and where in it each one stands."""
 
-    num_batches: int = 0
-    num_bytes: int = 0
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.places: dict[Key, tuple[int, int]] = {}
+        """The bytes of a sample's line: from, to."""
+        self.end = 0
+        """How many bytes are known."""
+        self._inode: int | None = None
+
+    def read_on(self) -> None:
+        """Take note of what was added since; of all anew where another file has come into its place."""
+        try:
+            inode = self.file.stat().st_ino
+        except FileNotFoundError:
+            return
+        if inode != self._inode:
+            self.places, self.end, self._inode = {}, 0, inode
+        for sample, end in iterate_file(self.file, self.places, self.end):
+            self.note(sample.key, end)
+
+    def note(self, key: Key, end: int) -> None:
+        """Take note of a line behind the others that ends there."""
+        self.places[key] = (self.end, end)
+        self.end = end
 
 
 class RunFolder:
     """Writes a run as it goes. A context manager that closes its files.
 
-    `config` is the run's record, `kept` what an earlier, interrupted launch left, to which further samples
-    are appended; none of them stay in memory. `copy_to` is a second file for the samples. Build one with
-    `create` or `resume`.
+    `config` is the run's record, `order` says which samples the run has in the end, `journal` which of them
+    an earlier, interrupted launch left. None of them stay in memory. `copy_to` is a second file for them.
+    Build one with `create` or `resume`.
     """
 
     def __init__(
-        self, path: Path, config: Mapping[str, Any], kept: Kept, num_processes: int, copy_to: Path | None
+        self,
+        path: Path,
+        config: Mapping[str, Any],
+        order: Sequence[Key],
+        journal: Journal,
+        copy_to: Path | None,
+        num_processes: int,
     ) -> None:
         self.path = path
-        self._num_batches = kept.num_batches
+        self.order = order
+        self.journal = journal
         self._config = dict(config)
         self._earlier = self._config.get("launches", [])
         self._launch = {
@@ -68,37 +90,45 @@ class RunFolder:
         }
         self._start = time.perf_counter()
         self.keep_time()
-        # An interrupted run may have left a part of a batch behind the whole ones.
-        samples = path / SAMPLES
+        samples = journal.file
         samples.touch()
-        os.truncate(samples, kept.num_bytes)
-        files = [samples]
+        journal.read_on()
+        # An interrupted run may have left a part of a line behind the whole ones.
+        os.truncate(samples, journal.end)
+        self._copy = copy_to
         if copy_to is not None:
             copy_to.parent.mkdir(parents=True, exist_ok=True)
             _copy_whole(samples, copy_to)
-            files.append(copy_to)
-        self._files = [file.open("ab") for file in files]
+        self._files = [file.open("ab") for file in (samples, copy_to) if file]
 
     @classmethod
     def create(
-        cls, path: Path, config: Mapping[str, Any], copy_to: Path | None = None, num_processes: int = 1
+        cls,
+        path: Path,
+        config: Mapping[str, Any],
+        order: Sequence[Key],
+        copy_to: Path | None = None,
+        num_processes: int = 1,
     ) -> RunFolder:
         """A new run's folder. Raises UserError when it already holds a run, so that none is overwritten."""
         check_free(path)
         path.mkdir(parents=True, exist_ok=True)
-        return cls(path, config, Kept(), num_processes, copy_to)
+        return cls(path, config, order, Journal(path / SAMPLES), copy_to, num_processes)
 
     @classmethod
     def resume(
-        cls, path: Path, batches: Sequence[Batch], copy_to: Path | None = None, num_processes: int = 1
+        cls, path: Path, order: Sequence[Key], copy_to: Path | None = None, num_processes: int = 1
     ) -> RunFolder:
-        """An interrupted run's folder, cut back to its complete batches; raises what they raise."""
-        return cls(path, read_config(path), complete_batches(path, batches), num_processes, copy_to)
+        """An interrupted run's folder. Raises UserError for one that is damaged or had other questions."""
+        config, journal = read_config(path), Journal(path / SAMPLES)
+        journal.read_on()
+        check_questions(journal.file, journal.places, order, "Give another --output_dir to start anew")
+        return cls(path, config, order, journal, copy_to, num_processes)
 
     @property
-    def num_batches(self) -> int:
-        """How many batches are complete."""
-        return self._num_batches
+    def num_done(self) -> int:
+        """How many samples are there."""
+        return len(self.journal.places)
 
     def __enter__(self) -> RunFolder:
         return self
@@ -107,28 +137,25 @@ class RunFolder:
         for file in self._files:
             file.close()
 
-    def pending(self, num_batches: int) -> Iterator[int]:
-        """The batches that are still to be done, of that many in all."""
-        while self._num_batches < num_batches:
-            yield self._num_batches
+    def pending(self, batches: Sequence[Sequence[Key]]) -> Iterator[int]:
+        """The batches of which a sample is missing, one after the other as each is done."""
+        for index, batch in enumerate(batches):
+            if not self.journal.places.keys() >= set(batch):
+                yield index
 
-    def put(self, index: int, samples: Sequence[SampleRecord], latents: Mapping[str, Tensor]) -> None:
-        """Keep the next finished batch: its samples' lines, and its messages [L, D_target] by name.
+    def put(self, samples: Sequence[SampleRecord], latents: Latents) -> None:
+        """Keep finished samples, but those that are there already, and messages by question.
 
         Raises UserError when the folder has been moved or removed.
         """
-        self.check_there()
-        save_latents(self.path, index, latents)
-        self.append(samples)
-
-    def append(self, samples: Sequence[SampleRecord]) -> None:
-        """Write a batch's samples behind the others."""
-        lines = b"".join(map(_line, samples))
+        check_same_file(self.path / SAMPLES, self._files[0])
+        for question, messages in latents.items():
+            save_latents(self.path, question, messages)
+        lines = {sample.key: to_line(sample) for sample in samples if sample.key not in self.journal.places}
         for file in self._files:
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        self._num_batches += 1
+            append(file, lines.values())
+        for key, line in lines.items():
+            self.journal.note(key, self.journal.end + len(line))
         self.keep_time()
 
     @property
@@ -136,14 +163,26 @@ class RunFolder:
         """Wall clock that this run has taken, earlier launches included."""
         return sum(launch["seconds"] for launch in self._earlier) + time.perf_counter() - self._start
 
-    def check_there(self) -> None:
-        """Raise UserError when the folder is no longer where it was."""
-        check_same_file(self.path / SAMPLES, self._files[0])
-
     def keep_time(self) -> None:
-        """Note the time: a run that is killed has taken what it took for its finished batches."""
+        """Note the time: a run that is killed has taken what it took for its finished samples."""
         self._launch["seconds"] = time.perf_counter() - self._start
         _write_json(self.path / CONFIG, {**self._config, "launches": [*self._earlier, self._launch]})
+
+    def put_in_order(self, others: Sequence[Journal] = ()) -> None:
+        """Bring all samples into the run's order, those of the other files among them."""
+        if list(self.journal.places) == list(self.order):
+            return
+        journals = [*others, self.journal]
+        where = {key: journal for journal in journals for key in journal.places}
+        with ExitStack() as stack:
+            writer = stack.enter_context(written_whole(self.path / SAMPLES))
+            readers = {journal.file: stack.enter_context(journal.file.open("rb")) for journal in journals}
+            for key in self.order:
+                start, end = where[key].places[key]
+                readers[where[key].file].seek(start)
+                writer.write(readers[where[key].file].read(end - start))
+        if self._copy is not None:
+            _copy_whole(self.path / SAMPLES, self._copy)
 
     def finish(self, summary: Mapping[str, Any], **facts: Any) -> None:
         """Write the summary, and the facts about this launch."""
@@ -152,27 +191,21 @@ class RunFolder:
         _write_json(self.path / SUMMARY, summary)
 
 
-def complete_batches(path: Path, batches: Sequence[Batch]) -> Kept:
-    """How much of a run's first complete batches is there.
+def check_questions(file: Path, found: Mapping[Key, Any], order: Sequence[Key], cure: str) -> None:
+    """Raise UserError, with the cure, when a file has a sample that the run does not have."""
+    known = set(order)
+    if strange := next((key for key in found if key not in known), None):
+        raise UserError(
+            f"{file} holds question {strange[0]!r}, rollout {strange[1]}, which this run does not have; the "
+            f"questions have changed since. {cure}"
+        )
 
-    `batches` are those that the run has in all. Raises UserError when the folder's samples are not the
-    beginning of these.
-    """
-    found = iterate_samples(path)
-    kept = Kept()
-    for number, batch in enumerate(batches, start=1):
-        end = kept.num_bytes
-        for expected in batch:
-            sample, end = next(found, (None, 0))
-            if sample is None:
-                return kept
-            if sample.key != expected:
-                raise UserError(
-                    f"{path / SAMPLES} holds question {sample.id!r} where this run has {expected[0]!r}; "
-                    "the questions have changed since. Give another --output_dir to start anew"
-                )
-        kept = Kept(number, end)
-    return kept
+
+def append(file: IO[bytes], lines: Iterable[bytes]) -> None:
+    """Write lines behind the others, so that they are there whatever happens to this process."""
+    file.write(b"".join(lines))
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def check_same_file(path: Path, file: IO[Any]) -> None:
@@ -188,17 +221,6 @@ def check_same_file(path: Path, file: IO[Any]) -> None:
         )
 
 
-def save_latents(path: Path, batch: int, latents: Mapping[str, Tensor]) -> None:
-    """Write a batch's messages by name, if there are any."""
-    if latents:
-        from safetensors.torch import save  # readers of a folder need no torch
-
-        (path / LATENTS).mkdir(exist_ok=True)
-        contiguous = {name: message.contiguous() for name, message in latents.items()}
-        # Not safetensors' own writing: its errors have no number, and its files are for their owner alone.
-        write_whole(path / LATENTS / f"batch-{batch:05d}.safetensors", save(contiguous))
-
-
 def check_free(path: Path) -> None:
     """Raise UserError when the folder already holds a run, or what is left of one."""
     if (path / CONFIG).exists():
@@ -212,7 +234,8 @@ def check_free(path: Path) -> None:
         )
 
 
-def _line(sample: SampleRecord) -> bytes:
+def to_line(sample: SampleRecord) -> bytes:
+    """A sample as its line."""
     return to_bytes(json.dumps(sample.to_json(), ensure_ascii=False) + "\n")
 
 
@@ -226,28 +249,5 @@ def _write_json(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def _copy_whole(source: Path, target: Path) -> None:
-    part = _part_of(target)
-    try:
-        with source.open("rb") as reader, part.open("wb") as writer:
-            shutil.copyfileobj(reader, writer)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, readable as the user's umask says."""
-    part = _part_of(path)
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _part_of(path: Path) -> Path:
-    """Where a file is written before it is moved to its place."""
-    return path.with_name(f".{path.name}.part")
+    with source.open("rb") as reader, written_whole(target) as writer:
+        shutil.copyfileobj(reader, writer)

@@ -1,9 +1,9 @@
 """Several processes, one run: who does which batch, and what happens when a process dies.
 
-Processes take batches as they become free. A finished batch is a file of its own under `shards/`, written
-whole or not at all; in the end the first process joins them in order into `samples.jsonl`. A batch's samples
-do not depend on who runs it, so the result is the one process's. (Where agents call tools, who writes beside
-whom depends on how long these take, without `rejoin_every`; below float64 that may show.)
+Processes take batches as they become free. The first one writes into `samples.jsonl`; each other one has a
+file of its own under `shards/`, and in the end the first brings all into their order. A sample does not
+depend on who makes it, so the result is the one process's. (Where agents call tools, who writes beside whom
+depends on how long these take, without `rejoin_every`; below float64 that may show.)
 
 Who works on a batch holds a lock on its claim. The claim of a process that dies is free at once, for the
 first process, which stays until all is done, or for the next run with --resume.
@@ -11,53 +11,47 @@ first process, which stays until all is done, or for the next run with --resume.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from recursivemas.errors import UserError
 from recursivemas.files.locks import FileLock, read_note
-from recursivemas.runs.files import CONFIG, iterate_samples, read_json, read_sample
-from recursivemas.runs.folder import Batch, RunFolder, save_latents, to_bytes, write_whole
+from recursivemas.runs.files import CONFIG, SAMPLES, iterate_file, iterate_samples, read_json, read_sample
+from recursivemas.runs.folder import Journal, Latents, RunFolder, append, check_questions, to_line
+from recursivemas.runs.latents import save_latents
 from recursivemas.runs.ranks import Rank
-from recursivemas.runs.record import SampleRecord
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from recursivemas.runs.record import Key, SampleRecord
 
 SHARDS = "shards"
-SHARD = re.compile(r"batch-(\d{5,9})\.json")
-OURS = re.compile(r"batch-\d{5,9}\.(json|claim)|\.batch-\d{5,9}\.json\.part")
+SHARD = re.compile(r"process-\d{1,9}\.jsonl|batch-\d{5,9}\.json")
+"""What holds samples: of a process; in runs of older versions, of a batch."""
+OURS = re.compile(rf"{SHARD.pattern}|batch-\d{{5,9}}\.claim|\.batch-\d{{5,9}}\.json\.part")
 POLL_S = 0.2
+NUM_AT_ONCE = 100
 
 
 class SharedFolder:
     """One process's hand in a run folder that several write.
 
-    `batches` are the samples of each batch of the run, `first_batch` is the first one that is not in
-    `samples.jsonl` yet. The first process has the run's `record`, which it joins the others' work into.
+    The first process has the run's `record`, which the others' work is joined with in the end.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        rank: Rank,
-        batches: Sequence[Batch],
-        first_batch: int,
-        record: RunFolder | None = None,
-    ) -> None:
+    def __init__(self, path: Path, rank: Rank, record: RunFolder | None = None) -> None:
         self.path = path
         self._shards = path / SHARDS
         self._rank = rank
-        self._batches = batches
-        self._first_batch = first_batch
         self._record = record
+        self._num_before = record.num_done if record else 0
+        self._own = record.journal if record else Journal(self._shard(rank.index))
+        names = [path / SAMPLES, *(self._shard(index) for index in range(1, rank.count))]
+        self._others = [Journal(name) for name in names if name != self._own.file]
+        self._done: set[Key] = set()
         self._claims: dict[int, FileLock] = {}
+        self._look_around()
 
     def __enter__(self) -> SharedFolder:
         return self
@@ -66,62 +60,61 @@ class SharedFolder:
         for claim in self._claims.values():
             claim.release()
 
-    def pending(self, num_batches: int) -> Iterator[int]:
+    def pending(self, batches: Sequence[Sequence[Key]]) -> Iterator[int]:
         """Batches for this process, as they become free. The first process stays until all are done."""
         while self._is_open():
-            open_batches = [
-                index for index in range(self._first_batch, num_batches) if not self._shard(index).exists()
-            ]
-            mine = next((index for index in open_batches if self._take(index)), None)
+            self._look_around()
+            waiting = [index for index, batch in enumerate(batches) if not self._done.issuperset(batch)]
+            mine = next((index for index in waiting if self._take(index, batches[index])), None)
             if mine is not None:
                 yield mine
-            elif not open_batches or not self._rank.is_first:
+                self._give_back(mine)
+            elif not waiting or not self._rank.is_first:
                 return
             else:
                 time.sleep(POLL_S)
 
-    def put(self, index: int, samples: Sequence[SampleRecord], latents: Mapping[str, Tensor]) -> None:
-        """Keep a finished batch. Raises UserError when the folder has been moved or removed."""
-        if self._is_open():
-            save_latents(self.path, index, latents)
-            shard = {"process": self._rank.index, "samples": [sample.to_json() for sample in samples]}
-            write_whole(self._shard(index), to_bytes(json.dumps(shard, ensure_ascii=False)))
-        claim = self._claims.pop(index)
-        claim.path.unlink(missing_ok=True)
-        claim.release()
+    def put(self, samples: Sequence[SampleRecord], latents: Latents) -> None:
+        """Keep finished samples. Raises UserError when the folder has been moved or removed."""
+        if not self._is_open():
+            return
+        samples = [sample for sample in samples if sample.key not in self._done]
         if self._record:
-            self._record.keep_time()
+            self._record.put(samples, latents)
+            return
+        for question, messages in latents.items():
+            save_latents(self.path, question, messages)
+        with self._own.file.open("ab") as file:
+            append(file, map(to_line, samples))
 
     @property
-    def num_batches(self) -> int:
-        """How many batches are complete, by whichever process."""
-        return self._first_batch + len(list(shards_in(self.path)))
+    def num_done(self) -> int:
+        """How many samples are there, by whichever process."""
+        return len(self._done)
 
     def join(self) -> list[int]:
-        """Append all finished batches, in order, to the run's samples, and clear them away.
+        """Bring all samples in order into the run's own file, and clear the others away.
 
-        Returns how many batches each process did, in this launch or an earlier one.
+        Returns how many samples each process has finished in this launch.
         """
         assert self._record is not None
-        done: Counter[int] = Counter()
-        for index in range(self._first_batch, len(self._batches)):
-            process, samples = read_shard(self._shard(index), self._batches[index])
-            done[process] += 1
-            self._record.append(samples)
-        for file in self._shards.iterdir():
-            if OURS.fullmatch(file.name):
-                file.unlink()
-        if not any(self._shards.iterdir()):  # what else is in there is not ours
-            self._shards.rmdir()
-        return [done[index] for index in range(self._rank.count)]
+        self._look_around()
+        own = self._record.num_done - self._num_before
+        self._record.put_in_order([journal for journal in self._others if journal.places])
+        clear_shards(self.path)
+        return [own, *(len(journal.places) for journal in self._others)]
+
+    def _look_around(self) -> None:
+        """See which samples are finished by now."""
+        for journal in (self._own, *self._others):
+            journal.read_on()
+            self._done |= journal.places.keys()
 
     def _is_open(self) -> bool:
         """Whether there is a place for shards still; none is left where the first process has joined all.
 
         Raises UserError when the run folder itself is gone, or was opened by this process and lost them.
         """
-        if self._record:
-            self._record.check_there()
         if self._shards.exists():
             return True
         if self._record or not (self.path / CONFIG).exists():
@@ -131,7 +124,7 @@ class SharedFolder:
             )
         return False
 
-    def _take(self, index: int) -> bool:
+    def _take(self, index: int, batch: Sequence[Key]) -> bool:
         """Take a batch unless another process has it, or has finished it in between."""
         claim = FileLock(self._shards / f"batch-{index:05d}.claim")
         left_by = read_note(claim.path)
@@ -140,9 +133,10 @@ class SharedFolder:
                 return False
         except FileNotFoundError:  # the first process has just joined all
             return False
-        if self._shard(index).exists():
-            claim.path.unlink(missing_ok=True)
-            claim.release()
+        self._claims[index] = claim
+        self._look_around()
+        if self._done.issuperset(batch):
+            self._give_back(index)
             return False
         if left_by:
             print(
@@ -150,57 +144,71 @@ class SharedFolder:
                 f"before it finished batch {index}, which is run again",
                 file=sys.stderr,
             )
-        self._claims[index] = claim
         return True
 
+    def _give_back(self, index: int) -> None:
+        claim = self._claims.pop(index)
+        claim.path.unlink(missing_ok=True)
+        claim.release()
+        if self._record:
+            self._record.keep_time()
+
     def _shard(self, index: int) -> Path:
-        return self.path / SHARDS / f"batch-{index:05d}.json"
+        return self._shards / f"process-{index}.jsonl"
 
 
-def shards_in(path: Path) -> Iterator[Path]:
-    """The files of finished batches that are not joined yet, in order, whatever else lies beside them."""
-    yield from sorted(file for file in (path / SHARDS).glob("batch-*") if SHARD.fullmatch(file.name))
+def gather_shards(folder: RunFolder) -> None:
+    """Put into the run's own file what processes of an earlier launch finished, and clear their files away.
 
-
-def read_shard(file: Path, batch: Batch | None = None) -> tuple[int, list[SampleRecord]]:
-    """A finished batch: the process that did it, and its samples, those of that batch.
-
-    Raises UserError for a file that is damaged.
+    Raises UserError for a file that is damaged: before anything slow, not at the end.
     """
+    for file in shards_in(folder.path):
+        samples = read_shard(file)
+        while part := list(islice(samples, NUM_AT_ONCE)):
+            found = {sample.key: sample for sample in part}
+            check_questions(file, found, folder.order, "Delete it, and --resume runs its samples again")
+            folder.put(part, {})
+    clear_shards(folder.path)
+
+
+def clear_shards(path: Path) -> None:
+    """Remove what is ours among the shards, and their folder where nothing else is in it."""
+    if (path / SHARDS).exists():
+        for file in (path / SHARDS).iterdir():
+            if OURS.fullmatch(file.name) and file.is_file():
+                file.unlink()
+        if not any((path / SHARDS).iterdir()):
+            (path / SHARDS).rmdir()
+
+
+def shards_in(path: Path) -> list[Path]:
+    """The files of samples that are not joined yet, whatever else lies beside them."""
+    files = (path / SHARDS).glob("*-*.json*")
+    return sorted(file for file in files if SHARD.fullmatch(file.name) and file.is_file())
+
+
+def read_shard(file: Path) -> Iterator[SampleRecord]:
+    """The finished samples in a shard. Raises UserError for a file that is damaged."""
+    if file.suffix == ".jsonl":
+        for sample, _ in iterate_file(file):
+            yield sample
+        return
     cure = "delete it, and --resume runs its batch again"
     shard = read_json(file, cure)
-    if not isinstance(shard, dict) or type(shard.get("process")) is not int:
+    if not isinstance(shard, dict) or not isinstance(shard.get("samples"), list):
         raise UserError(f"{file} holds no finished batch; {cure}")
-    if not isinstance(shard.get("samples"), list):
-        raise UserError(f"{file} holds no samples; {cure}")
-    where = f"an entry of {file}"
-    samples = [read_sample(value, where, "delete that file") for value in shard["samples"]]
-    if batch is not None and [sample.key for sample in samples] != list(batch):
-        raise UserError(f"{file} holds other questions than its batch has; {cure}")
-    return shard["process"], samples
+    for value in shard["samples"]:
+        yield read_sample(value, f"an entry of {file}", "delete that file")
 
 
 def iterate_finished(path: Path) -> Iterator[SampleRecord]:
-    """All samples that a run has so far, those that are not joined yet at the end, in order."""
+    """All samples that a run has so far, those that are not joined yet at the end."""
     joined = set()
     for sample, _ in iterate_samples(path):
         joined.add(sample.key)
         yield sample
     for shard in shards_in(path):
-        for sample in read_shard(shard)[1]:
+        for sample in read_shard(shard):
             if sample.key not in joined:
+                joined.add(sample.key)
                 yield sample
-
-
-def prepare_shards(path: Path, first_batch: int, batches: Sequence[Batch]) -> None:
-    """Make the shards' folder. What an earlier launch finished stays, unless it is joined already.
-
-    Raises UserError for a finished batch that is damaged: before anything slow, not at the end.
-    """
-    (path / SHARDS).mkdir(exist_ok=True)
-    for file in shards_in(path):
-        index = int(file.stem.removeprefix("batch-"))
-        if index < first_batch or index >= len(batches):
-            file.unlink()
-        else:
-            read_shard(file, batches[index])

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas.errors import UserError
+from recursivemas.files.whole import write_whole
 from recursivemas.output.tables import format_table
 from recursivemas.runs.files import CONFIG
-from recursivemas.runs.folder import to_bytes, write_whole
+from recursivemas.runs.folder import to_bytes
 from recursivemas.settings import SWEEP, SWEPT_LENGTHS, Origin, RunSettings
 
 RECORD = "sweep.json"

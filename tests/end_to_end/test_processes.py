@@ -89,9 +89,9 @@ def test_two_launched_processes_write_what_one_writes(flags, alone, tmp_path):
     assert "2 processes share this run" in result.stderr
     [launch] = launches(folder)
     assert launch["processes"] == 2
-    assert len(launch["batches"]) == 2
-    assert min(launch["batches"]) >= 1
-    assert sum(launch["batches"]) == 9
+    assert len(launch["samples"]) == 2
+    assert min(launch["samples"]) >= 1
+    assert sum(launch["samples"]) == 9
     assert not (folder / "shards").exists()
     assert len(list((folder / "latents").iterdir())) == 9
 
@@ -121,7 +121,7 @@ def test_a_rank_that_dies_is_reported_and_its_batch_run_again(flags, alone, tmp_
 def test_a_run_whose_processes_all_died_is_resumed_by_one(flags, alone, tmp_path):
     folder = tmp_path / "run"
     ranks = [start_rank(flags, folder, rank) for rank in range(2)]
-    wait_for(lambda: list(folder.glob("shards/batch-*.json")))
+    wait_for(lambda: any(file.stat().st_size for file in folder.glob("shards/process-*.jsonl")))
     for process in ranks:
         process.send_signal(signal.SIGKILL)
         process.communicate()

@@ -15,12 +15,12 @@ from recursivemas.recursion.trace import MessageSize, Passage, StageUsage
 from recursivemas.runs.files import read_config
 from recursivemas.runs.folder import RunFolder
 from recursivemas.runs.provenance import check_same_run
-from recursivemas.runs.shared import prepare_shards
+from recursivemas.runs.shared import gather_shards
 from recursivemas.tools import ToolCall
 from tests.support.run_folders import sample_of, write_run
 
 QUESTIONS = ("q0", "q1", "q2")
-BATCHES = [[(question, 0)] for question in QUESTIONS]
+ORDER = [(question, 0) for question in QUESTIONS]
 DEEP = "[" * 900 + "]" * 900
 BYTES = {
     "nothing": b"",
@@ -79,8 +79,8 @@ def commands(run, whole, tmp_path, capsys):
 
     def resume():
         check_same_run(read_config(run), config)
-        prepare_shards(run, 0, BATCHES)
-        RunFolder.resume(run, BATCHES).__exit__()
+        with RunFolder.resume(run, ORDER) as folder:
+            gather_shards(folder)
 
     def call(*arguments: str) -> str:
         status = main([*map(str, arguments)])

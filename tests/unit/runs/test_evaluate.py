@@ -31,7 +31,7 @@ class WarningSolver:
 
 def test_warnings_stand_above_the_progress_bar(capsys, monkeypatch):
     settings, _ = resolve_settings({})
-    folder = SimpleNamespace(pending=lambda number: iter(range(number)), num_batches=0, put=lambda *_: None)
+    folder = SimpleNamespace(pending=lambda keys: iter(range(len(keys))), num_done=0, put=lambda *_: None)
     batches = [[Question(id="q", text="What?")]]
     monkeypatch.setattr(progress, "REFRESH_IN_FILE_S", 0.0)
     evaluate._solve(
