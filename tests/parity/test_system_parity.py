@@ -44,11 +44,12 @@ def test_texts_do_not_depend_on_the_batch_or_the_order(system, greedy):
         )
         return {solution.question.id: solution.text for solution in solutions}
 
-    together = texts(QUESTIONS, 7)
-    assert texts(QUESTIONS, 1) == together
-    assert texts(QUESTIONS[::-1], 3) == together, "a last partial batch, and another order"
+    several = QUESTIONS[1:6]  # one with options, one beyond ASCII
+    together = texts(several, 5)
+    assert texts(several, 1) == together
+    assert texts(several[::-1], 3) == together, "a last partial batch, and another order"
     if not greedy:
-        other = system.solve(QUESTIONS, num_rounds=2, batch_size=7, seed=8, **FASTER)
+        other = system.solve(several, num_rounds=2, batch_size=5, seed=8, **FASTER)
         assert {solution.question.id: solution.text for solution in other} != together
 
 
