@@ -7,6 +7,7 @@ import json
 import pytest
 
 from recursivemas.errors import UserError
+from recursivemas.files.locks import FileLock
 from recursivemas.runs.files import SAMPLES, read_samples
 from recursivemas.runs.folder import Journal, RunFolder, to_line
 from recursivemas.runs.ranks import Rank
@@ -112,3 +113,18 @@ def test_a_journal_reads_on_and_begins_anew_where_another_file_has_come(tmp_path
     other.replace(file)
     journal.read_on()
     assert list(journal.places) == ORDER[2::-1]
+
+
+def test_a_batch_that_was_finished_before_its_claim_was_had_is_not_run_again(folder, monkeypatch):
+    (folder.path / SHARDS).mkdir()
+    first, second = SharedFolder(folder.path, Rank(0, 2), folder), SharedFolder(folder.path, Rank(1, 2))
+    acquire = FileLock.acquire
+
+    def finished_in_between(lock, note):
+        if lock.path.name == "batch-00000.claim":
+            first.put(rows(BATCHES[0]), {})
+        return acquire(lock, note)
+
+    monkeypatch.setattr(FileLock, "acquire", finished_in_between)
+    with first, second:
+        assert next(second.pending(BATCHES)) == 1
