@@ -10,6 +10,8 @@ from recursivemas.errors import UserError
 from recursivemas.recursion.link_controls import choose_links
 from recursivemas.settings import LinkControl
 
+pytestmark = pytest.mark.process
+
 QUESTIONS = [Question(id=f"q{number}", text=f"What is {number} + {number * number}?") for number in range(3)]
 SETTINGS = {"num_rounds": 2, "latent_length": 3, "max_new_tokens": 2, "greedy": True, "save_latents": True}
 FIRST = "r1/expert->learner"

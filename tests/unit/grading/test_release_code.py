@@ -8,7 +8,7 @@ from recursivemas.grading.code import CodeGrader
 from recursivemas.grading.code_tests import ScriptTests
 from recursivemas.grading.release_code import CodeColumns
 from recursivemas.sandbox import LEVELS, why_not
-from tests.unit.grading.test_code import answer, function, program, script
+from tests.support.code_answers import answer, function, program, script
 
 pytestmark = pytest.mark.process
 
