@@ -15,6 +15,7 @@ from recursivemas.cli.main import main, run_main
 from recursivemas.engine import SamplingSettings
 from recursivemas.engine.sampling import Sampler
 from recursivemas.links import InnerLink, OuterLink, save_link
+from recursivemas.runs import read_message
 from recursivemas.styles import PUBLISHED_STYLES
 
 pytestmark = pytest.mark.process
@@ -234,8 +235,7 @@ def test_links_of_ones_own_replace_the_release_ones(run, tmp_path):
         sizes.update(
             (role, row["hidden_size"]) for role, row in read(folder, "config.json")["agents"].items()
         )
-        with safe_open(folder / "latents" / "batch-00000.safetensors", "pt") as file:
-            tensor = file.get_tensor("sum/0/r1/expert->learner")
+        tensor = read_message(folder, "sum/0", "r1/expert->learner")
         shutil.rmtree(folder)
         return tensor
 
