@@ -156,7 +156,7 @@ def test_a_dry_run_tells_everything_and_loads_no_weights(run, monkeypatch):
         r"summarizer->code \(feedback\) .*Summarizer-Code-Outerlink.pt",
         "summarizer samples with temperature 0.6, top_p 0.95, top_k 20",
         "5 questions of math500\n",
-        "graded by release, strict\n",
+        "graded by release, strict, math_verify\n",
         r"settings row: June 2026, mixture on math500: latent_length 64, rounds 3, batch 16",
         r"  latent_length is 2, published: 64",
         r"files: 0\.0\d+ GB, of which 0 GB still to download. Memory: 0\.0\d+ GB of weights",
