@@ -16,7 +16,6 @@ import random
 import resource
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +65,9 @@ def config_of(num_samples: int) -> dict[str, Any]:
     settings, origins = resolve_settings({"release": "toy"})
     return {
         "settings": {
-            name: {"value": value, "origin": origins[name]} for name, value in asdict(settings).items()
+            name: {"value": value, "origin": origins[name]} for name, value in settings.values().items()
         },
-        "style": {"name": settings.style, "agents": [{"role": role} for role in ROLES]},
+        "style": {"name": settings.model.style, "agents": [{"role": role} for role in ROLES]},
         "agents": {},
         "questions": {"number": num_samples},
         "platform": "",

@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recursivemas.question import Question
     from recursivemas.recursion.trace import Solution
+    from recursivemas.runs.prepare import prepare
     from recursivemas.styles import Style, load_style
     from recursivemas.system import MASSystem, load_mas_system
 
 __version__ = "0.1.0"
 
-__all__ = ["MASSystem", "Question", "Solution", "Style", "__version__", "load_mas_system", "load_style"]
+__all__ = [
+    "MASSystem",
+    "Question",
+    "Solution",
+    "Style",
+    "__version__",
+    "load_mas_system",
+    "load_style",
+    "prepare",
+]
 
 _HOMES = {
     "MASSystem": "recursivemas.system",
@@ -21,6 +31,7 @@ _HOMES = {
     "Style": "recursivemas.styles",
     "load_mas_system": "recursivemas.system",
     "load_style": "recursivemas.styles",
+    "prepare": "recursivemas.runs.prepare",
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -15,19 +14,19 @@ from tqdm import tqdm
 from recursivemas.agents.agent import Agent
 from recursivemas.agents.checkpoint import Outline, read_outline
 from recursivemas.agents.load import Placement, load_engine, resolve_devices, resolve_dtype
-from recursivemas.benchmarks import find_benchmark
-from recursivemas.engine import LocalEngine, SamplingSettings
+from recursivemas.benchmarks import Benchmark, find_benchmark
+from recursivemas.engine import LocalEngine
 from recursivemas.errors import UserError, did_you_mean
 from recursivemas.links import InnerLink, LinkError, OuterLink, load_inner_link, load_outer_link
+from recursivemas.options import iterate_options
 from recursivemas.prompts import ChatRenderer, PromptSource, load_prompts
 from recursivemas.question import Question, as_questions
 from recursivemas.recursion.solve import Solver
-from recursivemas.recursion.toolbox import SETTINGS as TOOL_SETTINGS
 from recursivemas.recursion.toolbox import build_toolbox, writing_agents
 from recursivemas.recursion.trace import Solution
 from recursivemas.release.paths import ResolvedMASPaths, resolve_mas_paths
 from recursivemas.release.resolve import AgentFiles, ReleaseFiles
-from recursivemas.settings import SWEEP, SolveSettings, resolve_settings
+from recursivemas.settings import SWEEP, SolveSettings, ToolSettings, resolve_settings
 from recursivemas.styles import PUBLISHED_STYLES, TOOLS, LinkSpec, Style, alone, load_style
 from recursivemas.tools import Toolbox
 
@@ -40,22 +39,22 @@ class MASSystem:
     """Agents and the links between them, loaded once and used for any number of questions.
 
     `agents` by role, `outer_links` by (source, target), `paths` says which files they came from, `prompts`
-    writes what they are shown, `graph` is the style itself and `style` its name. A context manager; `close`
-    gives the memory back.
+    writes what they are shown, `benchmark` is what `dataset` names, `graph` is the style itself and `style`
+    its name. A context manager; `close` gives the memory back.
     """
 
     def __init__(
         self,
         *,
         style: Style,
-        dataset: str,
+        dataset: str | Benchmark,
         agents: Mapping[str, Agent],
         outer_links: Mapping[tuple[str, str], OuterLink],
         prompts: PromptSource,
         paths: ResolvedMASPaths,
     ) -> None:
         self.graph = style
-        self.dataset = dataset
+        self.benchmark = find_benchmark(dataset)
         self.agents = dict(agents)
         self.outer_links = dict(outer_links)
         self.prompts = prompts
@@ -65,6 +64,11 @@ class MASSystem:
     def style(self) -> str:
         """The style's name, as the published class has it."""
         return self.graph.name
+
+    @property
+    def dataset(self) -> str:
+        """The dataset's name, or the path of a file of one's own."""
+        return self.benchmark.address
 
     @property
     def family(self) -> str:
@@ -121,18 +125,16 @@ class MASSystem:
         if explicit.get("latent_length") == SWEEP:
             raise UserError(f"solve() takes one latent_length, not {SWEEP} for several; call it for each")
         style = self.style if PUBLISHED_STYLES.get(self.style) == self.graph else "own"
-        run, _ = resolve_settings({"style": style, "dataset": self.dataset, **explicit})
-        asked = as_questions(questions, task=find_benchmark(self.dataset).task)
-        system = self.alone(run.role) if run.mode == "single" else self
+        run, _ = resolve_settings({"style": style, "dataset": self.dataset, **explicit}, self.benchmark)
+        asked = as_questions(questions, task=self.benchmark.task)
+        system = self.alone(run.solve.role) if run.solve.mode == "single" else self
         if toolbox is None:
-            toolbox = build_toolbox(system.graph, run)
+            toolbox = build_toolbox(system.graph, run.tools, run.solve)
         else:
-            _check_toolbox(toolbox, system.graph, run.mode, explicit)
-        settled = run.solve_settings()
-        solver = system.solver(settled, toolbox)
-        batches = (
-            asked[start : start + settled.batch_size] for start in range(0, len(asked), settled.batch_size)
-        )
+            _check_toolbox(toolbox, system.graph, run.solve, explicit)
+        solver = system.solver(run.solve, toolbox)
+        size = run.solve.batch_size
+        batches = (asked[start : start + size] for start in range(0, len(asked), size))
         return [solution for batch in batches for solution in solver.solve(batch)]
 
     def alone(self, role: str | None = None) -> MASSystem:
@@ -140,7 +142,7 @@ class MASSystem:
         style = alone(self.graph, role)
         return MASSystem(
             style=style,
-            dataset=self.dataset,
+            dataset=self.benchmark,
             agents={one: self.agents[one] for one in style.roles if one in self.agents},
             outer_links={},
             prompts=self.prompts,
@@ -174,13 +176,13 @@ class MASSystem:
         lost a part.
         """
         self._check_whole()
-        self.prompts.check(self.graph, task=find_benchmark(self.dataset).task, mode=settings.mode)
+        self.prompts.check(self.graph, task=self.benchmark.task, mode=settings.passes)
         return Solver(self.graph, self.agents, self.outer_links, self.prompts, settings, toolbox)
 
 
 def load_mas_system(
     style: str | Path | Mapping[str, Any] | Style,
-    dataset: str = "math500",
+    dataset: str | Benchmark = "math500",
     *,
     device: str | torch.device | Mapping[str, str | torch.device] = "cuda",
     dtype: str | torch.dtype = "auto",
@@ -205,18 +207,17 @@ def load_mas_system(
     Everything that can be checked without weights is checked before any is loaded. Raises UserError for bad
     arguments, ReleaseError for files that cannot be had, LinkError and LoadError for what does not fit.
     """
-    graph = load_style(style)
-    task = find_benchmark(dataset).task
+    graph, benchmark = load_style(style), find_benchmark(dataset)
     # Before the prompts, which may have to be fetched.
     devices = resolve_devices(device, graph)
     model_dtype = resolve_dtype(dtype)
     link_dtype = resolve_dtype(outer_dtype) or model_dtype
     if isinstance(prompts, str | Path):
         prompts = load_prompts(prompts, release=release, style_prompts=graph.prompts)
-        prompts.check(graph, task=task, mode="latent")
+        prompts.check(graph, task=benchmark.task, mode="latent")
     paths = resolve_mas_paths(
         graph,
-        dataset,
+        benchmark,
         release=release,
         overrides=overrides,
         revision=revision,
@@ -230,7 +231,7 @@ def load_mas_system(
     agents = _load_agents(graph, paths, outlines, inner, devices, model_dtype, trust_remote_code)
     outer_links = _place_outer_links(outer, paths, agents, link_dtype)
     return MASSystem(
-        style=graph, dataset=dataset, agents=agents, outer_links=outer_links, prompts=prompts, paths=paths
+        style=graph, dataset=benchmark, agents=agents, outer_links=outer_links, prompts=prompts, paths=paths
     )
 
 
@@ -269,11 +270,13 @@ def check_dimensions(paths: ReleaseFiles, outlines: Mapping[str, Outline]) -> No
                 )
 
 
-def _check_toolbox(toolbox: object, style: Style, mode: str, explicit: Mapping[str, Any]) -> None:
+def _check_toolbox(
+    toolbox: object, style: Style, solving: SolveSettings, explicit: Mapping[str, Any]
+) -> None:
     """UserError for a toolbox that would not be used as it was meant."""
     if not isinstance(toolbox, Toolbox):
         raise UserError(f"toolbox is {toolbox!r}; give a recursivemas.tools.Toolbox, such as Toolbox([tool])")
-    writing = writing_agents(style, mode)
+    writing = writing_agents(style, solving.passes)
     roles = ", ".join(agent.role for agent in writing)
     for name in toolbox.names:
         if not any(name in agent.tools for agent in writing):
@@ -281,14 +284,17 @@ def _check_toolbox(toolbox: object, style: Style, mode: str, explicit: Mapping[s
                 f"the toolbox holds {name}, but of the agents that write ({roles}) none has it; agents may "
                 f"have {' and '.join(TOOLS)}, in the `tools` of their entries in the style"
             )
-    if unread := sorted({*TOOL_SETTINGS, "allow_unisolated_code"} & set(explicit)):
+    if unread := sorted(_names(ToolSettings) & set(explicit)):
         raise UserError(f"{unread[0]} is not read where a toolbox is given; set up its tools instead")
+
+
+def _names(group: type[Any]) -> set[str]:
+    return {option.name for option in iterate_options(group)}
 
 
 def _check_names(settings: Mapping[str, Any]) -> None:
     """Solving reads these settings alone; any other would go unheeded."""
-    known = {spec.name for kind in (SolveSettings, SamplingSettings) for spec in fields(kind)} - {"sampling"}
-    known |= {*TOOL_SETTINGS, "allow_unisolated_code", "role"}
+    known = _names(SolveSettings) | _names(ToolSettings)
     if unknown := sorted(set(settings) - known):
         raise UserError(
             f"solve() has no setting {unknown[0]!r}{did_you_mean(unknown[0], known)}; it has "

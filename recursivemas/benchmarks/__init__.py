@@ -35,11 +35,13 @@ BENCHMARKS: dict[str, Benchmark] = {
 }
 
 
-def find_benchmark(name_or_path: str) -> Benchmark:
-    """The benchmark of that name, or a file of the user's own as one.
+def find_benchmark(name_or_path: str | Benchmark) -> Benchmark:
+    """The benchmark of that name, a file of the user's own as one, or a benchmark as it is.
 
-    Raises DatasetError for what is neither, and for a file that cannot be read as questions.
+    Raises DatasetError for what is none of these, and for a file that cannot be read as questions.
     """
+    if isinstance(name_or_path, Benchmark):
+        return name_or_path
     if name_or_path in BENCHMARKS:
         return BENCHMARKS[name_or_path]
     path = Path(name_or_path)

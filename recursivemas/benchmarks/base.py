@@ -77,6 +77,13 @@ class Benchmark:
     """What the release sets for it against its own flags (with release quirks only)."""
     needs_tool: str | None = None
     """A tool that the answering agent has to have."""
+    rows: Sequence[Any] | None = field(default=None, compare=False, repr=False)
+    """Those of a user's own file, which was read to tell what it asks."""
+
+    @property
+    def address(self) -> str:
+        """What `--dataset` takes for it: its name, or the path of a user's own file."""
+        return self.name if self.rows is None else str(self.local_path)
 
     def __post_init__(self) -> None:
         if (self.hub_id is None) == (self.local_path is None):

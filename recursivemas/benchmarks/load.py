@@ -119,6 +119,8 @@ def _read_rows(benchmark: Benchmark, path: str | Path | None, split: str | None)
         return _read_hub(benchmark, split or benchmark.split), benchmark.hub_id
     if split is not None:
         raise DatasetError(f"split {split!r} means nothing for a local file; leave --dataset_split out")
+    if path is None and benchmark.rows is not None:
+        return benchmark.rows, benchmark.address
     file = Path(path or benchmark.local_path or "")
     if not file.is_file():
         raise DatasetError(_explain_missing_file(benchmark, file, given=path is not None))

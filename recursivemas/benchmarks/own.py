@@ -46,7 +46,8 @@ def own_benchmark(path: str | Path) -> Benchmark:
         raise DatasetError(
             f"there is no file {file}; --dataset takes a benchmark's name or a file: {SUFFIXES}"
         )
-    kinds = {kind_of(_CANONICAL.rename(row)) for row in read_rows(file) if isinstance(row, Mapping)}
+    rows = read_rows(file)
+    kinds = {kind_of(_CANONICAL.rename(row)) for row in rows if isinstance(row, Mapping)}
     code = kinds & set(CODE_KINDS)
     if code and kinds - code:
         raise DatasetError(
@@ -57,6 +58,7 @@ def own_benchmark(path: str | Path) -> Benchmark:
         _CANONICAL,
         name=file.stem,
         local_path=str(file),
+        rows=rows,
         task="code" if code else "math",
         graders=MATHS_GRADERS if kinds == {"math"} else USUAL_GRADERS,
     )

@@ -1,25 +1,19 @@
-"""Flags from settings: one a field of `RunSettings`, and what the parser says of others."""
+"""Flags from settings: one an option, listed by group, and what the parser says of others."""
 
 from __future__ import annotations
 
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import Field, fields
+from dataclasses import fields
 from types import NoneType
 from typing import Any, NoReturn, get_args, get_type_hints
 
 from recursivemas import __version__
 from recursivemas.errors import did_you_mean
-from recursivemas.settings import DTYPES, MODES, RunSettings
-from recursivemas.settings.recommended import TABLES
+from recursivemas.options import Option, iterate_options
+from recursivemas.settings import RunSettings
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "mode": MODES,
-    "recommended": tuple(TABLES),
-    "dtype": DTYPES,
-    "outer_dtype": DTYPES,
-}
 LONG_FLAG = re.compile(r"--[A-Za-z][\w-]*")
 
 
@@ -70,29 +64,31 @@ def add_version(parser: argparse.ArgumentParser) -> None:
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """One flag a setting. Absent flags stay absent, so that an explicit value is told from a default."""
-    types = get_type_hints(RunSettings)
-    for spec in fields(RunSettings):
-        parser.add_argument(
-            f"--{spec.name}", default=argparse.SUPPRESS, help=help_text(spec), **argument(spec, types)
-        )
+    for part in fields(RunSettings):
+        kind = get_type_hints(RunSettings)[part.name]
+        group = parser.add_argument_group(kind.__doc__)
+        for option in iterate_options(kind):
+            group.add_argument(
+                f"--{option.name}", default=argparse.SUPPRESS, help=help_text(option), **argument(option)
+            )
 
 
-def help_text(spec: Field[Any]) -> str:
-    text = spec.metadata["help"].replace("%", "%%")
-    if spec.metadata.get("recommended"):
-        return f"{text} (default: what is recommended for the style and dataset, else {spec.default})"
-    return text if spec.default in (None, False, ()) else f"{text} (default: {spec.default})"
+def help_text(option: Option) -> str:
+    text = option.metadata["help"].replace("%", "%%")
+    if option.metadata.get("recommended"):
+        return f"{text} (default: what is recommended for the style and dataset, else {option.default})"
+    return text if option.default in (None, False, ()) else f"{text} (default: {option.default})"
 
 
-def argument(spec: Field[Any], types: dict[str, Any]) -> dict[str, Any]:
-    """How argparse reads a setting of that type."""
-    name, kind = spec.name, types[spec.name]
+def argument(option: Option) -> dict[str, Any]:
+    """How argparse reads an option of that type."""
+    kind = option.kind
     if kind is bool:
         return {"nargs": "?", "const": True, "type": _read_bool, "metavar": "BOOL"}
     if kind == tuple[str, ...]:
         return {"action": _Append, "metavar": "KEY=PATH"}
-    plain = next((option for option in get_args(kind) if option is not NoneType), kind)
-    if choices := spec.metadata.get("choices") or CHOICES.get(name):
+    plain = next((one for one in get_args(kind) if one is not NoneType), kind)
+    if choices := option.metadata.get("choices"):
         return {"choices": choices, "metavar": "|".join(choices)}
     return {"type": plain, "metavar": {str: "TEXT", int: "N", float: "X"}[plain]}
 

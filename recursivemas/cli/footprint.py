@@ -50,9 +50,9 @@ def estimate(
 
 def _widening(settings: RunSettings, config: PreTrainedConfig) -> float:
     """How much wider than stored a model's numbers are held."""
-    if settings.dtype == "auto" or config.dtype is None:
+    if settings.model.dtype == "auto" or config.dtype is None:
         return 1.0
-    return getattr(torch, settings.dtype).itemsize / config.dtype.itemsize
+    return getattr(torch, settings.model.dtype).itemsize / config.dtype.itemsize
 
 
 def _cache_bytes(settings: RunSettings, config: PreTrainedConfig) -> int | None:
@@ -67,8 +67,8 @@ def _cache_bytes(settings: RunSettings, config: PreTrainedConfig) -> int | None:
     kinds = getattr(config, "layer_types", None) or ["full_attention"] * num_layers
     num_kept = getattr(config, "num_key_value_heads", None) or num_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // num_heads
-    dtype = config.dtype if settings.dtype == "auto" else getattr(torch, settings.dtype)
-    positions = settings.batch_size * settings.max_new_tokens
+    dtype = config.dtype if settings.model.dtype == "auto" else getattr(torch, settings.model.dtype)
+    positions = settings.solve.batch_size * settings.solve.max_new_tokens
     width = (dtype or torch.float32).itemsize
     return 2 * kinds.count("full_attention") * num_kept * head_dim * positions * width
 

@@ -12,22 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas.agents.load import resolve_devices
-from recursivemas.benchmarks import find_benchmark
 from recursivemas.errors import UserError
-from recursivemas.recursion.toolbox import build_toolbox
 from recursivemas.report import format_example, format_summary, result_line
-from recursivemas.runs.evaluate import (
-    check_outputs,
-    choose_prompts,
-    choose_style,
-    evaluate,
-    load_system,
-    read_questions,
-    run_folder_path,
-)
+from recursivemas.runs.evaluate import check_outputs, evaluate
 from recursivemas.runs.files import CONFIG, SAMPLES, count_missing, iterate_samples, read_config, read_summary
-from recursivemas.runs.graders import RunGraders
 from recursivemas.runs.lock import RunLock
+from recursivemas.runs.prepare import PreparedRun
 from recursivemas.runs.provenance import check_same_prompts, check_same_settings
 from recursivemas.runs.ranks import Rank, current_rank
 from recursivemas.runs.sweep import (
@@ -39,31 +29,30 @@ from recursivemas.runs.sweep import (
     plan_runs,
     sweep_result_line,
 )
-from recursivemas.settings import SWEEP, Origin, RunSettings
+from recursivemas.settings import SWEEP
 
 Summary = Mapping[str, Any]
 
 
-def launch(settings: RunSettings, origins: Mapping[str, Origin]) -> None:
-    """Run what the settings ask for, one run or a sweep, and print what came of it.
+def launch(prepared: PreparedRun) -> None:
+    """Run what was prepared, one run or a sweep, and print what came of it.
 
     A run that is finished already is only reported. Raises UserError for what cannot be done, the cheaper to
     find out the earlier.
     """
-    rank = current_rank()
-    if rank.count > 1 and not settings.output_dir:
+    rank, settings, folder = current_rank(), prepared.settings, prepared.folder
+    if rank.count > 1 and not settings.record.output_dir:
         raise UserError("several processes need one run folder; give --output_dir FOLDER")
-    folder = run_folder_path(settings)
-    runs = plan_runs(settings, origins, folder)
-    check_before_work(settings, runs, folder, rank)
-    summaries = {run.settings.latent_length: summary for run in runs if (summary := _finished(run))}
-    waiting = [run for run in runs if run.settings.latent_length not in summaries]
-    is_sweep = settings.latent_length == SWEEP
+    runs = plan_runs(settings, prepared.origins, folder)
+    check_before_work(prepared, runs, rank)
+    summaries = {run.settings.solve.latent_length: summary for run in runs if (summary := _finished(run))}
+    waiting = [run for run in runs if run.settings.solve.latent_length not in summaries]
+    is_sweep = settings.solve.latent_length == SWEEP
     if waiting:
         if is_sweep and rank.is_first:
             open_sweep(folder)
         try:
-            summaries |= _run_all(settings, waiting, rank)
+            summaries |= _run_all(prepared, waiting, rank)
         except KeyboardInterrupt:
             print(
                 f"finished samples are in {folder}; go on with --resume --output_dir {folder}",
@@ -77,25 +66,25 @@ def launch(settings: RunSettings, origins: Mapping[str, Origin]) -> None:
         if is_sweep:
             record = close_sweep(folder, summaries)
             print(format_sweep(record))
-        print(sweep_result_line(record) if is_sweep else result_line(summaries[settings.latent_length]))
+        print(sweep_result_line(record) if is_sweep else result_line(summaries[settings.solve.latent_length]))
 
 
-def check_before_work(settings: RunSettings, runs: Sequence[PlannedRun], folder: Path, rank: Rank) -> None:
-    """What can be told at once: style and device, the folders, settings that a resumed run had otherwise.
+def check_before_work(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: Rank) -> None:
+    """What can be told at once: the devices, the folders, settings that a resumed run had otherwise.
 
     Raises UserError; nothing was read from a hub or written by then.
     """
-    style = choose_style(settings)
-    resolve_devices(settings.device, style)
-    settings.overrides()
-    find_benchmark(settings.dataset).check_style(style)
+    model = prepared.settings.model
+    resolve_devices(model.device, prepared.style)
+    model.overrides()
+    prepared.benchmark.check_style(prepared.style)
     if not rank.is_first:
         return
-    _check_writable(folder)
-    check_kind(settings, folder)
+    _check_writable(prepared.folder)
+    check_kind(prepared.settings, prepared.folder)
     for run in runs:
-        check_outputs(run.settings, run.folder)
-        if settings.resume and (run.folder / CONFIG).exists():
+        check_outputs(run.settings.record, run.folder)
+        if run.settings.record.resume and (run.folder / CONFIG).exists():
             check_same_settings(read_config(run.folder), run.settings)
 
 
@@ -117,7 +106,7 @@ def _check_writable(folder: Path) -> None:
 
 def _finished(run: PlannedRun) -> Summary | None:
     """The summary of a run that is to be resumed and has nothing left to do: all its answers are there."""
-    if not run.settings.resume:
+    if not run.settings.record.resume:
         return None
     try:
         summary = read_summary(run.folder)
@@ -125,37 +114,36 @@ def _finished(run: PlannedRun) -> Summary | None:
             return None
     except UserError:  # damaged: it is written anew from the samples
         return None
-    if run.settings.result_jsonl:
-        shutil.copyfile(run.folder / SAMPLES, run.settings.result_jsonl)
+    if run.settings.record.result_jsonl:
+        shutil.copyfile(run.folder / SAMPLES, run.settings.record.result_jsonl)
     return summary
 
 
-def _run_all(settings: RunSettings, runs: Sequence[PlannedRun], rank: Rank) -> dict[int, Summary]:
+def _run_all(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: Rank) -> dict[int, Summary]:
     """Run one after another with one system; returns summaries by latent length, none in other processes."""
-    graders = RunGraders(find_benchmark(settings.dataset), settings)
-    style = choose_style(settings)
-    toolboxes = [build_toolbox(style, run.settings, run.folder) for run in runs]
-    rank.use_own_gpu(settings.device)
+    graders = prepared.graders
+    toolboxes = [prepared.toolbox_in(run.folder) for run in runs]
+    rank.use_own_gpu(prepared.settings.model.device)
     summaries: dict[int, Summary] = {}
     with ExitStack() as stack:
         locks = [stack.enter_context(RunLock(run.folder, rank)) for run in runs]
-        prompts = choose_prompts(settings)
+        prompts = prepared.prompts
         for run in runs:
-            if settings.resume and (run.folder / CONFIG).exists():
+            if run.settings.record.resume and (run.folder / CONFIG).exists():
                 check_same_prompts(read_config(run.folder), prompts.describe())
-        questions = read_questions(settings)
-        system = stack.enter_context(load_system(settings, prompts))
+        questions = prepared.questions
+        system = stack.enter_context(prepared.load())
         for run, toolbox, lock in zip(runs, toolboxes, locks, strict=True):
             summary = evaluate(system, questions, run.settings, run.origins, graders, toolbox, lock)
             if summary is not None:  # in the other processes it is
-                summaries[run.settings.latent_length] = summary
+                summaries[run.settings.solve.latent_length] = summary
     return summaries
 
 
 def _report(runs: Sequence[PlannedRun], summaries: Mapping[int, Summary]) -> None:
     """What came of each run: its costs, its folder."""
     for run in runs:
-        print(format_summary(summaries[run.settings.latent_length]))
+        print(format_summary(summaries[run.settings.solve.latent_length]))
         first, _ = next(iterate_samples(run.folder), (None, 0))
         if first:
             print(format_example(first, run.folder))

@@ -10,10 +10,10 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recursivemas import report
 from recursivemas.cli import training
@@ -24,7 +24,9 @@ from recursivemas.output.redaction import redact_urls
 from recursivemas.output.screen import harmless
 from recursivemas.release.patience import first_failure_counts, quiet_retries
 from recursivemas.report import compare, show
-from recursivemas.settings import Origin, RunSettings, resolve_settings
+
+if TYPE_CHECKING:
+    from recursivemas.runs.prepare import PreparedRun
 
 DISK_ADVICE = {
     errno.ENOSPC: ". What was finished is kept: free some space and run again with --resume",
@@ -154,21 +156,22 @@ def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any
 
 def _run(arguments: dict[str, Any]) -> None:
     from recursivemas.cli.launch import launch
+    from recursivemas.runs.prepare import prepare
 
-    settings, origins = resolve_settings(arguments)
-    if settings.dry_run:
-        _print_plan(settings, origins)
+    run = prepare(**arguments)
+    if run.settings.record.dry_run:
+        _print_plan(run)
     else:
-        launch(settings, origins)
+        launch(run)
 
 
-def _print_plan(settings: RunSettings, origins: Mapping[str, Origin]) -> None:
+def _print_plan(run: PreparedRun) -> None:
     """The plan as far as it can be told; raises UserError where a run would not get as far as its models."""
     from recursivemas.cli.plan import describe_plan
 
     problems: list[str] = []
     with first_failure_counts():
-        for section in describe_plan(settings, origins, problems):
+        for section in describe_plan(run, problems):
             print(f"{redact_urls(section)}\n", flush=True)
     if problems:
         raise UserError("a run would stop here:\n" + "\n".join(problems))

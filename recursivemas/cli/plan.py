@@ -2,56 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from recursivemas.agents.checkpoint import Outline
 from recursivemas.agents.load import resolve_devices
-from recursivemas.benchmarks import find_benchmark
 from recursivemas.cli.footprint import describe_footprint, estimate
 from recursivemas.cli.reproduction import describe_reproduction
 from recursivemas.errors import UserError
-from recursivemas.recursion.toolbox import build_toolbox, writing_agents
-from recursivemas.release.resolve import ReleaseFiles, resolve_release
+from recursivemas.recursion.toolbox import writing_agents
+from recursivemas.release.resolve import ReleaseFiles
 from recursivemas.report import format_table
-from recursivemas.runs.evaluate import choose_prompts, choose_style, read_questions
-from recursivemas.runs.graders import RunGraders
-from recursivemas.settings import Origin, RunSettings
-from recursivemas.styles import Style
+from recursivemas.runs.prepare import PreparedRun
+from recursivemas.sampling import SamplingSettings
+from recursivemas.styles import AgentSpec, Style
 from recursivemas.system import check_dimensions, read_outlines
 from recursivemas.tools import Toolbox
 
 
-def describe_plan(settings: RunSettings, origins: Mapping[str, Origin], problems: list[str]) -> Iterator[str]:
+def describe_plan(run: PreparedRun, problems: list[str]) -> Iterator[str]:
     """The plan of a run, section by section, as far as it can be told.
 
     What is set and how it stands to the published run comes first and asks nobody; then all is looked up and
     checked as a run would do it; configurations are read (and fetched from the hub), weights are not. What
     would stop a run before it loads weights is added to `problems`, and the other sections are told all the
-    same. Raises UserError where style and dataset themselves are not to be had.
+    same. Raises UserError where the style cannot do what the dataset asks for.
     """
-    style, benchmark = choose_style(settings), find_benchmark(settings.dataset)
-    benchmark.check_style(style)
-    values = [[name, str(value), origins[name]] for name, value in asdict(settings).items()]
+    run.benchmark.check_style(run.style)
+    values = [[name, str(value), run.origins[name]] for name, value in run.settings.values().items()]
     yield format_table(["setting", "value", "origin"], values)
-    yield describe_reproduction(settings, style)
+    yield describe_reproduction(run)
     for section in (_devices, _prompts, _tools, _graders, _questions, _agents):
         try:
-            yield from section(settings, style)
+            yield from section(run)
         except UserError as error:
             problems.append(str(error))
     yield "No weights were loaded."
 
 
-def _devices(settings: RunSettings, style: Style) -> Iterator[str]:
-    devices = resolve_devices(settings.device, style)
+def _devices(run: PreparedRun) -> Iterator[str]:
+    devices = resolve_devices(run.settings.model.device, run.style)
     yield format_table(["agent", "device"], [[role, str(device)] for role, device in devices.items()])
 
 
-def _prompts(settings: RunSettings, style: Style) -> Iterator[str]:
-    prompts = choose_prompts(settings)
-    described = prompts.describe()
+def _prompts(run: PreparedRun) -> Iterator[str]:
+    described = run.prompts.describe()
     words = (
         ""
         if described["origin"] == "published"
@@ -62,31 +58,23 @@ def _prompts(settings: RunSettings, style: Style) -> Iterator[str]:
     yield f"prompts: {which} (sha256 {described['sha256'][:12]}){words}"
 
 
-def _tools(settings: RunSettings, style: Style) -> Iterator[str]:
-    yield from _describe_tools(build_toolbox(style, settings), style, settings.mode)
+def _tools(run: PreparedRun) -> Iterator[str]:
+    yield from _describe_tools(run.toolbox, writing_agents(run.style, run.settings.solve.passes))
 
 
-def _graders(settings: RunSettings, style: Style) -> Iterator[str]:
-    graders = RunGraders(find_benchmark(settings.dataset), settings).describe()
+def _graders(run: PreparedRun) -> Iterator[str]:
+    graders = run.graders.describe()
     yield f"graded by {', '.join(graders['names'])}{_isolation(graders)}"
 
 
-def _questions(settings: RunSettings, style: Style) -> Iterator[str]:
-    yield f"{len(read_questions(settings))} questions of {find_benchmark(settings.dataset).name}"
+def _questions(run: PreparedRun) -> Iterator[str]:
+    yield f"{len(run.questions)} questions of {run.benchmark.name}"
 
 
-def _agents(settings: RunSettings, style: Style) -> Iterator[str]:
+def _agents(run: PreparedRun) -> Iterator[str]:
     """Agents, their files, how the answer is sampled, and what all takes."""
-    paths = resolve_release(
-        style,
-        find_benchmark(settings.dataset).task,
-        release=settings.release,
-        overrides=settings.overrides(),
-        revision=settings.revision,
-        trust_remote_code=settings.trust_remote_code,
-        download_weights=False,
-    )
-    outlines = read_outlines(paths, settings.trust_remote_code, weights=False)
+    settings, style, paths = run.settings, run.style, run.files
+    outlines = read_outlines(paths, settings.model.trust_remote_code, weights=False)
     check_dimensions(paths, outlines)
     configs = {role: outline.config for role, outline in outlines.items()}
     agents = [
@@ -95,14 +83,14 @@ def _agents(settings: RunSettings, style: Style) -> Iterator[str]:
             files.repo_id,
             files.revision or "-",
             str(configs[role].hidden_size),
-            str(configs[role].dtype) if settings.dtype == "auto" else settings.dtype,
+            str(configs[role].dtype) if settings.model.dtype == "auto" else settings.model.dtype,
             f"{paths.weight_bytes(role) / 1e9:.3g} GB",
         ]
         for role, files in paths.agents.items()
     ]
     yield format_table(["agent", "repository", "revision", "hidden size", "dtype", "weights"], agents)
     yield format_table(["file of", "place"], _places(style, paths))
-    yield _describe_sampling(settings, style, outlines)
+    yield _describe_sampling(settings.solve.sampling, style, outlines)
     yield f"release {paths.source}; {describe_footprint(estimate(settings, style, paths, configs))}"
 
 
@@ -124,7 +112,7 @@ def _isolation(graders: Mapping[str, Any]) -> str:
     return f", code run under {level}" if level else ""
 
 
-def _describe_tools(toolbox: Toolbox | None, style: Style, mode: str) -> Iterator[str]:
+def _describe_tools(toolbox: Toolbox | None, writing: Sequence[AgentSpec]) -> Iterator[str]:
     """The tools of the agents that write, each with what decides its answers; nothing where there is none."""
     if toolbox is None:
         return
@@ -133,7 +121,7 @@ def _describe_tools(toolbox: Toolbox | None, style: Style, mode: str) -> Iterato
     rows = [
         [
             name,
-            ", ".join(agent.role for agent in writing_agents(style, mode) if name in agent.tools),
+            ", ".join(agent.role for agent in writing if name in agent.tools),
             ", ".join(f"{key} {value}" for key, value in tool.items() if value is not None),
         ]
         for name, tool in described.items()
@@ -146,9 +134,9 @@ def _place(path: object) -> str:
     return "untrained" if path is None else str(path)
 
 
-def _describe_sampling(settings: RunSettings, style: Style, outlines: Mapping[str, Outline]) -> str:
+def _describe_sampling(settings: SamplingSettings, style: Style, outlines: Mapping[str, Outline]) -> str:
     """How the answering agent's text is sampled once its model's own defaults are filled in."""
-    sampling = settings.solve_settings().sampling.resolve(outlines[style.answering_role].generation)
+    sampling = settings.resolve(outlines[style.answering_role].generation)
     if sampling.greedy:
         return f"{style.answering_role} writes greedily, repetition_penalty {sampling.repetition_penalty}"
     shown = ", ".join(f"{name} {value}" for name, value in asdict(sampling).items() if name != "greedy")

@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, get_type_hints
+from typing import Any
 
 from recursivemas.cli.flags import Parser, argument, help_text
 from recursivemas.errors import UserError
+from recursivemas.options import iterate_options
 from recursivemas.styles import Style
 
 STYLES_OF_DESIGNS = {
@@ -46,14 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     from recursivemas.training.settings import SourceSettings
 
     for settings in (SourceSettings, _learning(kind)):
-        types = get_type_hints(settings)
-        for spec in fields(settings):
-            other = OTHER_NAMES.get(spec.name)
-            names = [f"--{spec.name}", *([other[0]] if other else [])]
-            options = argument(spec, types)
-            if other and "type" in options:
-                options["type"] = other[1]
-            parser.add_argument(*names, default=argparse.SUPPRESS, help=help_text(spec), **options)
+        for option in iterate_options(settings):
+            other = OTHER_NAMES.get(option.name)
+            names = [f"--{option.name}", *([other[0]] if other else [])]
+            how = argument(option)
+            if other and "type" in how:
+                how["type"] = other[1]
+            parser.add_argument(*names, default=argparse.SUPPRESS, help=help_text(option), **how)
     _add_published(parser, kind)
 
 

@@ -2,7 +2,7 @@
 
 from recursivemas.prompts.chat import ChatPrompt, ChatRenderer
 from recursivemas.prompts.choice import ChoiceRule, load_choice_rule
-from recursivemas.prompts.choose import are_published, load_prompts, name_prompts
+from recursivemas.prompts.choose import PROMPT_NAMES, load_prompts, name_prompts
 from recursivemas.prompts.importer import ImportedPrompts, check_output, import_prompts, read_published
 from recursivemas.prompts.pack import PromptPack, check_slots, load_pack
 from recursivemas.prompts.published import PublishedPrompts
@@ -11,6 +11,7 @@ from recursivemas.prompts.template import Slot, Template
 from recursivemas.prompts.token_text import TokenText
 
 __all__ = [
+    "PROMPT_NAMES",
     "ChatPrompt",
     "ChatRenderer",
     "ChoiceRule",
@@ -24,7 +25,6 @@ __all__ = [
     "Slot",
     "Template",
     "TokenText",
-    "are_published",
     "check_output",
     "check_slots",
     "import_prompts",

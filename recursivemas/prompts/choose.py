@@ -13,12 +13,12 @@ from recursivemas.prompts.fetch import fetch_published
 from recursivemas.prompts.pack import PromptPack, load_pack
 from recursivemas.prompts.prompt_file import PUBLISHED_PROMPTS, PromptFile, read_prompt_file
 from recursivemas.prompts.published import PublishedPrompts
-from recursivemas.prompts.source import PromptsError, PromptSource
+from recursivemas.prompts.source import PromptSource
 from recursivemas.styles import SINGLE_PROMPT
 
 logger = logging.getLogger(__name__)
 
-NAMES = ("auto", "published", "default")
+PROMPT_NAMES = ("auto", "published", "default")
 
 
 def load_prompts(
@@ -43,7 +43,7 @@ def load_prompts(
     path = Path(prompts)
     if not path.exists():
         raise UserError(
-            f"prompts {name!r} is no file; give {', '.join(NAMES)}, a prompt pack (YAML), a published "
+            f"prompts {name!r} is no file; give {', '.join(PROMPT_NAMES)}, a prompt pack (YAML), a published "
             "prompts.py, or the folder of a checkout that has one"
         )
     if path.is_dir() or path.suffix.lower() == ".py":
@@ -57,20 +57,6 @@ def name_prompts(prompts: str | Path, release: str | Path) -> str:
     if name == "auto":
         return "published" if str(release) == "hub" else "default"
     return name
-
-
-def are_published(prompts: str | Path, release: str | Path) -> bool:
-    """Whether `prompts` names the published words: told from what lies here, nothing is fetched or run."""
-    name = name_prompts(prompts, release)
-    if name in NAMES:
-        return name == "published"
-    path = Path(name)
-    if not (path.is_dir() or path.suffix.lower() == ".py"):
-        return False
-    try:
-        return read_prompt_file(path).origin == "published"
-    except PromptsError:
-        return False
 
 
 def _builders(file: PromptFile, style_prompts: Mapping[str, Any]) -> PublishedPrompts:

@@ -71,6 +71,7 @@ class Writer:
         self._agent = agent
         self._source = source
         self._settings = settings
+        self._seed = settings.answer_seed
         self._toolbox = toolbox
         self._sampling: SamplingSettings = settings.sampling.resolve(agent.engine.generation_config)
 
@@ -83,7 +84,7 @@ class Writer:
             row,
             # Release: what a prompt looks like does not matter here.
             question.kind if self._settings.release_quirks else kind,
-            random_stream(self._settings.sample_seed + rollout, question.id),
+            random_stream(self._seed + rollout, question.id),
             max_new_tokens=self._settings.max_new_tokens,
             rollout=rollout,
         )

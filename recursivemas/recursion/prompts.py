@@ -44,6 +44,7 @@ class PromptWriter:
         self._agents = agents
         self._source = source
         self._settings = settings
+        self._passes, self._num_rounds = settings.passes, settings.num_rounds
         self._renderers = {
             role: ChatRenderer(agent.tokenizer, enable_thinking=settings.enable_thinking)
             for role, agent in agents.items()
@@ -55,7 +56,7 @@ class PromptWriter:
 
         Where agents pass on text, the prompts stand with empty texts in their slots.
         """
-        turns = self._style.turns(self._settings.num_recursive_rounds)
+        turns = self._style.turns(self._num_rounds)
         keys = sorted({(role, self._style.reads_feedback(role, number)) for number, role in turns})
         asked = [(question, key, self._empty_texts(key)) for question in questions for key in keys]
         written = iter(self.write(asked))
@@ -73,7 +74,7 @@ class PromptWriter:
         return Prepared(question, self._source.kind_of(question, prompt), chats)
 
     def _empty_texts(self, turn: PromptKey) -> dict[str, str] | None:
-        if self._settings.mode != "text":
+        if self._passes != "text":
             return None
         role, with_feedback = turn
         return {link.slot: "" for link in self._style.inbound(role, with_feedback=with_feedback)}
@@ -101,7 +102,7 @@ class PromptWriter:
     def text_quirk(self, question: Question, role: str) -> TextQuirk:
         """What the release does otherwise with this agent's texts; nothing unless it was asked for."""
         spec = self._style.agent(role)
-        if not (self._settings.release_quirks and self._settings.mode == "text" and spec.release_text):
+        if not (self._settings.release_quirks and self._passes == "text" and spec.release_text):
             return TextQuirk()
         return text_quirk(spec.release_text, self._source.kind_of(question, spec.prompt))
 
@@ -149,7 +150,7 @@ class PromptWriter:
             )
         limit = agent.engine.max_positions
         # An agent that only answers does not think after its prompt.
-        thinks = role != self._style.answering_role or self._settings.num_recursive_rounds > 1
+        thinks = role != self._style.answering_role or self._num_rounds > 1
         length = chat.length(latent_length) + (max(latent_length - 1, 0) if thinks else 0)
         if limit is None or length <= limit:
             return None

@@ -43,7 +43,9 @@ class Solver:
     ) -> None:
         self._style = style
         self._agents = agents
-        self._outer_links = choose_links(settings.links, outer_links, agents)
+        self._control = settings.link_control
+        self._passes, self._num_rounds = settings.passes, settings.num_rounds
+        self._outer_links = choose_links(self._control, outer_links, agents)
         self._settings = settings
         boxes = {spec.role: toolbox.only(spec.tools) if toolbox else None for spec in style.agents}
         tools = {role: box.names if box else () for role, box in boxes.items()}
@@ -73,7 +75,7 @@ class Solver:
         """A question with its prompts; a solution with its error where one is not to be had or too long."""
         if isinstance(prepared, UserError):
             return Solution(question=question, error=f"question {question.id!r} cannot run: {prepared}")
-        latent_length = self._settings.latent_length if self._settings.mode == "latent" else 0
+        latent_length = self._settings.latent_length if self._passes == "latent" else 0
         for (role, _), chat in prepared.chats.items():
             if misfit := self._prompts.explain_misfit(question, role, chat, latent_length):
                 return Solution(question=question, error=misfit)
@@ -85,7 +87,7 @@ class Solver:
         notes = Notes(
             {role: agent.device for role, agent in self._agents.items()},
             watcher,
-            mode=self._settings.mode,
+            mode=self._passes,
             keep_latents=self._settings.save_latents,
         )
         final = self._recurse(batch, notes, watcher)
@@ -97,8 +99,8 @@ class Solver:
         ]
 
     def _recurse(self, batch: Batch, notes: Notes, watcher: Watcher) -> Read:
-        settings, rounds = self._settings, self._settings.num_recursive_rounds
-        if settings.mode == "text":
+        settings, rounds = self._settings, self._num_rounds
+        if self._passes == "text":
             texts = TextChannel(
                 self._agents,
                 self._prompts,
@@ -114,13 +116,13 @@ class Solver:
             self._outer_links,
             batch,
             latent_length=settings.latent_length,
-            tamper=Tampering(settings.links, batch, settings.seed),
+            tamper=Tampering(self._control, batch, settings.seed),
         )
         return recurse(self._style, latents, notes.observer, num_rounds=rounds)
 
     @property
     def _answering(self) -> Turn:
-        role, rounds = self._style.answering_role, self._settings.num_recursive_rounds
+        role, rounds = self._style.answering_role, self._num_rounds
         return Turn(rounds, role, self._style.reads_feedback(role, rounds))
 
     def _answer(

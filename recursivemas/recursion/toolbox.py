@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 from recursivemas.errors import UserError
 from recursivemas.files.disk_cache import DiskCache
 from recursivemas.sandbox import find_isolation
-from recursivemas.settings import RunSettings
+from recursivemas.settings import SolveSettings, ToolSettings
 from recursivemas.styles import AgentSpec, Style
 from recursivemas.tools import PythonTool, Tool, Toolbox
 from recursivemas.tools.search import (
@@ -22,20 +21,20 @@ from recursivemas.tools.search import (
     find_keys,
 )
 
-SETTINGS = tuple(spec.name for spec in fields(RunSettings) if spec.metadata.get("of_tools"))
-"""The settings that are about tools alone."""
 KIND = ("provider", "base_url", "folder")
 """What a kept search says of who made it."""
 
 
-def build_toolbox(style: Style, settings: RunSettings, run_folder: Path | None = None) -> Toolbox | None:
+def build_toolbox(
+    style: Style, settings: ToolSettings, solving: SolveSettings, run_folder: Path | None = None
+) -> Toolbox | None:
     """The tools that agents of the style use where they write text, None where they use none.
 
     What searches find is kept in `search_cache`, else in `search` in the run's folder, if there is one;
     nothing is made on disk before something is found. Raises UserError where a tool cannot be had: no
     sandbox, a file that is no keys file, a cache that cannot be kept.
     """
-    writing = writing_agents(style, settings.mode)
+    writing = writing_agents(style, solving.passes)
     names = [name for name in _BUILDERS if any(name in agent.tools for agent in writing)]
     if not names or settings.max_tool_calls == 0:
         return None
@@ -48,12 +47,12 @@ def writing_agents(style: Style, mode: str) -> tuple[AgentSpec, ...]:
     return style.agents if mode == "text" else style.agents[-1:]
 
 
-def _python(settings: RunSettings, run_folder: Path | None) -> Tool:
+def _python(settings: ToolSettings, run_folder: Path | None) -> Tool:
     isolation = find_isolation(allow_unisolated=settings.allow_unisolated_code)
     return PythonTool(isolation, echo=settings.python_echo)
 
 
-def _search(settings: RunSettings, run_folder: Path | None) -> Tool:
+def _search(settings: ToolSettings, run_folder: Path | None) -> Tool:
     folder = run_folder and run_folder / "search"
     provider = _provider(settings)
     if settings.search_cache:
@@ -96,7 +95,7 @@ def _check_cache(folder: Path, *, offline: bool) -> None:
     raise UserError(f"search_cache {folder} cannot be used: {reason}; give {advice}")
 
 
-def _provider(settings: RunSettings) -> SearchProvider | None:
+def _provider(settings: ToolSettings) -> SearchProvider | None:
     """What is searched; None without a key. Offline nothing is asked, and no key is needed."""
     if settings.search_folder:
         return FolderSearch(Path(settings.search_folder))
@@ -106,4 +105,4 @@ def _provider(settings: RunSettings) -> SearchProvider | None:
     return provider if keys or settings.search_offline else None
 
 
-_BUILDERS: dict[str, Callable[[RunSettings, Path | None], Tool]] = {"python": _python, "search": _search}
+_BUILDERS: dict[str, Callable[[ToolSettings, Path | None], Tool]] = {"python": _python, "search": _search}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recursivemas.benchmarks import find_benchmark
+from recursivemas.benchmarks import Benchmark, find_benchmark
 from recursivemas.release.resolve import OUTER, ReleaseFiles, resolve_release
 from recursivemas.styles import Style, load_style
 
@@ -58,7 +58,7 @@ class ResolvedMASPaths(ReleaseFiles):
 
 def resolve_mas_paths(
     style: str | Path | Mapping[str, Any] | Style,
-    dataset: str = "math500",
+    dataset: str | Benchmark = "math500",
     *,
     release: str | Path = "hub",
     overrides: Mapping[str, str | Path] | None = None,
@@ -69,17 +69,17 @@ def resolve_mas_paths(
 
     Arguments and errors are those of `load_mas_system`.
     """
-    graph = load_style(style)
+    graph, benchmark = load_style(style), find_benchmark(dataset)
     files = resolve_release(
         graph,
-        find_benchmark(dataset).task,
+        benchmark.task,
         release=release,
         overrides=overrides,
         revision=revision,
         trust_remote_code=trust_remote_code,
     )
     return ResolvedMASPaths(
-        agents=files.agents, links=files.links, source=files.source, graph=graph, dataset=dataset
+        agents=files.agents, links=files.links, source=files.source, graph=graph, dataset=benchmark.address
     )
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import Field, fields
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 from recursivemas.errors import UserError
+from recursivemas.options import Option
 from recursivemas.runs.record import Key, SampleRecord
 from recursivemas.runs.shapes import (
     COUNT,
@@ -30,16 +30,16 @@ from recursivemas.runs.shapes import (
     is_shallow,
     misfit,
 )
-from recursivemas.settings import RunSettings
+from recursivemas.settings import OPTIONS
 
 CONFIG, SAMPLES, SUMMARY, LATENTS = "config.json", "samples.jsonl", "summary.json", "latents"
 
 ANOTHER_FOLDER = "give another --output_dir, or put back the file as the run wrote it"
 
 
-def _setting(spec: Field[Any], kind: Any) -> Shape:
+def _setting(option: Option) -> Shape:
     """The shape of a setting's row in `config.json`."""
-    least = spec.metadata.get("minimum")
+    least, kind = option.metadata.get("minimum"), option.kind
     kinds = {kind} if kind == tuple[str, ...] else set(get_args(kind) or (kind,))
 
     def fits(value: Any) -> bool:
@@ -53,8 +53,8 @@ def _setting(spec: Field[Any], kind: Any) -> Shape:
     return Record({"value": Leaf(f"{name}{'' if least is None else f' from {least} on'}", fits)})
 
 
-_HINTS = get_type_hints(RunSettings)
-_SETTINGS = Record({}, {spec.name: _setting(spec, _HINTS[spec.name]) for spec in fields(RunSettings)})
+_DEFAULT_ROLLOUTS = OPTIONS["num_rollouts"].default
+_SETTINGS = Record({}, {name: _setting(option) for name, option in OPTIONS.items()})
 _AGENT = Record({"role": TEXT}, {"tools": ListOf(TEXT)})
 _TOOLS = Record({"max_calls": COUNT})
 
@@ -96,7 +96,7 @@ def read_config(path: Path) -> dict[str, Any]:
 def num_expected(config: Mapping[str, Any]) -> int:
     """How many samples a run with that `config.json` has in the end."""
     settings = config["settings"]
-    rollouts = settings["num_rollouts"]["value"] if "num_rollouts" in settings else RunSettings.num_rollouts
+    rollouts = settings["num_rollouts"]["value"] if "num_rollouts" in settings else _DEFAULT_ROLLOUTS
     return max(config["questions"]["number"] * rollouts, 1)
 
 

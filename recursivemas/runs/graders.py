@@ -11,23 +11,23 @@ from recursivemas.grading.code import CodeGrader
 from recursivemas.grading.release_code import CodeColumns
 from recursivemas.recursion.trace import Solution
 from recursivemas.sandbox import find_isolation
-from recursivemas.settings import RunSettings
+from recursivemas.settings import GradingSettings, ToolSettings
 
 JUDGE = "judge"
 
 
 class RunGraders:
-    """Grades a run's answers. Built, and checked, before any model is loaded.
+    """Grades a run's answers. Built, and checked, before any model is loaded; `tools` say where code runs.
 
     Raises UserError when a sandbox is needed and none is to be had, or the judge cannot be asked.
     """
 
-    def __init__(self, benchmark: Benchmark, settings: RunSettings) -> None:
+    def __init__(self, benchmark: Benchmark, settings: GradingSettings, tools: ToolSettings) -> None:
         self._benchmark = benchmark
         self._code: CodeColumns | None = None
         self._judge: Judge | None = None
         if benchmark.task == "code":
-            isolation = find_isolation(allow_unisolated=settings.allow_unisolated_code)
+            isolation = find_isolation(allow_unisolated=tools.allow_unisolated_code)
             strict = CodeGrader(isolation=isolation, private_tests=settings.lcb_use_private_tests)
             self._code = CodeColumns(strict=strict)
         if settings.judge_model:

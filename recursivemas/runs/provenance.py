@@ -9,7 +9,7 @@ import platform
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -25,7 +25,7 @@ from recursivemas.question import Question
 from recursivemas.release.resolve import AgentFiles
 from recursivemas.runs.files import flatten
 from recursivemas.sampling import SamplingSettings
-from recursivemas.settings import Origin, RunSettings
+from recursivemas.settings import NEUTRAL, OPTIONS, Origin, RunSettings
 from recursivemas.system import MASSystem
 
 VERSIONED = ("torch", "transformers", "tokenizers", "huggingface_hub", "datasets")
@@ -43,7 +43,7 @@ def describe_run(
     """What ran, for `config.json`: settings with origins, and everything else that decides the result."""
     return {
         "settings": {
-            name: {"value": value, "origin": origins[name]} for name, value in asdict(settings).items()
+            name: {"value": value, "origin": origins[name]} for name, value in settings.values().items()
         },
         "style": asdict(system.graph),
         "agents": {
@@ -116,7 +116,7 @@ def _digests(files: AgentFiles) -> dict[str, str]:
 def _sampling(system: MASSystem, settings: RunSettings) -> SamplingSettings:
     """How the answer is sampled, the model's own defaults filled in."""
     answerer = system.agents[system.graph.answering_role]
-    return settings.solve_settings().sampling.resolve(answerer.model.generation_config)
+    return settings.solve.sampling.resolve(answerer.model.generation_config)
 
 
 def _hash_of(questions: Sequence[Question]) -> str:
@@ -132,8 +132,7 @@ def check_same_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
 def check_same_settings(before: Mapping[str, Any], settings: RunSettings) -> None:
     """The same for what was set alone, which can be told before anything is loaded."""
-    neutral = {spec.name for spec in fields(RunSettings) if spec.metadata.get("neutral")}
-    old = {name: row["value"] for name, row in before["settings"].items() if name not in neutral}
+    old = {name: row["value"] for name, row in before["settings"].items() if name not in NEUTRAL}
     new = {name: value for name, value in _as_recorded(settings).items() if name in old}
     _refuse_differences(_differing(old, new))
 
@@ -146,7 +145,7 @@ def check_same_prompts(before: Mapping[str, Any], prompts: Mapping[str, Any]) ->
 
 def _as_recorded(settings: RunSettings) -> dict[str, Any]:
     """The settings as `config.json` holds them."""
-    return json.loads(json.dumps(redact_data(asdict(settings), urls=True)))
+    return json.loads(json.dumps(redact_data(settings.values(), urls=True)))
 
 
 def _refuse_differences(differences: Mapping[str, tuple[Any, Any]]) -> None:
@@ -181,10 +180,9 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, t
 
 def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
     """What decides a run's results, flat by name; a setting that is younger than the run had its default."""
-    younger = {spec.name: {"value": spec.default} for spec in fields(RunSettings)}
-    neutral = {spec.name for spec in fields(RunSettings) if spec.metadata.get("neutral")}
+    younger = {name: {"value": option.default} for name, option in OPTIONS.items()}
     recorded = {**younger, **config["settings"]}
-    values = {name: row["value"] for name, row in recorded.items() if name not in neutral}
+    values = {name: row["value"] for name, row in recorded.items() if name not in NEUTRAL}
     for part in ("style", "outer_links", "sampling", "prompts", "questions", "graders", "tools"):
         values |= flatten(part, config.get(part))
     for role, agent in config["agents"].items():

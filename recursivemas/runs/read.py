@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ from recursivemas.runs.files import (
 )
 from recursivemas.runs.metrics import Outcome, question_shares, score, total_costs
 from recursivemas.runs.record import SampleRecord
-from recursivemas.settings import RunSettings
+from recursivemas.settings import NEUTRAL, OPTIONS
 from recursivemas.tools import MAX_CALLS
 
 HOUSEKEEPING = {
-    *(spec.name for spec in fields(RunSettings) if spec.metadata.get("neutral")),
+    *NEUTRAL,
     "save_latents",
 } - {"release"}
 """Settings that change neither the answers nor the agents."""
@@ -40,7 +40,7 @@ TOLD_BY_SETTINGS = {
 }
 """Of a run's tools, what stands among its settings too; `tools` itself where it has none."""
 
-DEFAULTS = {spec.name: spec.default for spec in fields(RunSettings)}
+DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 """For settings that are younger than a run."""
 
 RUN_COLUMNS = ("run", "style", "mode", "rounds", "latent length", "questions")

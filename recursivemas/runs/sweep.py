@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,15 @@ class PlannedRun:
 
 def plan_runs(settings: RunSettings, origins: Mapping[str, Origin], folder: Path) -> list[PlannedRun]:
     """The runs that the settings ask for: one in the folder, or one a latent length in subfolders of it."""
-    if settings.latent_length != SWEEP:
+    if settings.solve.latent_length != SWEEP:
         return [PlannedRun(settings=settings, origins=origins, folder=folder)]
+    copy = settings.record.result_jsonl
     return [
         PlannedRun(
-            settings=replace(
-                settings,
+            settings=settings.but(
                 latent_length=length,
                 output_dir=str(folder / _name(length)),
-                result_jsonl=settings.result_jsonl and str(_copy_of(Path(settings.result_jsonl), length)),
+                result_jsonl=copy and str(_copy_of(Path(copy), length)),
             ),
             origins={**origins, "latent_length": "sweep"},
             folder=folder / _name(length),
@@ -62,7 +62,7 @@ def _copy_of(file: Path, length: int) -> Path:
 
 def check_kind(settings: RunSettings, folder: Path) -> None:
     """Raise UserError where a sweep would mix with a single run in its folder, or a run with a sweep."""
-    is_sweep, swept = settings.latent_length == SWEEP, (folder / RECORD).exists()
+    is_sweep, swept = settings.solve.latent_length == SWEEP, (folder / RECORD).exists()
     if is_sweep and (folder / CONFIG).exists():
         raise UserError(f"{folder} holds a single run; give another --output_dir for the sweep")
     if swept and not is_sweep:
@@ -70,7 +70,7 @@ def check_kind(settings: RunSettings, folder: Path) -> None:
             f"{folder} holds a sweep over latent lengths; give --latent_length {SWEEP} to go on with it, or "
             "another --output_dir"
         )
-    if swept and not settings.resume:
+    if swept and not settings.record.resume:
         raise UserError(f"{folder} already holds a sweep; give --resume to go on, or another --output_dir")
 
 

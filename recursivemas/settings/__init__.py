@@ -1,27 +1,37 @@
 """A run's settings: what can be set, what is recommended, and where each value came from."""
 
-from recursivemas.settings.link_control import LinkControl
-from recursivemas.settings.run_settings import (
+from recursivemas.settings.groups import (
     DTYPES,
     MODES,
     SWEEP,
     SWEPT_LENGTHS,
+    GradingSettings,
     Mode,
-    Origin,
-    RunSettings,
+    ModelSettings,
+    QuestionSettings,
+    RecordSettings,
     SolveSettings,
-    resolve_settings,
+    ToolSettings,
 )
+from recursivemas.settings.link_control import LinkControl
+from recursivemas.settings.run_settings import NEUTRAL, OPTIONS, Origin, RunSettings, resolve_settings
 
 __all__ = [
     "DTYPES",
     "MODES",
+    "NEUTRAL",
+    "OPTIONS",
     "SWEEP",
     "SWEPT_LENGTHS",
+    "GradingSettings",
     "LinkControl",
     "Mode",
+    "ModelSettings",
     "Origin",
+    "QuestionSettings",
+    "RecordSettings",
     "RunSettings",
     "SolveSettings",
+    "ToolSettings",
     "resolve_settings",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from recursivemas.benchmarks import find_benchmark
+from recursivemas.benchmarks import Benchmark, find_benchmark
 from recursivemas.errors import UserError
 
 
@@ -124,12 +124,13 @@ def find_row(style: str, dataset: str, table: str = "june") -> Row | None:
     return row
 
 
-def recommended(style: str, dataset: str, table: str = "june") -> dict[str, Any]:
-    """The published settings for a style and dataset, by field name; fewer where June's table has no row.
+def recommended(style: str, dataset: str | Benchmark, table: str = "june") -> dict[str, Any]:
+    """The published settings for a style and dataset, by name; fewer where June's table has no row.
 
     Raises DatasetError for a dataset that is neither a benchmark nor a file, and what `find_row` raises.
     """
     benchmark = find_benchmark(dataset)
+    dataset = benchmark.address
     tokens = _MAX_NEW_TOKENS.get(dataset, {None: _MAX_NEW_TOKENS_ELSE})
     values: dict[str, Any] = {
         "max_new_tokens": tokens.get(style, tokens[None]),

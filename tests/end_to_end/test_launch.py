@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from recursivemas.cli import launch
 from recursivemas.cli.main import run_main
-from recursivemas.runs import sweep
+from recursivemas.runs import prepare, sweep
 from recursivemas.system import load_mas_system
 
 pytestmark = pytest.mark.process
@@ -22,11 +21,11 @@ LENGTHS = (1, 2, 3)
 def dear(monkeypatch):
     """Makes questions and models out of reach; a run that asks for either fails the test."""
 
-    def out_of_reach(*_):
+    def out_of_reach(*_, **__):
         raise AssertionError("asked for before the cheap checks were through")
 
-    monkeypatch.setattr(launch, "read_questions", out_of_reach)
-    monkeypatch.setattr(launch, "load_system", out_of_reach)
+    monkeypatch.setattr(prepare, "load_questions", out_of_reach)
+    monkeypatch.setattr(prepare, "load_mas_system", out_of_reach)
 
 
 @pytest.fixture

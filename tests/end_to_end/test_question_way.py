@@ -50,10 +50,10 @@ def files_in_the_table() -> set[str]:
 def test_the_page_names_every_file_on_the_way(toy_release):
     benchmark = find_benchmark("math500")
     row = {"problem": "What is $37 + 58$?", "answer": "95", "unique_id": "demo/1", "level": 1}
-    settings = RunSettings(dataset="math500", num_recursive_rounds=2, latent_length=2, max_new_tokens=6)
-    graders = RunGraders(benchmark, settings)
+    settings = RunSettings.of(dataset="math500", num_recursive_rounds=2, latent_length=2, max_new_tokens=6)
+    graders = RunGraders(benchmark, settings.grading, settings.tools)
     with load_mas_system("sequential_light", device="cpu", release=toy_release) as system:
-        solver = system.solver(settings.solve_settings(), None)
+        solver = system.solver(settings.solve, None)
 
         def one_way() -> None:
             question = benchmark.to_question(row, "demo/1", 42)

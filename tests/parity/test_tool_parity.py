@@ -88,7 +88,7 @@ def write(agent: Agent, rows, *, slow: bool, **settings) -> list[Draft]:
         for place, row in enumerate(rows)
     ]
     box = Toolbox([Words("python", slow=slow), Words("search", slow=slow)], max_calls=MAX_CALLS)
-    writer = Writer(agent, load_pack(), RunSettings(**settings).solve_settings(), box)
+    writer = Writer(agent, load_pack(), RunSettings.of(**settings).solve, box)
     writer.write(drafts, agent.engine.open([[prompts[row]] for row in rows]))
     return drafts
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +58,9 @@ def config_of(num_questions: int, *, platform: str = "Linux", **explicit: Any) -
     settings, origins = resolve_settings(explicit)
     return {
         "settings": {
-            name: {"value": value, "origin": origins[name]} for name, value in asdict(settings).items()
+            name: {"value": value, "origin": origins[name]} for name, value in settings.values().items()
         },
-        "style": {"name": settings.style, "agents": [{"role": settings.role or "solver"}]},
+        "style": {"name": settings.model.style, "agents": [{"role": settings.solve.role or "solver"}]},
         "agents": {},
         "questions": {"number": num_questions},
         "platform": platform,
@@ -103,7 +102,8 @@ def _sample(
     tokens: int,
     seconds: float,
 ) -> SampleRecord:
-    latents = settings.latent_length * settings.num_recursive_rounds if settings.mode == "latent" else 0
+    solve = settings.solve
+    latents = solve.latent_length * solve.num_recursive_rounds if solve.mode == "latent" else 0
     usage = StageUsage(
         round=1,
         role="solver",

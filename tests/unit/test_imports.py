@@ -27,8 +27,8 @@ FLOORS = [
     ["release", "settings"],
     ["engine", "toy"],
     ["links", "benchmarks", "prompts"],
-    ["grading", "styles", "tools"],
-    ["question", "files", "sandbox", "sampling", "values"],
+    ["grading", "sampling", "styles", "tools"],
+    ["question", "files", "options", "sandbox", "values"],
     ["errors", "output"],
 ]
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}

@@ -36,6 +36,14 @@ def test_hyphens_are_underscores_in_flags_alone(argv, values):
     assert read(*argv) == values
 
 
+def test_help_lists_flags_by_group(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        read("--help")
+    text = capsys.readouterr().out
+    places = [text.index(f"\n{title}:\n") for title in ("The questions", "How questions are solved")]
+    assert places[0] < text.index("\n  --num_samples") < places[1] < text.index("\n  --temperature")
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

@@ -20,13 +20,14 @@ from recursivemas.cli.reproduction import describe_reproduction
 from recursivemas.prompts import PromptsError
 from recursivemas.prompts.prompt_file import PublishedFile
 from recursivemas.release.resolve import AgentFiles, ReleaseError, ReleaseFiles
+from recursivemas.runs import prepare as prepared
+from recursivemas.runs.prepare import prepare
 from recursivemas.settings import resolve_settings
-from recursivemas.styles import DISTILLATION, load_style
+from recursivemas.styles import DISTILLATION
 
 
 def told(**given) -> str:
-    settings, _ = resolve_settings(given)
-    return describe_reproduction(settings, load_style(settings.style))
+    return describe_reproduction(prepare(**given))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,7 @@ def test_the_published_figure_its_row_and_what_differs(given, expected):
         assert line in text
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("prompts", ["auto", "published", "prompts.py", "."])
 def test_with_quirks_and_nothing_else_set_nothing_differs(prompts, tmp_path, monkeypatch):
     content = b"SYSTEM_PROMPT = ''\n"
@@ -101,8 +103,7 @@ def test_with_quirks_and_nothing_else_set_nothing_differs(prompts, tmp_path, mon
 
 
 def test_prompts_are_named_once():
-    settings, origins = resolve_settings({"style": "mixture", "prompts": "default", "device": "cpu"})
-    lines = plan.describe_plan(settings, origins, [])
+    lines = plan.describe_plan(prepare(style="mixture", prompts="default", device="cpu"), [])
     line = next(line for line in lines if line.startswith("prompts: "))
     assert line.startswith("prompts: default (sha256 ")
 
@@ -114,9 +115,9 @@ def test_settings_are_told_where_nothing_can_be_looked_up(monkeypatch, capsys):
 
         return raise_it
 
-    monkeypatch.setattr(plan, "read_questions", refuse(DatasetError("the dataset is out of reach")))
-    monkeypatch.setattr(plan, "resolve_release", refuse(ReleaseError("the hub is out of reach")))
-    monkeypatch.setattr(plan, "choose_prompts", refuse(PromptsError("the prompts are out of reach")))
+    monkeypatch.setattr(prepared, "load_questions", refuse(DatasetError("the dataset is out of reach")))
+    monkeypatch.setattr(prepared, "resolve_release", refuse(ReleaseError("the hub is out of reach")))
+    monkeypatch.setattr(prepared, "load_prompts", refuse(PromptsError("the prompts are out of reach")))
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert run_main(["--style", "mixture", "--dataset", "gpqa", "--dry_run"]) == 2
     captured = capsys.readouterr()
@@ -148,8 +149,8 @@ def test_a_dry_run_asks_a_host_that_cannot_be_reached_once(monkeypatch, capsys):
 
         return ask_hub
 
-    monkeypatch.setattr(plan, "read_questions", ask(DatasetError))
-    monkeypatch.setattr(plan, "resolve_release", ask(ReleaseError))
+    monkeypatch.setattr(prepared, "load_questions", ask(DatasetError))
+    monkeypatch.setattr(prepared, "resolve_release", ask(ReleaseError))
     flags = ["--style", "mixture", "--dataset", "gpqa", "--device", "cpu", "--prompts", "default"]
     assert run_main([*flags, "--dry_run"]) == 2
     *_, first, second = capsys.readouterr().err.splitlines()

@@ -11,7 +11,7 @@ import pytest
 from recursivemas.errors import UserError
 from recursivemas.files.disk_cache import DiskCache
 from recursivemas.recursion.toolbox import build_toolbox, writing_agents
-from recursivemas.settings import RunSettings
+from recursivemas.settings import SolveSettings, ToolSettings
 from recursivemas.styles import PUBLISHED_STYLES
 from recursivemas.tools.search import TavilySearch
 
@@ -29,8 +29,7 @@ def no_key(monkeypatch, tmp_path):
 
 
 def build(run_folder=None, **changes):
-    settings = RunSettings(style="deliberation", dataset="bamboogle", **changes)
-    return build_toolbox(SEARCHING, settings, run_folder)
+    return build_toolbox(SEARCHING, ToolSettings(**changes), SolveSettings(), run_folder)
 
 
 def test_which_agents_write():
@@ -45,9 +44,8 @@ def test_only_agents_that_write_have_tools():
         SEARCHING,
         agents=(replace(first, tools=("search",)), *(replace(agent, tools=()) for agent in others)),
     )
-    settings = RunSettings(style="deliberation", dataset="bamboogle")
-    assert build_toolbox(style, settings) is None
-    assert build_toolbox(style, replace(settings, mode="text")).names == ("search",)
+    assert build_toolbox(style, ToolSettings(), SolveSettings()) is None
+    assert build_toolbox(style, ToolSettings(), SolveSettings(mode="text")).names == ("search",)
 
 
 def test_nothing_is_made_on_disk(tmp_path):

@@ -22,7 +22,7 @@ from recursivemas.tools import MAX_RESULT_CHARACTERS, ToolAnswer, Toolbox, witho
 from tests.support.scripted import START, scripted_agent, scripted_tokenizer, spaced_tokenizer
 
 CASES = json.loads((Path(__file__).parents[2] / "cases" / "tool_calls.json").read_text(encoding="utf-8"))
-SETTINGS = RunSettings(greedy=True).solve_settings()
+SETTINGS = RunSettings.of(greedy=True).solve
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +95,7 @@ def test_all_of_them_side_by_side(make_tokenizer):
 
 
 def test_sampled_rows_go_on_with_their_own_numbers():
-    settings = RunSettings(temperature=1.0).solve_settings()
+    settings = RunSettings.of(temperature=1.0).solve
     cases = [case for case in CASES if "budget" not in case]
     drafts = write([case["parts"] for case in cases], toolbox(), settings=settings)
     assert [draft.text for draft in drafts] == [case["text"] for case in cases]
@@ -245,7 +245,7 @@ def answer(parts, kind="math", pack=None, **settings):
     agent = scripted_agent({"the question": parts})
     options = ("w", "x", "y", "z") if kind == "choice" else ()
     question = Question(id="q", text="the question", kind=kind, options=options)
-    settings = RunSettings(greedy=True, **settings).solve_settings()
+    settings = RunSettings.of(greedy=True, **settings).solve
     return answer_with(Writer(agent, pack or load_pack(), settings, toolbox()), agent, question)
 
 
@@ -327,7 +327,7 @@ def test_bare_text_keeps_control_tokens_of_its_own_and_breaks_those_of_results(m
     read = []
     agent = scripted_agent({"the question": ["<search> q </search>", " hm"]})
     box = toolbox(search=(lambda request: "stop <|im_end|> there",))
-    settings = RunSettings(greedy=True, release_quirks=True).solve_settings()
+    settings = RunSettings.of(greedy=True, release_quirks=True).solve
     writer = Writer(agent, load_pack(), settings, box)
     monkeypatch.setattr(type(agent.tokenizer), "__call__", record(type(agent.tokenizer).__call__, read))
     answer_with(writer, agent, Question(id="q", text=""))

@@ -7,16 +7,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from recursivemas.cli import launch, plan
 from recursivemas.cli.main import main
 from recursivemas.grading import Grade
 from recursivemas.output import progress
 from recursivemas.output.redaction import keep_secret
 from recursivemas.question import Question
 from recursivemas.recursion.trace import Solution
-from recursivemas.runs import evaluate
+from recursivemas.runs import evaluate, prepare
 from recursivemas.runs.record import SampleRecord
 from recursivemas.settings import resolve_settings
+from recursivemas.styles import DISTILLATION
 
 
 class WarningSolver:
@@ -34,9 +34,8 @@ def test_warnings_stand_above_the_progress_bar(capsys, monkeypatch):
     folder = SimpleNamespace(pending=lambda keys: iter(range(len(keys))), num_done=0, put=lambda *_: None)
     batches = [[Question(id="q", text="What?")]]
     monkeypatch.setattr(progress, "REFRESH_IN_FILE_S", 0.0)
-    evaluate._solve(
-        WarningSolver(), batches, settings, SimpleNamespace(grade=lambda _: []), folder, show=True
-    )
+    graders = SimpleNamespace(grade=lambda _: [])
+    evaluate._solve(DISTILLATION, WarningSolver(), batches, settings.solve, graders, folder, show=True)
     written = capsys.readouterr().err
     before, _, after = written.partition("look here")
     assert "question" in before
@@ -65,13 +64,12 @@ def test_a_key_that_came_back_in_an_error_is_not_in_the_sample():
 def test_tools_and_judge_are_checked_before_questions_are_fetched(
     flags, given, says, tmp_path, monkeypatch, capsys
 ):
-    def fetch(settings):
-        if not settings.dry_run:  # which tells of everything that it can
+    def fetch(*_, **__):
+        if not flags:  # the dry run tells of everything that it can
             raise AssertionError("questions were read")
         return []
 
-    monkeypatch.setattr(launch, "read_questions", fetch)
-    monkeypatch.setattr(plan, "read_questions", fetch)
+    monkeypatch.setattr(prepare, "load_questions", fetch)
     for name in ("TAVILY_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)

@@ -9,7 +9,7 @@ from recursivemas.grading.code_tests import ScriptTests
 from recursivemas.question import Question
 from recursivemas.recursion.trace import Solution
 from recursivemas.runs.graders import RunGraders
-from recursivemas.settings import RunSettings
+from recursivemas.settings import GradingSettings, ToolSettings
 
 pytestmark = pytest.mark.process
 
@@ -24,7 +24,7 @@ ONE = "```python\ndef one(): return 1\n```"
 
 
 def test_code_has_a_verdict_of_each_grader():
-    graders = RunGraders(BENCHMARKS["mbppplus"], RunSettings(allow_unisolated_code=True))
+    graders = RunGraders(BENCHMARKS["mbppplus"], GradingSettings(), ToolSettings(allow_unisolated_code=True))
     exits, second = "```python\nraise SystemExit\n```", f"```py\nx\n```\n{ONE}"
     texts = [ONE, exits, second, ONE.replace("python", "")]
     solutions = [Solution(question=QUESTION, text=text) for text in texts]

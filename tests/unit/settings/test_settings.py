@@ -6,24 +6,39 @@ import pytest
 
 from recursivemas.benchmarks import BENCHMARKS
 from recursivemas.errors import UserError
-from recursivemas.settings import RunSettings, resolve_settings
+from recursivemas.options import iterate_options
+from recursivemas.sampling import SamplingSettings
+from recursivemas.settings import (
+    OPTIONS,
+    ModelSettings,
+    QuestionSettings,
+    RecordSettings,
+    RunSettings,
+    SolveSettings,
+    ToolSettings,
+    resolve_settings,
+)
 from recursivemas.settings.recommended import TABLES, recommended
 from recursivemas.styles import PUBLISHED_STYLES
 
 
 def test_default_gives_way_to_recommended_and_both_to_explicit():
     settings, origins = resolve_settings({"style": "mixture", "dataset": "medqa", "latent_length": 7})
-    assert (settings.latent_length, origins["latent_length"]) == (7, "explicit")
-    assert (settings.num_recursive_rounds, origins["num_recursive_rounds"]) == (2, "recommended")
-    assert (settings.batch_size, origins["batch_size"]) == (16, "recommended")
-    assert (settings.seed, origins["seed"]) == (42, "default")
+    assert (settings.solve.latent_length, origins["latent_length"]) == (7, "explicit")
+    assert (settings.solve.num_recursive_rounds, origins["num_recursive_rounds"]) == (2, "recommended")
+    assert (settings.solve.batch_size, origins["batch_size"]) == (16, "recommended")
+    assert (settings.solve.seed, origins["seed"]) == (42, "default")
 
 
 def test_without_a_row_the_defaults_hold():
     settings, origins = resolve_settings({"style": "mine.yaml", "dataset": "math500"})
-    assert (settings.latent_length, settings.num_recursive_rounds, settings.batch_size) == (32, 3, 8)
+    assert (settings.solve.latent_length, settings.solve.num_recursive_rounds, settings.solve.batch_size) == (
+        32,
+        3,
+        8,
+    )
     assert origins["latent_length"] == "default"
-    assert (settings.max_new_tokens, origins["max_new_tokens"]) == (2000, "recommended")
+    assert (settings.solve.max_new_tokens, origins["max_new_tokens"]) == (2000, "recommended")
     assert "latent_length" not in recommended("sequential_light", "livecodebench")
 
 
@@ -58,9 +73,13 @@ def test_the_published_values(style, dataset, expected):
 )
 def test_april_has_other_rows(style, dataset, row):
     settings, origins = resolve_settings({"style": style, "dataset": dataset, "recommended": "april"})
-    assert (settings.latent_length, settings.num_recursive_rounds, settings.batch_size) == row
+    assert (
+        settings.solve.latent_length,
+        settings.solve.num_recursive_rounds,
+        settings.solve.batch_size,
+    ) == row
     assert (origins["latent_length"], origins["recommended"]) == ("recommended", "explicit")
-    assert settings.max_new_tokens == recommended(style, dataset)["max_new_tokens"]
+    assert settings.solve.max_new_tokens == recommended(style, dataset)["max_new_tokens"]
 
 
 def test_a_row_that_april_lacks_is_not_taken_from_elsewhere():
@@ -74,7 +93,7 @@ def test_a_row_that_april_lacks_is_not_taken_from_elsewhere():
 def test_the_tables_name_published_styles_and_datasets_only(table):
     for style, dataset in TABLES[table]:
         assert style in PUBLISHED_STYLES
-        RunSettings(style=style, **recommended(style, dataset, table))
+        RunSettings.of(style=style, **recommended(style, dataset, table))
         assert dataset in BENCHMARKS
 
 
@@ -82,21 +101,21 @@ def test_the_tables_name_published_styles_and_datasets_only(table):
 def test_mbppplus_is_sampled_coolly_with_quirks_whatever_the_flag_says(style):
     given = {"style": style, "dataset": "mbppplus", "temperature": 0.9}
     settings, origins = resolve_settings(given)
-    assert (settings.temperature, origins["temperature"]) == (0.9, "explicit")
+    assert (settings.solve.sampling.temperature, origins["temperature"]) == (0.9, "explicit")
     settings, origins = resolve_settings({**given, "release_quirks": True})
-    assert (settings.temperature, origins["temperature"]) == (0.2, "quirk")
+    assert (settings.solve.sampling.temperature, origins["temperature"]) == (0.2, "quirk")
     settings, _ = resolve_settings({**given, "release_quirks": True, "dataset": "livecodebench"})
-    assert settings.temperature == 0.9
+    assert settings.solve.sampling.temperature == 0.9
 
 
 @pytest.mark.parametrize(("given", "base"), [({}, 5), ({"sample_seed": -1}, 5), ({"sample_seed": 0}, 0)])
 def test_the_answers_seed_is_seed_unless_another_is_given(given, base):
-    assert RunSettings(seed=5, **given).solve_settings().sample_seed == base
+    assert RunSettings.of(seed=5, **given).solve.answer_seed == base
 
 
 def test_repetition_is_not_penalised_unless_asked():
-    assert RunSettings().solve_settings().sampling.repetition_penalty == 1.0
-    assert RunSettings(repetition_penalty=1.2).solve_settings().sampling.repetition_penalty == 1.2
+    assert RunSettings.of().solve.sampling.repetition_penalty == 1.0
+    assert RunSettings.of(repetition_penalty=1.2).solve.sampling.repetition_penalty == 1.2
 
 
 @pytest.mark.parametrize(
@@ -115,12 +134,44 @@ def test_repetition_is_not_penalised_unless_asked():
 )
 def test_a_value_out_of_range_is_refused(field, value, accepted):
     with pytest.raises(ValueError, match=f"{field} is {value}; it has to be {accepted}"):
-        RunSettings(**{field: value})
+        RunSettings.of(**{field: value})
+
+
+def test_groups_hold_every_option_once():
+    names = [option.name for option in iterate_options(RunSettings)]
+    assert len(names) == len(set(names)) == len(OPTIONS)
+    settings = RunSettings.of(style="mixture", temperature=0.5, num_samples=3, resume=True, output_dir="x")
+    assert settings == RunSettings(
+        model=ModelSettings(style="mixture"),
+        questions=QuestionSettings(num_samples=3),
+        solve=SolveSettings(sampling=SamplingSettings(temperature=0.5)),
+        record=RecordSettings(resume=True, output_dir="x"),
+    )
+    assert RunSettings.of(**settings.values()) == settings
+    assert settings.but(temperature=1).values() == {**settings.values(), "temperature": 1.0}
+
+
+def test_an_unknown_setting_is_refused():
+    with pytest.raises(UserError, match=r"no setting 'temprature' \(did you mean 'temperature'\?\)"):
+        RunSettings.of(temprature=1)
+
+
+def test_a_group_refuses_what_does_not_go_together_in_it_without_the_others():
+    with pytest.raises(UserError, match="give --search_cache"):
+        ToolSettings(search_offline=True)
+    with pytest.raises(UserError, match="seed is 'a'; it has to be of the type int"):
+        SolveSettings(seed="a")
+
+
+def test_an_agent_by_itself_runs_once_and_passes_on_no_text():
+    alone = SolveSettings(mode="single", num_recursive_rounds=3)
+    assert (alone.num_rounds, alone.passes) == (1, "latent")
+    assert SolveSettings(mode="text").passes == "text"
 
 
 def test_overrides_are_read():
-    settings = RunSettings(ckpt_override=("planner=/a=b", "outer=links"))
-    assert settings.overrides() == {"planner": "/a=b", "outer": "links"}
+    settings = RunSettings.of(ckpt_override=("planner=/a=b", "outer=links"))
+    assert settings.model.overrides() == {"planner": "/a=b", "outer": "links"}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +184,7 @@ def test_overrides_are_read():
 )
 def test_faulty_overrides_are_refused(entries, message):
     with pytest.raises(ValueError, match=message):
-        RunSettings(ckpt_override=entries).overrides()
+        ModelSettings(ckpt_override=entries).overrides()
 
 
 @pytest.mark.parametrize(
@@ -149,13 +200,13 @@ def test_faulty_overrides_are_refused(entries, message):
 )
 def test_a_value_of_another_type_is_refused(field, value):
     with pytest.raises(UserError, match=f"{field} is {value!r}; it has to be of the type"):
-        RunSettings(**{field: value})
+        RunSettings.of(**{field: value})
 
 
 def test_whole_numbers_stand_for_floats():
-    settings = RunSettings(temperature=1)
-    assert settings.temperature == 1.0
-    assert isinstance(settings.temperature, float)
+    settings = RunSettings.of(temperature=1)
+    assert settings.solve.sampling.temperature == 1.0
+    assert isinstance(settings.solve.sampling.temperature, float)
 
 
 @pytest.mark.parametrize(
@@ -172,4 +223,4 @@ def test_whole_numbers_stand_for_floats():
 )
 def test_settings_that_only_work_together_say_so(values, message):
     with pytest.raises(UserError, match=message):
-        RunSettings(**values)
+        RunSettings.of(**values)

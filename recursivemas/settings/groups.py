@@ -1,0 +1,250 @@
+"""The groups of a run's settings: each says what can be set, and refuses what does not go together in it.
+
+A group's first line is the title under which `--help` lists its flags.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from recursivemas.errors import UserError
+from recursivemas.options import check_options, option
+from recursivemas.sampling import SamplingSettings
+from recursivemas.settings.link_control import LinkControl, read_link_control
+from recursivemas.settings.recommended import TABLES
+from recursivemas.styles import PUBLISHED_STYLES
+from recursivemas.tools import MAX_CALLS
+
+Mode = Literal["latent", "text"]
+"""What agents pass on."""
+
+MODES = ("latent", "text", "single")
+DTYPES = ("auto", "float64", "float32", "float16", "bfloat16")
+"""What models and links can be computed in; `auto` keeps what is stored."""
+
+SWEEP = -1
+"""The latent_length that stands for a run with each of `SWEPT_LENGTHS`."""
+SWEPT_LENGTHS = (16, 32, 48)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """The system: its style, its models and links, its prompts"""
+
+    style: str = option("sequential_light", f"one of {', '.join(PUBLISHED_STYLES)}, or a YAML file")
+    recommended: str = option(
+        "june", "the published table that settings come from: june or april (2026)", choices=tuple(TABLES)
+    )
+    prompts: str = option(
+        "auto",
+        "whose words agents are shown: published (fetched once), default (ours), a prompt pack (YAML), a "
+        "published prompts.py, a checkout's folder; auto: published for the release hub, else default",
+        neutral=True,
+    )
+    release: str = option("hub", "where models come from: hub, toy, or a release folder", neutral=True)
+    revision: str | None = option(None, "commit, tag or branch of every repository on the hub")
+    ckpt_override: tuple[str, ...] = option(
+        (), "ROLE=DIR or outer=DIR: a folder instead of the release's (may be repeated)"
+    )
+    trust_remote_code: bool = option(False, "allow model code that comes with a repository")
+    device: str = option(
+        "cuda", "torch device, auto, split (layers over all GPUs), or ROLE=DEVICE,...", neutral=True
+    )
+    dtype: str = option(
+        "auto", "precision of models and inner links: auto keeps what is stored", choices=DTYPES
+    )
+    outer_dtype: str = option(
+        "auto", "precision of outer links: auto follows dtype, else what is stored", choices=DTYPES
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def where(self) -> dict[str, Any]:
+        """Where models come from, as keywords of `resolve_release`; raises what `overrides` raises."""
+        return {
+            "release": self.release,
+            "overrides": self.overrides(),
+            "revision": self.revision,
+            "trust_remote_code": self.trust_remote_code,
+        }
+
+    def loading(self) -> dict[str, Any]:
+        """How models are loaded, as keywords of `load_mas_system`; raises what `overrides` raises."""
+        return {**self.where(), "device": self.device, "dtype": self.dtype, "outer_dtype": self.outer_dtype}
+
+    def overrides(self) -> dict[str, str]:
+        """`ckpt_override` as a mapping. Raises UserError for one that is not KEY=PATH or stands twice."""
+        result: dict[str, str] = {}
+        for entry in self.ckpt_override:
+            key, equals, path = entry.partition("=")
+            if not (key and equals and path):
+                raise UserError(f"ckpt_override {entry!r} is not of the form ROLE=DIR or outer=DIR")
+            if key in result:
+                raise UserError(f"ckpt_override names {key!r} twice ({result[key]} and {path})")
+            result[key] = path
+        return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolveSettings:
+    """How questions are solved"""
+
+    mode: str = option(
+        "latent", "what agents pass on: latent or text; single: one agent answers alone", choices=MODES
+    )
+    role: str | None = option(None, "the agent that answers in mode single (default: the answering one)")
+    seed: int = option(42, "seed of all sampling")
+    sample_seed: int = option(
+        -1, "seed of the answers: rollout i is written with sample_seed + i; -1: that of --seed", minimum=-1
+    )
+    num_rollouts: int = option(1, "answers to each question", minimum=1, recommended=True)
+    num_recursive_rounds: int = option(
+        3, "rounds of the recursion; the answer is written in the last", minimum=1, recommended=True
+    )
+    latent_length: int = option(
+        32,
+        "latent steps of a thought; 0: none; -1: a run each with 16, 32 and 48",
+        minimum=SWEEP,
+        recommended=True,
+    )
+    batch_size: int = option(8, "questions solved side by side", minimum=1, recommended=True)
+    max_new_tokens: int = option(4000, "longest answer, in tokens", minimum=1, recommended=True)
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    links: str = option(
+        "trained",
+        "what passes between agents; as controls: zero, random (untrained links), identity (thoughts as they "
+        "are), shuffle (another question's messages), noise:SIGMA (relative to a message's size)",
+    )
+    enable_thinking: bool = option(False, "thinking on, where a chat template knows the switch")
+    special_tokens_in_questions: bool = option(
+        False, "read <|im_end|> and the like in a question as the tokens they name, not as text"
+    )
+    release_quirks: bool = option(False, "repeat what the published code does differently from its paper")
+    rejoin_every: int = option(
+        0,
+        "tokens after which questions come back from their tools together, so that no rounding depends on "
+        "the tools' pace; 0: each as soon as it can",
+        minimum=0,
+    )
+    save_latents: bool = option(False, "keep every message in the run folder")
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.role is not None and self.mode != "single":
+            raise UserError(f"role {self.role!r} is read in mode single only; give --mode single, or drop it")
+        if self.latent_length == SWEEP and self.mode != "latent":
+            raise UserError(
+                f"latent_length {SWEEP} tries several lengths, and mode {self.mode} passes on no latents; "
+                "give one of the two"
+            )
+        if self.links != "trained" and self.mode != "latent":
+            raise UserError(
+                f"links {self.links!r} is read in mode latent only, and mode {self.mode} passes on no "
+                "latents; give one of the two"
+            )
+        read_link_control(self.links)
+
+    @property
+    def passes(self) -> Mode:
+        """What agents pass on; an agent by itself passes on nothing, in either mode."""
+        return "text" if self.mode == "text" else "latent"
+
+    @property
+    def num_rounds(self) -> int:
+        """How often the agents run: an agent by itself has nobody to hear from again."""
+        return 1 if self.mode == "single" else self.num_recursive_rounds
+
+    @property
+    def answer_seed(self) -> int:
+        """The seed of the first rollout's answers."""
+        return self.seed if self.sample_seed == -1 else self.sample_seed
+
+    @property
+    def link_control(self) -> LinkControl:
+        return read_link_control(self.links)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolSettings:
+    """The tools that agents have, and where code runs"""
+
+    max_tool_calls: int = option(
+        MAX_CALLS, "tool calls in one text, where agents have tools; 0: no tools", minimum=0
+    )
+    python_echo: bool = option(False, "the python tool shows the value of a bare last expression")
+    tavily_keys_file: str | None = option(
+        None, "file of Tavily keys, one a line (default: TAVILY_API_KEY, or .env)", neutral=True
+    )
+    tavily_base_url: str | None = option(None, "another endpoint that speaks Tavily's protocol")
+    search_folder: str | None = option(None, "search the text files of this folder, not the web")
+    search_cache: str | None = option(
+        None,
+        "where searches are kept, so that none is made twice (default: search in the run folder)",
+        neutral=True,
+    )
+    search_offline: bool = option(False, "answer searches from search_cache alone")
+    allow_unisolated_code: bool = option(
+        False, "run model-written code with limits only, where no sandbox is to be had"
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.search_folder is not None:
+            for name in ("search_offline", "tavily_keys_file", "tavily_base_url"):
+                if getattr(self, name):
+                    raise UserError(f"{name} is not read where search_folder is; give one of the two")
+        if self.search_offline and self.search_cache is None:
+            raise UserError("search_offline needs kept searches; give --search_cache FOLDER")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionSettings:
+    """The questions"""
+
+    dataset: str = option("math500", "benchmark, or a file of your own: JSON, JSONL, CSV or Parquet")
+    dataset_path: str | None = option(None, "local file in the benchmark's published fields")
+    dataset_split: str | None = option(
+        None, "split of the dataset on the hub, instead of the benchmark's own"
+    )
+    num_samples: int = option(-1, "how many questions; -1: all", minimum=-1)
+    question_seed: int | None = option(None, "draw the num_samples questions at random with this seed")
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.question_seed is not None and self.num_samples == -1:
+            raise UserError("question_seed draws num_samples questions at random; give --num_samples N, too")
+        if self.num_samples == 0:
+            raise UserError("num_samples is 0; it has to be 1 or more, or -1 for all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradingSettings:
+    """How answers are graded"""
+
+    lcb_use_private_tests: bool = option(True, "livecodebench: the private tests count, too")
+    judge_model: str | None = option(None, "language model that judges answers, too (search benchmarks)")
+    judge_base_url: str | None = option(None, "the judge's endpoint (default: OpenAI's own)")
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.judge_base_url is not None and self.judge_model is None:
+            raise UserError("judge_base_url names an endpoint but no model; give --judge_model MODEL")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordSettings:
+    """What is kept of a run"""
+
+    output_dir: str | None = option(None, "run folder (default: runs/STYLE-DATASET-TIME)", neutral=True)
+    resume: bool = option(False, "go on with the run in output_dir, if there is one", neutral=True)
+    result_jsonl: str | None = option(None, "also write the samples to this file", neutral=True)
+    dry_run: bool = option(
+        False, "print what would be used and where it comes from; load no weights", neutral=True
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.resume and not self.output_dir:
+            raise UserError("resume needs the run's folder; give --output_dir FOLDER")
