@@ -76,6 +76,9 @@ def test_gradients_reach_the_first_rounds_links(system, rows):
     watched = {f"{link}/r{number}" for link in links for number in (1, 2, 3)} - {"outer_31/r3"}
     assert set(norms) == {*links, *watched}
     assert all(norm > 0 for norm in norms.values())
+    once = train_outer(system, rows, OuterSettings(max_steps=1, batch_size=3, num_recursive_rounds=2, **FEW))
+    norms = once.records[0].norms  # in two rounds feedback is given once
+    assert norms["outer_31/r1"] == pytest.approx(norms["outer_31"])
 
 
 def test_watching_rounds_changes_no_gradient_and_the_rounds_add_up(system, rows):
