@@ -15,7 +15,7 @@ from recursivemas.training.train import learning
 from tests.support.pupils import ROWS, TWINS, Pupil, StoppedPupil, inner_loss_slowly
 from tests.support.toy_agents import ROLE_IDS, ROLES
 
-pytestmark = pytest.mark.process  # loading a system tries out its chat templates
+pytestmark = [pytest.mark.slow, pytest.mark.process]  # loading a system tries out its chat templates
 
 TWO_CRITICS = Path(__file__).parents[2] / "docs" / "two_critics.yaml"
 CLOSE = 1e-6

@@ -13,7 +13,7 @@ from recursivemas.training import InnerSettings, OuterSettings, as_training_rows
 from recursivemas.training.loop import Steps
 from tests.support.pupils import ROWS
 
-pytestmark = pytest.mark.process  # loading a system tries out its chat templates
+pytestmark = [pytest.mark.slow, pytest.mark.process]  # loading a system tries out its chat templates
 
 INNER = InnerSettings(max_steps=6, batch_size=2, save_steps=2, log_every=1, warmup_steps=2)
 OUTER = OuterSettings(

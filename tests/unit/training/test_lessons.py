@@ -11,7 +11,7 @@ from recursivemas.training import as_training_rows
 from recursivemas.training.lessons import LessonWriter
 from tests.support.pupils import ROWS
 
-pytestmark = pytest.mark.process  # published builders are asked in a process of their own
+pytestmark = [pytest.mark.slow, pytest.mark.process]  # published builders are asked in a process of their own
 
 CONDITIONS = Path(__file__).parents[1] / "prompts" / "published" / "conditions"
 

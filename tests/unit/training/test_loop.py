@@ -12,7 +12,7 @@ from recursivemas.training import InnerSettings, OuterSettings, as_training_rows
 from recursivemas.training.loop import Order, rate_factor
 from tests.support.pupils import ROWS
 
-pytestmark = pytest.mark.process  # loading a system tries out its chat templates
+pytestmark = [pytest.mark.slow, pytest.mark.process]  # loading a system tries out its chat templates
 
 
 def test_the_rate_is_that_of_transformers_schedule():

@@ -18,7 +18,7 @@ from recursivemas.training.starts import (
 )
 from tests.support.pupils import ROWS
 
-pytestmark = pytest.mark.process  # loading a system tries out its chat templates
+pytestmark = [pytest.mark.slow, pytest.mark.process]  # loading a system tries out its chat templates
 
 
 def made_up_pairs(num_in, num_out, count=400):

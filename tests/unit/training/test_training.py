@@ -13,10 +13,11 @@ from recursivemas.training.inner import find_pair_places
 from recursivemas.training.learners import InnerLearner, OuterLearner
 from recursivemas.training.lessons import LessonWriter, teach
 from recursivemas.training.loop import Steps
+from recursivemas.training.metrics import make_accelerator
 from recursivemas.training.train import learning
 from tests.support.pupils import ROWS
 
-pytestmark = pytest.mark.process  # loading a system tries out its chat templates
+pytestmark = [pytest.mark.slow, pytest.mark.process]  # loading a system tries out its chat templates
 
 FEW = {"log_every": 1, "warmup_steps": 0}
 
@@ -205,7 +206,7 @@ def test_skipped_rows_rescale_the_others(system, rows):
     for chosen, size in ((rows[:2], 2), ([*rows[:2], *bad], 3)):
         learner = OuterLearner(system, OuterSettings(**{**vars(settings), "batch_size": size}))
         with learning(learner.links.values()):
-            record = Steps(learner, chosen, learner._settings).take(0)
+            record = Steps(learner, chosen, learner.settings, make_accelerator(settings, None)).take(0)
         gradients.append({name: link.proj1.weight.grad for name, link in learner.links.items()})
         assert record.loss > 0
     assert "row bad" in learner.skipped.describe()
