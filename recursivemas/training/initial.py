@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from recursivemas.agents.agent import Agent
+from recursivemas.benchmarks.base import DatasetError
 from recursivemas.engine.backbone import Backbone
 from recursivemas.links import InnerLink, OuterLink
 from recursivemas.styles import LinkSpec
@@ -20,6 +21,7 @@ from recursivemas.training.rows import TrainingRow, usable_rows
 from recursivemas.training.settings import InnerSettings, OuterSettings
 from recursivemas.training.starts import (
     embedding_rms,
+    root_mean_square,
     same_text_embeddings,
     start_at_scale,
     start_by_ridge,
@@ -49,14 +51,16 @@ def start_inner(system: MASSystem, role: str, rows: Sequence[TrainingRow], setti
         link = InnerLink(agent.hidden_size, settings.adapter_type)
     link = link.to(agent.device, dtype).eval().requires_grad_(False)
     system.agents[role] = replace(agent, inner_link=link, inner_link_path=None)
-    rms = embedding_rms(agent)
     if settings.init == "scale":
-        start_at_scale(link, rms)
+        start_at_scale(link, embedding_rms(agent))
     elif settings.init == "ridge":
         learner = InnerLearner(system, role, settings)
         found = [pairs for batch in _batches(rows) if (pairs := learner.pairs(batch)) is not None]
+        if not found:
+            raise DatasetError(f"no row can be trained on: {learner.skipped.describe()}")
+        embeddings = torch.cat([pairs.embeddings for pairs in found])
         hidden = torch.cat([pairs.hidden for pairs in found])
-        start_by_ridge(link, hidden, torch.cat([pairs.embeddings for pairs in found]), rms=rms)
+        start_by_ridge(link, hidden, embeddings, rms=root_mean_square(embeddings))
 
 
 def start_outer(system: MASSystem, rows: Sequence[TrainingRow], settings: OuterSettings) -> None:
@@ -78,7 +82,7 @@ def start_outer(system: MASSystem, rows: Sequence[TrainingRow], settings: OuterS
             start_at_scale(link, embedding_rms(target))
         elif settings.init == "ridge":
             thoughts, embeddings = _same_texts(system, spec, rows, settings)
-            start_by_ridge(link, thoughts, embeddings, rms=embedding_rms(target))
+            start_by_ridge(link, thoughts, embeddings, rms=root_mean_square(embeddings))
 
 
 @torch.no_grad()
@@ -98,6 +102,8 @@ def _same_texts(
         for hidden, matched in _read_same_texts(source, target, readable, spec.source, settings.max_length):
             thoughts.append(source.inner_link(hidden))
             embeddings.append(matched)
+    if not embeddings:
+        raise DatasetError(f"{spec}: no row's text leaves room for it in max_length {settings.max_length}")
     found = torch.cat(embeddings)
     known = ~found.isnan().any(dim=1)
     return torch.cat(thoughts)[known], found[known]

@@ -55,7 +55,11 @@ def embedding_rms(agent: Agent) -> float:
     """The root mean square of the coordinates of the agent's input embeddings, as its layers see them."""
     backbone = Backbone(agent.model)
     table = backbone.embed(torch.arange(backbone.num_embeddings, device=backbone.device))  # [V, D]
-    return float(table.double().square().mean().sqrt())
+    return root_mean_square(table)
+
+
+def root_mean_square(values: Tensor) -> float:
+    return float(values.double().square().mean().sqrt())
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import nn
 from tqdm import tqdm
 
+from recursivemas.benchmarks.base import DatasetError
 from recursivemas.system import MASSystem
 from recursivemas.training.evaluate import evaluate_inner, evaluate_outer, is_better
 from recursivemas.training.folder import (
@@ -207,6 +208,8 @@ class Training:
         for noted in (self._trained.skipped, self._trained.cut):
             for rows in gather_objects(self._accelerator, noted.rows):
                 noted.merge(rows)
+        if num_steps > self._first and not self._trained.records:
+            raise DatasetError(f"nothing was learnt from any row: {self._trained.skipped.describe()}")
         if self._folder and self._is_main:
             self._folder.save_links()
         if settings.log_with:

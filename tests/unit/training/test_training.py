@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from recursivemas import load_mas_system
+from recursivemas.benchmarks.base import DatasetError
 from recursivemas.training import InnerSettings, OuterSettings, as_training_rows, train_inner, train_outer
 from recursivemas.training.inner import find_pair_places
 from recursivemas.training.learners import InnerLearner, OuterLearner
@@ -147,6 +148,15 @@ def test_a_cut_on_the_right_shortens_the_span_and_a_long_prompt_leaves_no_room(s
     assert short.pairs(rows[:1]) is None
     assert "a prompt that leaves no room for its target" in short.skipped.describe()
     assert "(row sum)" in short.skipped.describe()
+
+
+@pytest.mark.parametrize("init", ["random", "ridge"])
+def test_rows_that_are_all_too_long_are_an_error(system, rows, init):
+    inner = InnerSettings(max_steps=2, batch_size=2, max_length=8, init=init)
+    with pytest.raises(DatasetError, match=r"row: 3 with a prompt|room for its target in max_length 8"):
+        train_inner(system, "planner", rows, inner)
+    with pytest.raises(DatasetError, match=r"max_length 3"):
+        train_outer(system, rows, OuterSettings(max_steps=2, max_length=3, init=init))
 
 
 def test_a_cut_on_the_left_keeps_the_span_until_no_prompt_is_left(system, rows):
