@@ -260,10 +260,11 @@ def test_rollouts_need_no_texts_but_the_answers(system):
 
 
 def test_a_template_that_opens_turns_in_two_ways_is_told_of(toy_release, caplog):
-    with load_mas_system("deliberation", device="cpu", release=toy_release) as system:
+    with load_mas_system("mixture", device="cpu", release=toy_release) as system:
         rows = as_training_rows(system.graph, ROWS[:1])
         with caplog.at_level(logging.WARNING, logger="recursivemas.training"):
             writer = LessonWriter(system.graph, system.agents, system.prompts)
-            writer.with_texts(rows, "toolcaller")
-            writer.with_texts(rows, "toolcaller")
-    assert caplog.text.count("the toolcaller's chat template writes an assistant's turn otherwise") == 1
+            for role in (*system.graph.roles, "math"):
+                writer.with_texts(rows, role)
+    assert caplog.text.count("chat template writes an assistant's turn otherwise") == 1
+    assert caplog.text.count("the math's chat template writes an assistant's turn otherwise") == 1
