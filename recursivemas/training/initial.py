@@ -21,6 +21,7 @@ from recursivemas.training.rows import TrainingRow, usable_rows
 from recursivemas.training.settings import InnerSettings, OuterSettings
 from recursivemas.training.starts import (
     embedding_rms,
+    even_out,
     root_mean_square,
     same_text_embeddings,
     start_at_scale,
@@ -60,7 +61,8 @@ def start_inner(system: MASSystem, role: str, rows: Sequence[TrainingRow], setti
             raise DatasetError(f"no row can be trained on: {learner.skipped.describe()}")
         embeddings = torch.cat([pairs.embeddings for pairs in found])
         hidden = torch.cat([pairs.hidden for pairs in found])
-        start_by_ridge(link, hidden, embeddings, rms=root_mean_square(embeddings))
+        weights = even_out([id_ for pairs in found for id_ in pairs.next_ids])
+        start_by_ridge(link, hidden, embeddings, rms=root_mean_square(embeddings), weights=weights)
 
 
 def start_outer(system: MASSystem, rows: Sequence[TrainingRow], settings: OuterSettings) -> None:
@@ -81,38 +83,46 @@ def start_outer(system: MASSystem, rows: Sequence[TrainingRow], settings: OuterS
         if settings.init == "scale":
             start_at_scale(link, embedding_rms(target))
         elif settings.init == "ridge":
-            thoughts, embeddings = _same_texts(system, spec, rows, settings)
-            start_by_ridge(link, thoughts, embeddings, rms=root_mean_square(embeddings))
+            thoughts, embeddings, weights = _same_texts(system, spec, rows, settings)
+            start_by_ridge(link, thoughts, embeddings, rms=root_mean_square(embeddings), weights=weights)
 
 
 @torch.no_grad()
 def _same_texts(
     system: MASSystem, spec: LinkSpec, rows: Sequence[TrainingRow], settings: OuterSettings
-) -> tuple[Tensor, Tensor]:
-    """What the source thinks on reading its texts, and the target's embeddings of the same: [N, D] each."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What the source thinks on reading its texts, the target's embeddings of the same, and their weights.
+
+    [N, D_source], [N, D_target] and [N].
+    """
     source, target = system.agents[spec.source], system.agents[spec.target]
     rows, _ = usable_rows(rows, system.graph, inner_roles(system, spec.source))
     writer = LessonWriter(
         system.graph, {spec.source: source}, system.prompts, enable_thinking=settings.enable_thinking
     )
     thoughts, embeddings = [], []
+    tokens: list[int] = []
     for batch in _batches(rows):
         lessons = zip(writer.with_texts(batch, spec.source), batch, strict=True)
         readable = [(lesson, row) for lesson, row in lessons if isinstance(lesson, Lesson)]
-        for hidden, matched in _read_same_texts(source, target, readable, spec.source, settings.max_length):
+        for hidden, matched, ids in _read_same_texts(
+            source, target, readable, spec.source, settings.max_length
+        ):
             thoughts.append(source.inner_link(hidden))
             embeddings.append(matched)
+            tokens += ids
     if not embeddings:
         raise DatasetError(f"{spec}: no row's text leaves room for it in max_length {settings.max_length}")
     found = torch.cat(embeddings)
     known = ~found.isnan().any(dim=1)
-    return torch.cat(thoughts)[known], found[known]
+    weights = even_out(tokens).to(found.device)
+    return torch.cat(thoughts)[known], found[known], weights[known]
 
 
 def _read_same_texts(
     source: Agent, target: Agent, rows: Sequence[tuple[Lesson, TrainingRow]], role: str, max_length: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """A row's hidden states h_t [N, D], and the target's embeddings [N, D] of what the tokens t + 1 say."""
+) -> Iterator[tuple[Tensor, Tensor, Sequence[int]]]:
+    """A row's hidden states h_t [N, D], the target's embeddings [N, D] of what tokens t + 1 say, these."""
     backbone = Backbone(source.model)
     taught = [teach(backbone, lesson, lesson.full, {}) for lesson, _ in rows if lesson.full]
     states = read_together(backbone, [one.embeddings[:max_length] for one in taught])
@@ -121,7 +131,8 @@ def _read_same_texts(
         if places and lesson.full:
             text = row.targets[role].text
             matched = same_text_embeddings(source, target, lesson.full.text, text, one.ids, places.start + 1)
-            yield state[places.start : places.stop], matched[: len(places)].to(state.device)
+            ids = one.ids[places.start + 1 : places.stop + 1]
+            yield state[places.start : places.stop], matched[: len(places)].to(state.device), ids
 
 
 def _batches(rows: Sequence[TrainingRow]) -> Iterator[Sequence[TrainingRow]]:

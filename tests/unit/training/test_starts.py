@@ -11,6 +11,7 @@ from recursivemas.links import INNER_VARIANTS, OUTER_VARIANTS, InnerLink, OuterL
 from recursivemas.training import InnerSettings, OuterSettings, as_training_rows, train_inner, train_outer
 from recursivemas.training.starts import (
     embedding_rms,
+    even_out,
     fit_ridge,
     same_text_embeddings,
     start_at_scale,
@@ -32,6 +33,19 @@ def test_a_linear_map_is_found_again():
     inputs, outputs = made_up_pairs(6, 9)
     fitted = fit_ridge(inputs, outputs + 2.0, strength=1e-9)
     torch.testing.assert_close(inputs @ fitted.weight.T + fitted.bias, outputs + 2.0, rtol=1e-5, atol=1e-5)
+
+
+def test_a_rare_token_counts_for_more_than_its_share():
+    """A hundred pairs of one token, and one of another: between them a penalised fit has to choose."""
+    ids = [0] * 100 + [1]
+    inputs = torch.eye(2, dtype=torch.float64)[ids]
+    outputs = torch.tensor([[1.0], [5.0]], dtype=torch.float64)[ids]
+    errors = []
+    for weights in (None, even_out(ids)):
+        fitted = fit_ridge(inputs, outputs, strength=0.5, weights=weights)
+        errors.append((inputs[-1] @ fitted.weight.T + fitted.bias - 5.0).abs().item())
+    assert even_out(ids).unique().tolist() == pytest.approx([0.1, 1.0])
+    assert errors[1] < 0.95 * errors[0]
 
 
 @pytest.mark.parametrize(("num_in", "num_out"), [(10, 16), (16, 10)])
