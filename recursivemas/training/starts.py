@@ -60,7 +60,7 @@ def even_out(token_ids: Sequence[int]) -> Tensor:
     """Weights [N] with which a token counts by the root of how often it comes.
 
     Texts repeat their turns of phrase, and what differs between them is what a message has to carry. On toy
-    agents this found more of the rare tokens' embeddings and no fewer of the frequent ones' than plain counts.
+    agents this found more of the rare tokens, and no fewer of the frequent ones, than plain counts.
     """
     ids = torch.tensor(token_ids)
     return torch.bincount(ids)[ids].double().rsqrt()
