@@ -11,6 +11,7 @@ first process, which stays until all is done, or for the next run with --resume.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -52,6 +53,9 @@ class SharedFolder:
         self._done: set[Key] = set()
         self._claims: dict[int, FileLock] = {}
         self._look_around()
+        if not record and self._own.file.exists():
+            # A process that died here may have left a part of a line, and comes again.
+            os.truncate(self._own.file, self._own.end)
 
     def __enter__(self) -> SharedFolder:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 
 import pytest
 
@@ -72,6 +73,19 @@ def test_what_a_dead_process_finished_is_gathered_and_the_rest_of_its_batch_run_
         folder.put(rows(BATCHES[index]), {})
     folder.put_in_order()
     assert (folder.path / SAMPLES).read_bytes() == whole
+
+
+def test_a_process_that_comes_again_writes_behind_its_last_whole_line(folder):
+    (folder.path / SHARDS).mkdir()
+    half = to_line(rows(BATCHES[0])[0])[:-9]
+    (folder.path / SHARDS / "process-1.jsonl").write_bytes(half)
+    with SharedFolder(folder.path, Rank(1, 2)) as again:
+        taken = []
+        for index in islice(again.pending(BATCHES), len(BATCHES)):
+            again.put(rows(BATCHES[index]), {})
+            taken.append(index)
+    assert taken == [0, 1, 2, 3]
+    assert len(list(iterate_finished(folder.path))) == 8
 
 
 def test_batches_that_an_older_version_left_are_gathered(folder, whole):
