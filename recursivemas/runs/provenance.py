@@ -29,7 +29,12 @@ from recursivemas.settings import NEUTRAL, OPTIONS, Origin, RunSettings
 from recursivemas.system import MASSystem
 
 VERSIONED = ("torch", "transformers", "tokenizers", "huggingface_hub", "datasets")
-VERIFIED = ("verified",)
+NOT_DECISIVE = (
+    "verified",  # the same file, whether or not it was held against the hub
+    ".targets",  # what a style says for training alone
+    ".learns_with_open_slots",
+)
+"""Ends of names, in a run's record, of what does not decide its results."""
 OPTIONAL = ("bm25s", "tavily-python", "sympy", "mpmath", "math-verify")
 """Packages of tools and graders; one that an installation lacks is not needed for what it runs."""
 
@@ -188,8 +193,7 @@ def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
     for role, agent in config["agents"].items():
         for name, value in agent.items():
             values |= flatten(f"{role}'s {name}", value) if name != "device" else {}
-    # What was held against the hub is the same file, whether or not it was.
-    return {name: value for name, value in values.items() if not name.endswith(VERIFIED)}
+    return {name: value for name, value in values.items() if not name.endswith(NOT_DECISIVE)}
 
 
 def git_revision() -> str | None:
