@@ -79,8 +79,7 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         config = read_json(path / CONFIG, ANOTHER_FOLDER)
     except (FileNotFoundError, NotADirectoryError) as error:
-        if not path.exists():
-            raise UserError(f"there is no folder {path}; give that of a run (see --output_dir)") from error
+        check_there(path)
         raise UserError(f"{path} holds no run: there is no {CONFIG} in it") from error
     wrong = misfit(config, CONFIG_SHAPE) or misfit(config["settings"], _SETTINGS, "settings")
     if not wrong and config.get("tools") is not None:
@@ -91,6 +90,12 @@ def read_config(path: Path) -> dict[str, Any]:
             f"version, or edited? {ANOTHER_FOLDER[0].upper()}{ANOTHER_FOLDER[1:]}"
         )
     return config
+
+
+def check_there(path: Path) -> None:
+    """Raise UserError where there is no such folder."""
+    if not path.exists():
+        raise UserError(f"there is no folder {path}; give that of a run (see --output_dir)")
 
 
 def num_expected(config: Mapping[str, Any]) -> int:
@@ -179,9 +184,13 @@ def read_sample(value: Any, where: str, cure: str) -> SampleRecord:
         ) from error
 
 
-def read_samples(path: Path) -> list[SampleRecord]:
-    """A run's samples in order, all in memory; raises what `iterate_samples` raises."""
-    return [sample for sample, _ in iterate_samples(path)]
+def read_samples(path: str | Path) -> list[SampleRecord]:
+    """A run's samples in order, all in memory.
+
+    Raises UserError where there is no such folder, and what `iterate_samples` raises.
+    """
+    check_there(Path(path))
+    return [sample for sample, _ in iterate_samples(Path(path))]
 
 
 def flatten(name: str, value: Any) -> dict[str, Any]:

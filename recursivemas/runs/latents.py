@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from recursivemas.errors import UserError
 from recursivemas.files.whole import write_whole
-from recursivemas.runs.files import LATENTS
+from recursivemas.runs.files import LATENTS, check_there
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,13 +35,16 @@ def save_latents(path: Path, question_id: str, messages: Mapping[str, Tensor]) -
         write_whole(_file_of(path, question_id), save(contiguous))
 
 
-def read_message(path: Path, question_id: str, name: str) -> Tensor:
+def read_message(path: str | Path, question_id: str, name: str) -> Tensor:
     """One message [L, D_target] that the run in that folder kept, such as `r1/planner->critic`.
 
-    It is read alone. Raises UserError where the run kept none such, or a file on the way to it is damaged.
+    It is read alone. Raises UserError where there is no such folder, the run kept no such message, or a file
+    on the way to it is damaged.
     """
     from safetensors import safe_open
 
+    path = Path(path)
+    check_there(path)
     key = f"{question_id}/{name}"
     for file, keys in _headers(path, _file_of(path, question_id)):
         if key in keys:
@@ -54,9 +57,13 @@ def read_message(path: Path, question_id: str, name: str) -> Tensor:
     )
 
 
-def saved_messages(path: Path) -> list[str]:
-    """All messages that a run has kept, as `{question id}/r{round}/{source}->{target}`."""
-    return sorted({key for _, keys in _headers(path) for key in keys})
+def saved_messages(path: str | Path) -> list[str]:
+    """All messages that a run has kept, as `{question id}/r{round}/{source}->{target}`.
+
+    Raises UserError where there is no such folder, or a file of messages is damaged.
+    """
+    check_there(Path(path))
+    return sorted({key for _, keys in _headers(Path(path)) for key in keys})
 
 
 def _headers(path: Path, first: Path | None = None) -> Iterator[tuple[Path, list[str]]]:

@@ -107,7 +107,7 @@ def score(outcomes: Sequence[Outcome], grader: str, metric: str) -> dict[str, An
     `undecided` counts the samples on which the grader came to no verdict; they are among those not correct.
     With several rollouts, `pass_at` holds the unbiased estimate for each k and `any_of` the plain count of
     questions that any rollout got right. `unparsed` tells of the answers that this grader could not read.
-    Intervals are over questions (see `statistics.share_interval`).
+    Intervals are over questions (see `intervals.share_interval`).
     """
     verdicts = list(_verdicts(outcomes, grader).values())
     num_rollouts = max(map(len, verdicts))

@@ -7,6 +7,7 @@ import safetensors.torch
 import torch
 
 from recursivemas.errors import UserError
+from recursivemas.runs.files import read_samples
 from recursivemas.runs.latents import read_message, save_latents, saved_messages
 
 NAME = "r1/planner->critic"
@@ -50,6 +51,21 @@ def test_what_was_not_kept_is_said_with_what_was(tmp_path):
     save_latents(tmp_path, "a", {NAME: torch.ones(2, 3)})
     with pytest.raises(UserError, match="it has a/r1/planner->critic"):
         read_message(tmp_path, "a", "r1/x->y")
+
+
+def test_a_folder_may_be_given_as_text_and_has_to_be_there(tmp_path):
+    save_latents(tmp_path, "a", {NAME: torch.ones(2, 3)})
+    assert read_message(str(tmp_path), "a", NAME).shape == (2, 3)
+    assert saved_messages(str(tmp_path)) == [f"a/{NAME}"]
+    assert read_samples(str(tmp_path)) == []
+    gone = str(tmp_path / "gone")
+    for reading in (
+        lambda: read_message(gone, "a", NAME),
+        lambda: saved_messages(gone),
+        lambda: read_samples(gone),
+    ):
+        with pytest.raises(UserError, match=r"there is no folder .*gone; give that of a run"):
+            reading()
 
 
 def test_without_messages_no_folder_is_made(tmp_path):
