@@ -135,19 +135,21 @@ def _graph(source: Any) -> Style:
     from recursivemas.styles import load_style
 
     graph = load_style(source.style)
-    given = {_role_of(key, graph, source.role): value for key, value in source.pairs("models").items()}
+    given = {_role_of(key, graph): value for key, value in source.pairs("models").items()}
     for role in given:
         graph.agent(role)
+        if source.role not in (None, role):
+            raise UserError(f"models names {role}, but only the {source.role} is loaded; drop it")
     agents = [replace(one, repo=given.get(one.role, one.repo)) for one in graph.agents]
     return replace(graph, agents=tuple(agents))
 
 
-def _role_of(key: str, graph: Style, role: str | None) -> str:
-    """A role by its name, `agentN` for the Nth, and the trained one where there is no name."""
+def _role_of(key: str, graph: Style) -> str:
+    """A role by its name, `agentN` for the Nth."""
     number = key.removeprefix("agent")
     if number.isdigit() and key != number and 1 <= int(number) <= len(graph.roles):
         return graph.roles[int(number) - 1]
-    return key or str(role)
+    return key
 
 
 def main(kind: str, argv: Sequence[str]) -> dict[str, Any]:

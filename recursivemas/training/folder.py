@@ -2,7 +2,7 @@
 
     adapter.pt, adapter_config.json                                an inner link
     outer_12.pt ..., outerlink_config.json, outer_adapter_config.json    a style's outer links
-    train_args.json       every setting
+    train_args.json       how links learn, the models, and a digest of the rows
     metrics.jsonl         a line every so many steps
     checkpoint-N/         the links after N steps in the same layout, and what else is needed to go on
     best/                 the links that did best on held-out rows, with best.json
@@ -17,7 +17,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -153,7 +153,7 @@ def outer_filename(spec: LinkSpec) -> str:
     return f"{spec.key}.pt" if spec.key else f"{spec.source.title()}-{spec.target.title()}-Outerlink.pt"
 
 
-def save_outer(folder: Path, system: MASSystem, settings: OuterSettings) -> None:
+def save_outer(folder: Path, system: MASSystem, settings: OuterSettings, tasks: Sequence[str]) -> None:
     """A style's outer links as a folder that `--ckpt_override outer=FOLDER` takes."""
     entries = []
     for spec in system.graph.links:
@@ -170,18 +170,22 @@ def save_outer(folder: Path, system: MASSystem, settings: OuterSettings) -> None
         )
     manifest = {"format_version": FORMAT, "paradigm": system.family, "adapters": entries}
     _write_json(folder / "outerlink_config.json", manifest)
-    _write_json(folder / "outer_adapter_config.json", _describe_outer(system, settings))
+    _write_json(folder / "outer_adapter_config.json", _describe_outer(system, settings, tasks))
 
 
-def _describe_outer(system: MASSystem, settings: OuterSettings) -> dict[str, Any]:
+def _describe_outer(system: MASSystem, settings: OuterSettings, tasks: Sequence[str]) -> dict[str, Any]:
     return {
         "adapter_type": settings.outer_adapter_type,
+        "adapter_types": {
+            str(spec): system.outer_links[spec.source, spec.target].variant for spec in system.graph.links
+        },
         "hidden_sizes": {role: agent.hidden_size for role, agent in system.agents.items()},
         "models": {role: agent.repo_id for role, agent in system.agents.items()},
         "num_recursive_rounds": settings.num_recursive_rounds,
         "supervise_final_only": settings.supervise_final_only,
         "non_last_loss_weight": settings.non_last_loss_weight,
         "messages": settings.messages,
+        "tasks": list(tasks),
     }
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from recursivemas.agents.agent import Agent
 from recursivemas.benchmarks.base import DatasetError
 from recursivemas.engine.backbone import Backbone
+from recursivemas.errors import UserError
 from recursivemas.links import InnerLink, OuterLink
 from recursivemas.styles import LinkSpec
 from recursivemas.system import MASSystem
@@ -68,6 +69,12 @@ def start_inner(system: MASSystem, role: str, rows: Sequence[TrainingRow], setti
 def start_outer(system: MASSystem, rows: Sequence[TrainingRow], settings: OuterSettings) -> None:
     """Put the links that training starts from in their places."""
     variants = settings.variants()
+    known = [name for spec in system.graph.links for name in (link_name(spec), str(spec))]
+    if unknown := sorted(set(variants) - set(known)):
+        raise UserError(
+            f"outer_types names {unknown[0]!r}, which is no link of {system.style}; "
+            f"its links are {', '.join(dict.fromkeys(known))}"
+        )
     for number, spec in enumerate(system.graph.links):
         source, target = system.agents[spec.source], system.agents[spec.target]
         dtype = link_dtype(settings.outer_dtype, source)

@@ -149,6 +149,11 @@ class Steps:
                 for name, parts in self._learner.parted_gradients().items()
             }
         total_norm = math.sqrt(sum(self._norm_of(link) ** 2 for link in self._learner.links.values()))
+        if not math.isfinite(total_norm):
+            raise UserError(
+                f"step {step + 1}: the gradient is not finite, and the step would spoil the links; give a "
+                "lower learning rate, or --dtype float32"
+            )
         if self._settings.max_grad_norm:
             nn.utils.clip_grad_norm_(self._parameters, self._settings.max_grad_norm)
         self.optimizer.step()

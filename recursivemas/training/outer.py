@@ -89,9 +89,7 @@ class Reading:
         for row, lesson in enumerate(self.lessons):
             assert lesson.full is not None
             one = teach(self.backbone, lesson, lesson.full, self._messages(row))
-            if one.end > self.settings.max_length:
-                self.notes.cut.add(row)
-            taught.append(one.cut_left(self.settings.max_length))
+            taught.append(self._cut(row, one))
             if taught[-1].start in (0, taught[-1].end):
                 self.notes.unfit.add(row)
         return taught
@@ -109,12 +107,16 @@ class Reading:
     @cached_property
     def prompts(self) -> list[Tensor]:
         """The prompts alone, [T_i, D]."""
-        return [
-            teach(self.backbone, lesson, lesson.prompt, self._messages(row))
-            .cut_left(self.settings.max_length)
-            .embeddings
-            for row, lesson in enumerate(self.lessons)
-        ]
+        prompts = []
+        for row, lesson in enumerate(self.lessons):
+            one = teach(self.backbone, lesson, lesson.prompt, self._messages(row))
+            prompts.append(self._cut(row, one).embeddings)
+        return prompts
+
+    def _cut(self, row: int, taught: Taught) -> Taught:
+        if taught.end > self.settings.max_length:
+            self.notes.cut.add(row)
+        return taught.cut_left(self.settings.max_length)
 
     def losses(self) -> Tensor:
         """Each row's mean cross-entropy over the tokens of its span, given all before them: [B].

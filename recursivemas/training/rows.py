@@ -16,7 +16,7 @@ from typing import Any
 from recursivemas.benchmarks.base import DatasetError
 from recursivemas.benchmarks.files import SUFFIXES, read_rows
 from recursivemas.errors import UserError
-from recursivemas.question import Question, QuestionKind
+from recursivemas.question import CODE_KINDS, Question, QuestionKind
 from recursivemas.styles import Style
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,8 @@ TASKS = ("math", "code", "choice")
 DEFAULT_SPLIT = "train"
 CUE = "Final Answer: \\boxed{%s}"
 """What stands behind the text of an answer whose result comes after `####`, as in gsm8k."""
-BARE_RESULT = re.compile(r"\n?#### *(.+?)\s*\Z", re.DOTALL)
+BARE_RESULT = re.compile(r"(?:\A|\n)#### +(\S[^\n]*?)\s*\Z")
+"""The last line alone: headings begin with the same signs, and texts go on behind them."""
 NAMED_AT_MOST = 5
 """So many rows of a kind are named; the others are counted."""
 
@@ -169,6 +170,11 @@ def _kind(task: str, wording: str, function_name: str | None) -> QuestionKind:
     return "choice" if task == "choice" else "math"
 
 
+def task_of(question: Question) -> str:
+    """One of TASKS."""
+    return "code" if question.kind in CODE_KINDS else question.kind
+
+
 def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     return "" if value is None else str(value).strip()
@@ -177,7 +183,8 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 def _target(text: str) -> Target:
     """gsm8k's answers end in `#### 42`: the cue with the result in a box stands for that."""
     bare = BARE_RESULT.search(text)
-    return Target(text[: bare.start()].rstrip(), "\n" + CUE % bare[1]) if bare else Target(text)
+    before = text[: bare.start()].rstrip() if bare else ""
+    return Target(before, "\n" + CUE % bare[1]) if bare and before else Target(text)
 
 
 def _bare_result(answer: str) -> str:

@@ -206,10 +206,11 @@ class SourceSettings:
             raise UserError("there is no place for the links; give --save_dir FOLDER")
 
     def pairs(self, name: str) -> dict[str, str]:
-        """`models` or `ckpt_override` as a mapping."""
+        """`models` or `ckpt_override` as a mapping; a model without a key is the trained agent's."""
         found: dict[str, str] = {}
         for entry in getattr(self, name):
             key, equals, value = entry.partition("=")
+            key = key or (self.role or "" if name == "models" else "")
             if not (key and equals and value) or key in found:
                 raise UserError(f"{name} has {entry!r}; give KEY=VALUE, each key once")
             found[key] = value

@@ -22,7 +22,6 @@ from recursivemas.engine.backbone import Backbone
 from recursivemas.errors import UserError
 from recursivemas.links import InnerLink, OuterLink
 
-STARTS = ("default", "scale", "ridge")
 RIDGE_STRENGTH = 1e-3
 """Of the penalty, relative to the mean squared feature."""
 PATH_SHIFT = 6.0
@@ -87,7 +86,7 @@ def start_at_scale(link: InnerLink | OuterLink, rms: float) -> None:
     if norm is None:
         raise UserError(
             f"init 'scale' sets a link's last norm, and the variant {link.variant} has none; take 'ridge', "
-            "'default', or a variant with norms"
+            "'random', or a variant with norms"
         )
     norm.weight.fill_(rms)
     norm.bias.zero_()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from recursivemas.training.initial import start_inner, start_outer
 from recursivemas.training.learners import InnerLearner, OuterLearner, inner_roles, outer_roles
 from recursivemas.training.loop import StepRecord, Steps, gather_objects
 from recursivemas.training.metrics import make_accelerator, metrics_line
-from recursivemas.training.rows import Skipped, TrainingRow, usable_rows
+from recursivemas.training.rows import Skipped, TrainingRow, task_of, usable_rows
 from recursivemas.training.settings import InnerSettings, LearningSettings, OuterSettings
 
 logger = logging.getLogger(__name__)
@@ -102,9 +104,12 @@ def train_outer(
     start_outer(system, kept, start)
     learner = OuterLearner(system, settings)
     links = {spec: system.outer_links[spec.source, spec.target] for spec in system.graph.links}
+    tasks = sorted({task_of(row.question) for row in kept})
     folder = None
     if save_dir is not None:
-        folder = TrainingFolder(Path(save_dir), lambda place: save_outer(place, system, settings), settings)
+        folder = TrainingFolder(
+            Path(save_dir), lambda place: save_outer(place, system, settings, tasks), settings
+        )
     training = Training(learner, kept, settings, folder, skipped)
     training.begin(resume, lambda place: load_outer(place, links), _about(system, kept, held_out))
     return training.run(lambda: evaluate_outer(learner, held_out), show_progress=show_progress)
@@ -133,8 +138,18 @@ def _about(
         "models": {name: agent.repo_id for name, agent in system.agents.items()},
         "num_rows": len(rows),
         "num_held_out": len(held_out),
+        "rows_sha256": _digest([*rows, *held_out]),
+        "dtypes": {
+            name: str(agent.engine.dtype).removeprefix("torch.") for name, agent in system.agents.items()
+        },
         "prompts": system.prompts.describe()["sha256"],
     }
+
+
+def _digest(rows: Sequence[TrainingRow]) -> str:
+    """Of all that rows say."""
+    told = [[asdict(row.question), {role: asdict(one) for role, one in row.targets.items()}] for row in rows]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class Training:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -103,6 +104,9 @@ def test_a_folder_is_not_written_over_and_not_gone_on_with_otherwise(system, row
         train_inner(system, "critic", rows, other, save_dir=tmp_path, resume=True)
     with pytest.raises(UserError, match="num_rows was 9"):
         train_inner(system, "critic", rows[1:], INNER, save_dir=tmp_path, resume=True)
+    reworded = [*rows[1:], replace(rows[0], question=replace(rows[0].question, text="Another one?"))]
+    with pytest.raises(UserError, match="rows_sha256 was"):
+        train_inner(system, "critic", reworded, INNER, save_dir=tmp_path, resume=True)
     quieter = InnerSettings(**{**vars(INNER), "log_every": 3})
     train_inner(system, "critic", rows, quieter, save_dir=tmp_path, resume=True)
 
@@ -119,6 +123,14 @@ def test_the_loader_takes_what_was_saved(system, rows, tmp_path, toy_release):
             assert found.variant == trained.variant
             assert all(map(torch.equal, found.state_dict().values(), trained.state_dict().values()))
         assert loaded.outer_links["solver", "planner"].variant == "outer_adapter"
+    told = json.loads((tmp_path / "outer" / "outer_adapter_config.json").read_text())
+    assert told["adapter_types"]["solver->planner"] == "outer_adapter"
+    assert told["tasks"] == ["math"]
+    unknown = OuterSettings(**{**vars(OUTER), "outer_types": ("outer_el=outer_adapter",)})
+    with pytest.raises(
+        UserError, match=r"names 'outer_el', which is no link of .* outer_12, planner->critic"
+    ):
+        train_outer(system, rows, unknown)
 
 
 def test_held_out_rows_are_not_learnt_from_and_the_best_links_are_kept(system, rows, tmp_path):

@@ -110,6 +110,12 @@ def test_gsm8k_answers_are_read_as_text_and_cue():
     assert row.question.gold == "42"
 
 
+@pytest.mark.parametrize("text", ["Plan:\n#### Step 1\nAdd.\n#### Step 2\nCheck.", "#### 42", "a ##### b\nc"])
+def test_headings_are_no_results(text):
+    targets = as_training_rows(SEQUENTIAL, [{"question": "?", "plan": text, "answer": text}])[0].targets
+    assert [(one.text, one.cue) for one in targets.values()] == [(text, "")] * 2
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

@@ -9,12 +9,14 @@ import torch
 
 from recursivemas import load_mas_system
 from recursivemas.benchmarks.base import DatasetError
+from recursivemas.errors import UserError
 from recursivemas.training import InnerSettings, OuterSettings, as_training_rows, train_inner, train_outer
 from recursivemas.training.inner import find_pair_places
 from recursivemas.training.learners import InnerLearner, OuterLearner
 from recursivemas.training.lessons import LessonWriter, teach
 from recursivemas.training.loop import Steps
 from recursivemas.training.metrics import make_accelerator
+from recursivemas.training.outer import MessageSettings, Reading, RowNotes
 from recursivemas.training.train import learning
 from tests.support.pupils import ROWS
 
@@ -175,6 +177,23 @@ def test_a_cut_on_the_left_keeps_the_span_until_no_prompt_is_left(system, rows):
     tiny = OuterLearner(system, OuterSettings(max_length=3, **settings))
     assert tiny.read(rows[:1], watched=False) is None
     assert "leaves no room for its prompt in max_length 3 (row sum)" in tiny.skipped.describe()
+
+
+def test_a_prompt_that_is_cut_ahead_of_a_rollout_is_noted(system, rows):
+    _, lessons = OuterLearner(system, OuterSettings(messages="rollout")).lessons(rows[:1])
+    lesson = lessons[0]["planner", False]
+    for shorter, noted in ((0, set()), (2, {0})):
+        settings = MessageSettings(max_length=lesson.prompt.num_text_tokens - shorter)
+        reading = Reading(backbone(system.agents["planner"]), [lesson], {}, settings, RowNotes())
+        assert len(reading.prompts[0]) == settings.max_length
+        assert reading.notes.cut == noted
+
+
+def test_a_gradient_that_is_not_finite_spoils_no_link(system, rows):
+    settings = InnerSettings(max_steps=2, batch_size=3, adapter_mse_weight=1e38, **FEW)
+    with pytest.raises(UserError, match="step 1: the gradient is not finite"):
+        train_inner(system, "planner", rows, settings)
+    assert all(one.isfinite().all() for one in system.agents["planner"].inner_link.parameters())
 
 
 def test_a_rows_loss_that_is_not_finite_leaves_the_others_gradients_as_if_it_were_not_there(
