@@ -26,8 +26,14 @@ def parse_yaml(text: str, what: str) -> Any:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise UserError(f"{what} is not valid YAML: {error}") from error
+    except ValueError as error:  # a date that is none
+        raise UserError(f"{what} is not valid YAML: {error}") from error
     except RecursionError as error:
         raise UserError(f"{what} is nested too deeply to be read") from error
+
+
+MERGE = "tag:yaml.org,2002:merge"
+"""The tag of the key `<<`, which puts in the entries of another mapping."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -36,6 +42,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: list[Any] = []
         for key_node, _ in node.value:
+            if key_node.tag == MERGE:
+                continue
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(

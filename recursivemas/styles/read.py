@@ -39,10 +39,10 @@ def load_style(style: str | Path | Mapping[str, Any] | Style) -> Style:
 
 def _style_from_mapping(data: Mapping[str, Any], where: str) -> Style:
     """The style in plain data; a link fills the slot of its source's name unless it says another."""
-    links = data.get("links")
+    links = data.get("links", [])
     if isinstance(links, list):
-        data = {**data, "links": [_with_slot(link) for link in links]}
-    return read_as(Style, data, where)
+        links = [_with_slot(link) for link in links]
+    return read_as(Style, {**data, "links": links}, where)
 
 
 def _with_slot(link: Any) -> Any:

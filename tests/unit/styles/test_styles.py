@@ -155,10 +155,22 @@ def test_a_style_is_read_from_yaml(tmp_path):
     assert load_style("mixture") is PUBLISHED_STYLES["mixture"]
 
 
+def test_a_file_may_merge_mappings_and_leave_out_links(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "agents:\n- &one {role: a, repo: r, prompt: p/q}\n- {<<: *one, role: b}\n"
+        "links: [{source: a, target: b, fresh: true}]"
+    )
+    assert [(agent.role, agent.repo) for agent in load_style(path).agents] == [("a", "r"), ("b", "r")]
+    path.write_text("agents: [{role: a, repo: r, prompt: p/q}]")
+    assert load_style(path).links == ()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("agents: [", "is not valid YAML"),
+        ("name: 2020-13-45", "mine.yaml is not valid YAML: month must be in"),
         ("- a", "holds no mapping"),
         ("agents: []\nlinks: []\nagents: []", "the key 'agents' stands twice"),
         ("[" * 2000, "nested too deeply"),
