@@ -70,6 +70,8 @@ class LearningSettings:
         _check_options(self)
         if self.eval_steps and not self.eval_samples:
             raise UserError("eval_steps evaluates on rows that are held out; give --eval_samples N, too")
+        if self.eval_samples and not self.eval_steps:
+            raise UserError("eval_samples holds rows out that nothing looks at; give --eval_steps N, too")
 
     @property
     def rows_per_step(self) -> int:

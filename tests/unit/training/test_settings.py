@@ -39,3 +39,10 @@ def test_a_model_of_an_agent_that_is_not_trained_is_refused():
     source = SourceSettings(dataset_name="D", save_dir="S", role="critic", models=("solver=M",))
     with pytest.raises(UserError, match="models names solver, but only the critic is loaded"):
         _graph(source)
+
+
+def test_rows_are_held_out_to_be_looked_at():
+    with pytest.raises(UserError, match="give --eval_steps N, too"):
+        OuterSettings(eval_samples=4)
+    with pytest.raises(UserError, match="give --eval_samples N, too"):
+        OuterSettings(eval_steps=4)
