@@ -86,7 +86,7 @@ def check_options(group: Any) -> None:
         if least is not None and value is not None and value < least:
             raise UserError(f"{spec.name} is {value}; it has to be {least} or more")
         choices = spec.metadata.get("choices")
-        if choices and value not in choices:
+        if choices and value is not None and value not in choices:
             raise UserError(f"{spec.name} is {value!r}; it has to be one of {', '.join(choices)}")
 
 

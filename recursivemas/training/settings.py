@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
 
 from recursivemas.errors import UserError
 from recursivemas.links import DEFAULT_OUTER_VARIANT, INNER_ALIASES, INNER_VARIANTS, OUTER_VARIANTS
+from recursivemas.options import check_options, option
 from recursivemas.settings import DTYPES
 from recursivemas.styles import DEFAULT_INNER_VARIANT, PUBLISHED_STYLES
 from recursivemas.training.rows import TASKS
@@ -20,54 +20,36 @@ MESSAGES = ("teacher", "rollout")
 TRACKERS = ("tensorboard", "trackio", "wandb")
 
 
-def _option(default: Any, help_text: str, **metadata: Any) -> Any:
-    """A field with its help text, its least value and its accepted ones."""
-    return field(default=default, metadata={"help": help_text, **metadata})
-
-
-def _check_options(settings: Any) -> None:
-    """UserError for a value below its least one, or that is none of the accepted ones."""
-    for spec in fields(settings):
-        name, value, least = spec.name, getattr(settings, spec.name), spec.metadata.get("minimum")
-        choices = spec.metadata.get("choices")
-        if least is not None and value < least:
-            raise UserError(f"{name} is {value}; it has to be {least} or more")
-        if choices and value is not None and value not in choices:
-            raise UserError(f"{name} is {value!r}; it has to be one of {', '.join(choices)}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class LearningSettings:
     """What holds for inner and outer links. Raises UserError for a value out of range."""
 
-    init: str = _option(
+    init: str = option(
         "random",
         "where links start: random (as published), scale, ridge, or loaded (the links that there are)",
         choices=INITS,
     )
-    batch_size: int = _option(2, "rows that are read side by side", minimum=1)
-    gradient_accumulation_steps: int = _option(1, "such batches that make a step", minimum=1)
-    max_steps: int = _option(20_000, "steps; 0: num_train_epochs times all rows", minimum=0)
-    num_train_epochs: int = _option(1, "how often all rows are seen, where max_steps is 0", minimum=0)
-    lr_scheduler_type: str = _option("cosine", "cosine (to 0 over all steps) or constant", choices=SCHEDULES)
-    warmup_steps: int = _option(10, "steps over which the learning rate rises from 0", minimum=0)
-    weight_decay: float = _option(0.0, "weight decay", minimum=0)
-    max_grad_norm: float = _option(1.0, "gradients are scaled down to this norm; 0: never", minimum=0)
-    seed: int = _option(42, "seed of the links' start and of the rows' order")
-    enable_thinking: bool = _option(False, "thinking on, where a chat template knows the switch")
-    mixed_precision: str = _option(
+    batch_size: int = option(2, "rows that are read side by side", minimum=1)
+    gradient_accumulation_steps: int = option(1, "such batches that make a step", minimum=1)
+    max_steps: int = option(20_000, "steps; 0: num_train_epochs times all rows", minimum=0)
+    num_train_epochs: int = option(1, "how often all rows are seen, where max_steps is 0", minimum=0)
+    lr_scheduler_type: str = option("cosine", "cosine (to 0 over all steps) or constant", choices=SCHEDULES)
+    warmup_steps: int = option(10, "steps over which the learning rate rises from 0", minimum=0)
+    weight_decay: float = option(0.0, "weight decay", minimum=0)
+    max_grad_norm: float = option(1.0, "gradients are scaled down to this norm; 0: never", minimum=0)
+    seed: int = option(42, "seed of the links' start and of the rows' order")
+    enable_thinking: bool = option(False, "thinking on, where a chat template knows the switch")
+    mixed_precision: str = option(
         "no", "bf16: models compute in bfloat16 where PyTorch's autocast says so", choices=PRECISIONS
     )
-    log_every: int = _option(10, "steps between two lines of metrics", minimum=1)
-    save_steps: int = _option(500, "steps between two checkpoints; 0: none", minimum=0)
-    eval_steps: int = _option(0, "steps between two evaluations; 0: none", minimum=0)
-    eval_samples: int = _option(0, "so many of the rows are held out, to evaluate on", minimum=0)
-    log_with: str | None = _option(
-        None, "also report to one of tensorboard, trackio, wandb", choices=TRACKERS
-    )
+    log_every: int = option(10, "steps between two lines of metrics", minimum=1)
+    save_steps: int = option(500, "steps between two checkpoints; 0: none", minimum=0)
+    eval_steps: int = option(0, "steps between two evaluations; 0: none", minimum=0)
+    eval_samples: int = option(0, "so many of the rows are held out, to evaluate on", minimum=0)
+    log_with: str | None = option(None, "also report to one of tensorboard, trackio, wandb", choices=TRACKERS)
 
     def __post_init__(self) -> None:
-        _check_options(self)
+        check_options(self)
         if self.eval_steps and not self.eval_samples:
             raise UserError("eval_steps evaluates on rows that are held out; give --eval_samples N, too")
         if self.eval_samples and not self.eval_steps:
@@ -87,20 +69,20 @@ class LearningSettings:
 class InnerSettings(LearningSettings):
     """How an inner link learns."""
 
-    batch_size: int = _option(4, "rows that are read side by side", minimum=1)
-    adapter_type: str = _option(
+    batch_size: int = option(4, "rows that are read side by side", minimum=1)
+    adapter_type: str = option(
         DEFAULT_INNER_VARIANT, "the link's variant", choices=(*INNER_VARIANTS, *INNER_ALIASES)
     )
-    adapter_lr: float = _option(5e-4, "learning rate", minimum=0)
-    adapter_cos_weight: float = _option(1.0, "weight of 1 - cosine", minimum=0)
-    adapter_mse_weight: float = _option(0.0, "weight of the mean squared error", minimum=0)
-    adapter_relative_weight: float = _option(
+    adapter_lr: float = option(5e-4, "learning rate", minimum=0)
+    adapter_cos_weight: float = option(1.0, "weight of 1 - cosine", minimum=0)
+    adapter_mse_weight: float = option(0.0, "weight of the mean squared error", minimum=0)
+    adapter_relative_weight: float = option(
         0.0, "weight of the squared error relative to the embedding's squared norm", minimum=0
     )
-    adapter_dtype: str = _option(
+    adapter_dtype: str = option(
         "auto", "the link's precision: auto is float32, or float64 for such a model", choices=LINK_DTYPES
     )
-    max_length: int = _option(
+    max_length: int = option(
         2048, "longest conversation in tokens; a longer one is cut on the right", minimum=2
     )
 
@@ -118,31 +100,31 @@ class InnerSettings(LearningSettings):
 class OuterSettings(LearningSettings):
     """How a style's outer links learn."""
 
-    num_recursive_rounds: int = _option(3, "rounds of the recursion", minimum=1)
-    outer_adapter_type: str = _option(
+    num_recursive_rounds: int = option(3, "rounds of the recursion", minimum=1)
+    outer_adapter_type: str = option(
         DEFAULT_OUTER_VARIANT, "the links' variant", choices=tuple(OUTER_VARIANTS)
     )
-    outer_types: tuple[str, ...] = _option((), "KEY=VARIANT: another one for one link (may be repeated)")
-    outer_lr: float = _option(5e-4, "learning rate; 1e-4 is steadier", minimum=0)
-    outer_dtype: str = _option(
+    outer_types: tuple[str, ...] = option((), "KEY=VARIANT: another one for one link (may be repeated)")
+    outer_lr: float = option(5e-4, "learning rate; 1e-4 is steadier", minimum=0)
+    outer_dtype: str = option(
         "auto", "the links' precision: auto is float32, or float64 for such models", choices=LINK_DTYPES
     )
-    supervise_final_only: bool = _option(True, "learn from the last round's answer alone")
-    non_last_loss_weight: float = _option(0.1, "else the weight of the earlier rounds' mean loss", minimum=0)
-    messages: str = _option(
+    supervise_final_only: bool = option(True, "learn from the last round's answer alone")
+    non_last_loss_weight: float = option(0.1, "else the weight of the earlier rounds' mean loss", minimum=0)
+    messages: str = option(
         "teacher",
         "what passes over links: teacher (hidden states of the target texts, as published) or rollout (the "
         "agents' own thoughts, as where questions are solved)",
         choices=MESSAGES,
     )
-    latent_length: int = _option(32, "steps of a rollout", minimum=0)
-    through_rollout: bool = _option(False, "gradients also pass from step to step of a rollout")
-    max_latent_tokens: int = _option(80, "so many positions of a target text pass on at most", minimum=1)
-    max_length: int = _option(
+    latent_length: int = option(32, "steps of a rollout", minimum=0)
+    through_rollout: bool = option(False, "gradients also pass from step to step of a rollout")
+    max_latent_tokens: int = option(80, "so many positions of a target text pass on at most", minimum=1)
+    max_length: int = option(
         4096, "longest conversation in positions; a longer one is cut on the left", minimum=2
     )
-    eval_max_new_tokens: int = _option(512, "longest answer in an evaluation, in tokens", minimum=1)
-    gradient_checkpointing: bool = _option(False, "compute layers again on the way back, for less memory")
+    eval_max_new_tokens: int = option(512, "longest answer in an evaluation, in tokens", minimum=1)
+    gradient_checkpointing: bool = option(False, "compute layers again on the way back, for less memory")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -176,30 +158,30 @@ class OuterSettings(LearningSettings):
 class SourceSettings:
     """What is trained, on what, and where it is kept."""
 
-    style: str = _option("sequential_light", f"one of {', '.join(PUBLISHED_STYLES)}, or a YAML file")
-    role: str | None = _option(None, "train inner: the agent whose link learns")
-    task: str = _option("math", "what rows are about that do not say: math, code or choice", choices=TASKS)
-    dataset_name: str | None = _option(
+    style: str = option("sequential_light", f"one of {', '.join(PUBLISHED_STYLES)}, or a YAML file")
+    role: str | None = option(None, "train inner: the agent whose link learns")
+    task: str = option("math", "what rows are about that do not say: math, code or choice", choices=TASKS)
+    dataset_name: str | None = option(
         None, "rows: a file (JSON, JSONL, CSV, Parquet) or a dataset on the hub"
     )
-    dataset_split: str | None = _option(None, "split of the dataset on the hub (default: train)")
-    dataset_json_field: str | None = _option(None, "the list in a JSON file (default: data)")
-    num_samples: int = _option(-1, "how many rows, from the first on; -1: all", minimum=-1)
-    save_dir: str | None = _option(None, "folder for links, checkpoints and metrics")
-    resume: bool = _option(False, "go on with the training in save_dir, if there is one")
-    release: str = _option("hub", "where models come from: hub, toy, or a release folder")
-    revision: str | None = _option(None, "commit, tag or branch of every repository on the hub")
-    models: tuple[str, ...] = _option((), "ROLE=MODEL: a folder or repository instead (may be repeated)")
-    ckpt_override: tuple[str, ...] = _option(
+    dataset_split: str | None = option(None, "split of the dataset on the hub (default: train)")
+    dataset_json_field: str | None = option(None, "the list in a JSON file (default: data)")
+    num_samples: int = option(-1, "how many rows, from the first on; -1: all", minimum=-1)
+    save_dir: str | None = option(None, "folder for links, checkpoints and metrics")
+    resume: bool = option(False, "go on with the training in save_dir, if there is one")
+    release: str = option("hub", "where models come from: hub, toy, or a release folder")
+    revision: str | None = option(None, "commit, tag or branch of every repository on the hub")
+    models: tuple[str, ...] = option((), "ROLE=MODEL: a folder or repository instead (may be repeated)")
+    ckpt_override: tuple[str, ...] = option(
         (), "ROLE=DIR or outer=DIR: a folder instead of the release's (may be repeated)"
     )
-    prompts: str = _option("auto", "whose words agents are shown, as in a run")
-    device: str = _option("auto", "torch device, auto, split, or ROLE=DEVICE,...")
-    dtype: str = _option("auto", "precision of the models: auto keeps what is stored", choices=DTYPES)
-    trust_remote_code: bool = _option(False, "allow model code that comes with a repository")
+    prompts: str = option("auto", "whose words agents are shown, as in a run")
+    device: str = option("auto", "torch device, auto, split, or ROLE=DEVICE,...")
+    dtype: str = option("auto", "precision of the models: auto keeps what is stored", choices=DTYPES)
+    trust_remote_code: bool = option(False, "allow model code that comes with a repository")
 
     def __post_init__(self) -> None:
-        _check_options(self)
+        check_options(self)
         if self.dataset_name is None:
             raise UserError(
                 "there is nothing to learn from; give --dataset_name FILE, or a dataset on the hub"

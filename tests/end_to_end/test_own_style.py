@@ -11,6 +11,7 @@ import torch
 
 from recursivemas import Question, load_mas_system, load_style
 from recursivemas.errors import UserError
+from tests.support.twins import TWINS
 
 pytestmark = pytest.mark.process
 
@@ -48,19 +49,7 @@ def test_a_fresh_link_is_the_same_whatever_the_global_random_state(toy_release):
 
 
 def test_agents_of_one_repository_share_its_weights(toy_release):
-    twins = {
-        "name": "twins",
-        "agents": [
-            {"role": role, "repo": "Distillation-Expert-Qwen3.5-9B", "prompt": f"twins/{role}"}
-            for role in ("first", "second")
-        ],
-        "links": [{"source": "first", "target": "second", "fresh": True}],
-        "link_sets": ["math", "code"],
-        "prompts": {
-            "twins": {"first": {"any": "[[question]]"}, "second": {"any": "[[question]] [[slot:first]]"}}
-        },
-    }
-    with load_mas_system(twins, device="cpu", release=toy_release) as system:
+    with load_mas_system(TWINS, device="cpu", release=toy_release) as system:
         assert system.agents["first"].model is system.agents["second"].model
 
 

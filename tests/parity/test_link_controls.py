@@ -9,6 +9,7 @@ from recursivemas import Question, load_mas_system
 from recursivemas.errors import UserError
 from recursivemas.recursion.link_controls import choose_links
 from recursivemas.settings import LinkControl
+from tests.support.twins import TWINS
 
 pytestmark = pytest.mark.process
 
@@ -71,19 +72,7 @@ def test_noise_is_as_large_as_asked_and_a_questions_own(system):
 
 
 def test_identity_passes_thoughts_as_they_are_where_sizes_agree(toy_release):
-    twins = {
-        "name": "twins",
-        "agents": [
-            {"role": role, "repo": "Distillation-Expert-Qwen3.5-9B", "prompt": f"twins/{role}"}
-            for role in ("first", "second")
-        ],
-        "links": [{"source": "first", "target": "second", "fresh": True}],
-        "link_sets": ["math", "code"],
-        "prompts": {
-            "twins": {"first": {"any": "[[question]]"}, "second": {"any": "[[question]] [[slot:first]]"}}
-        },
-    }
-    with load_mas_system(twins, device="cpu", release=toy_release) as system:
+    with load_mas_system(TWINS, device="cpu", release=toy_release) as system:
         carry = choose_links(LinkControl("identity"), system.outer_links, system.agents)["first", "second"]
         thoughts = torch.randn(2, 3, system.agents["first"].hidden_size)
         assert torch.equal(carry(thoughts), thoughts)

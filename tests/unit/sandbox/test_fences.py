@@ -21,8 +21,9 @@ from pathlib import Path
 
 import pytest
 
-from recursivemas.sandbox import LEVELS, Limits, isolation, run, run_python, why_not
+from recursivemas.sandbox import Limits, isolation, run, run_python
 from recursivemas.sandbox.inside import confine, landlock, seccomp
+from tests.support.attacks import need, running
 
 pytestmark = [
     pytest.mark.process,
@@ -30,25 +31,6 @@ pytestmark = [
 ]
 
 LIMITS = Limits(time_s=5, memory_bytes=256 << 20, open_files=40)
-ISOLATED = [level for level in LEVELS if level != "limits"]
-
-
-def need(level):
-    reason = why_not(level)
-    if reason is not None:
-        pytest.skip(f"{level} does not work here: {reason}")
-
-
-@pytest.fixture(params=LEVELS)
-def level(request):
-    need(request.param)
-    return request.param
-
-
-@pytest.fixture(params=ISOLATED)
-def isolated(request):
-    need(request.param)
-    return request.param
 
 
 def told(code, level, limits=LIMITS):
@@ -171,18 +153,6 @@ def test_the_code_ends_with_its_keeper(level, monkeypatch):
     while running(name) and time.monotonic() < give_up:
         time.sleep(0.05)
     assert running(name) == []
-
-
-def running(name):
-    """Processes of the whole machine that go by that name and have not ended."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            process, _, rest = path.read_text().partition(f" ({name}) ")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        found += [process] if rest and not rest.startswith("Z") else []
-    return found
 
 
 def test_the_keeper_is_closed_where_there_is_no_landlock(level, monkeypatch, tmp_path):
