@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -14,10 +14,11 @@ from tqdm import tqdm
 from recursivemas.agents.agent import Agent
 from recursivemas.agents.checkpoint import Outline, read_outline
 from recursivemas.agents.load import Placement, load_engine, resolve_devices, resolve_dtype
+from recursivemas.agents.load_links import ReadLinks, read_links
 from recursivemas.benchmarks import Benchmark, find_benchmark
 from recursivemas.engine import LocalEngine
 from recursivemas.errors import UserError, did_you_mean
-from recursivemas.links import InnerLink, LinkError, OuterLink, load_inner_link, load_outer_link
+from recursivemas.links import LinkError, OuterLink
 from recursivemas.options import iterate_options
 from recursivemas.prompts import ChatRenderer, PromptSource, load_prompts
 from recursivemas.question import Question, as_questions
@@ -25,14 +26,10 @@ from recursivemas.recursion.solve import Solver
 from recursivemas.recursion.toolbox import build_toolbox, writing_agents
 from recursivemas.recursion.trace import Solution
 from recursivemas.release.paths import ResolvedMASPaths, resolve_mas_paths
-from recursivemas.release.resolve import AgentFiles, ReleaseFiles
+from recursivemas.release.resolve import ReleaseFiles
 from recursivemas.settings import SWEEP, SolveSettings, ToolSettings, resolve_settings
-from recursivemas.styles import PUBLISHED_STYLES, TOOLS, LinkSpec, Style, alone, load_style
+from recursivemas.styles import PUBLISHED_STYLES, TOOLS, Style, alone, load_style
 from recursivemas.tools import Toolbox
-
-FRESH_LINK_SEED = 0
-
-LinkT = TypeVar("LinkT", InnerLink, OuterLink)
 
 
 class MASSystem:
@@ -226,10 +223,9 @@ def load_mas_system(
     outlines = read_outlines(paths, trust_remote_code)
     check_dimensions(paths, outlines)
     # Links come first: they are small, and what is wrong with them is known before gigabytes are loaded.
-    inner = {role: _load_inner_link(paths.agents[role], outlines[role], model_dtype) for role in graph.roles}
-    outer = {link: _load_outer_link(link, paths, outlines, link_dtype) for link in graph.links}
-    agents = _load_agents(graph, paths, outlines, inner, devices, model_dtype, trust_remote_code)
-    outer_links = _place_outer_links(outer, paths, agents, link_dtype)
+    links = read_links(graph, paths, outlines, model_dtype, link_dtype)
+    agents = _load_agents(graph, paths, outlines, links, devices, model_dtype, trust_remote_code)
+    outer_links = links.place_outer(agents)
     return MASSystem(
         style=graph, dataset=benchmark, agents=agents, outer_links=outer_links, prompts=prompts, paths=paths
     )
@@ -306,7 +302,7 @@ def _load_agents(
     style: Style,
     paths: ReleaseFiles,
     outlines: Mapping[str, Outline],
-    inner_links: Mapping[str, InnerLink],
+    links: ReadLinks,
     devices: Mapping[str, Placement],
     dtype: torch.dtype | None,
     trust_remote_code: bool,
@@ -332,64 +328,10 @@ def _load_agents(
             role=role,
             engine=engine,
             tokenizer=tokenizer,
-            inner_link=_place(
-                inner_links[role], engine.device, None if files.inner_link else dtype or engine.dtype
-            ),
+            inner_link=links.place_inner(role, engine),
             repo_id=files.repo_id,
             revision=files.revision,
             repo_path=files.model_dir,
             inner_link_path=files.inner_link,
         )
     return agents
-
-
-def _load_inner_link(files: AgentFiles, outline: Outline, dtype: torch.dtype | None) -> InnerLink:
-    hidden_size = outline.config.hidden_size
-    if files.inner_link is None:
-        return _fresh(InnerLink, hidden_size)
-    return load_inner_link(
-        files.inner_link, variant=files.inner_variant, hidden_size=hidden_size, dtype=dtype
-    )
-
-
-def _load_outer_link(
-    spec: LinkSpec, paths: ReleaseFiles, outlines: Mapping[str, Outline], dtype: torch.dtype | None
-) -> OuterLink:
-    source, target = outlines[spec.source].config, outlines[spec.target].config
-    file = paths.links[spec.source, spec.target]
-    if file.path is None:
-        return _fresh(OuterLink, source.hidden_size, target.hidden_size)
-    return load_outer_link(
-        file.path,
-        variant=file.variant,
-        source=(spec.source, source.hidden_size),
-        target=(spec.target, target.hidden_size),
-        dtype=dtype,
-    )
-
-
-def _place_outer_links(
-    links: Mapping[LinkSpec, OuterLink],
-    paths: ReleaseFiles,
-    agents: Mapping[str, Agent],
-    dtype: torch.dtype | None,
-) -> dict[tuple[str, str], OuterLink]:
-    """Each link where its messages are made; an untrained one has its reader's dtype where none is given."""
-    placed = {}
-    for spec, link in links.items():
-        is_trained = paths.links[spec.source, spec.target].path is not None
-        fresh_dtype = None if is_trained else dtype or agents[spec.target].engine.dtype
-        placed[spec.source, spec.target] = _place(link, agents[spec.source].device, fresh_dtype)
-    return placed
-
-
-def _place(link: LinkT, device: torch.device, dtype: torch.dtype | None) -> LinkT:
-    """The link on a device; `dtype` None keeps its own."""
-    return link.to(device) if dtype is None else link.to(device, dtype)
-
-
-def _fresh(link_class: Callable[..., LinkT], *sizes: int) -> LinkT:
-    """An untrained link, the same each time, whatever the global random state."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(FRESH_LINK_SEED)
-        return link_class(*sizes).eval().requires_grad_(False)
