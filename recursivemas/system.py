@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from recursivemas.agents.agent import Agent
 from recursivemas.agents.checkpoint import Outline, read_outline
-from recursivemas.agents.load import Placement, load_engine, resolve_devices, resolve_dtype
+from recursivemas.agents.computing import Placement, check_computing, check_models
+from recursivemas.agents.load import load_engine, resolve_devices, resolve_dtype
 from recursivemas.agents.load_links import ReadLinks, read_links
 from recursivemas.benchmarks import Benchmark, find_benchmark
 from recursivemas.engine import LocalEngine
@@ -184,6 +185,8 @@ def load_mas_system(
     device: str | torch.device | Mapping[str, str | torch.device] = "cuda",
     dtype: str | torch.dtype = "auto",
     outer_dtype: str | torch.dtype = "auto",
+    attn: str = "auto",
+    quantization: str | None = None,
     trust_remote_code: bool = False,
     release: str | Path = "hub",
     overrides: Mapping[str, str | Path] | None = None,
@@ -195,11 +198,12 @@ def load_mas_system(
     `style` is a published name, a YAML file or a Style. `dataset` chooses the link set (math or code) and the
     recommended settings. `device` is a torch device, `auto`, `split` (layers spread over all accelerators),
     or a mapping from role to one of these. `dtype` holds for models and inner links, `outer_dtype` for outer
-    links: `auto` keeps what is stored, and for outer links follows an explicit `dtype`. `release` is `hub`,
-    `toy` or a folder; `overrides` maps a role, or `outer`, to a folder that is used instead; `revision` pins
-    the hub's repositories; `prompts` says whose words agents are shown: `published`, `default`, the file of a
-    prompt pack or of a published prompts.py, a checkout's folder, or a source of your own; `auto` is
-    `published` for the release `hub`, else `default`.
+    links: `auto` keeps what is stored, and for outer links follows an explicit `dtype`. `attn` is `auto`,
+    `sdpa`, `flash_attention_2` or `eager`, as transformers has them, `quantization` None, `bnb-4bit` or
+    `bnb-8bit`; both hold for models. `release` is `hub`, `toy` or a folder; `overrides` maps a role, or
+    `outer`, to a folder that is used instead; `revision` pins the hub's repositories; `prompts` says whose
+    words agents are shown: `published`, `default`, the file of a prompt pack or of a published prompts.py, a
+    checkout's folder, or a source of your own; `auto` is `published` for the release `hub`, else `default`.
 
     Everything that can be checked without weights is checked before any is loaded. Raises UserError for bad
     arguments, ReleaseError for files that cannot be had, LinkError and LoadError for what does not fit.
@@ -209,6 +213,7 @@ def load_mas_system(
     devices = resolve_devices(device, graph)
     model_dtype = resolve_dtype(dtype)
     link_dtype = resolve_dtype(outer_dtype) or model_dtype
+    check_computing(attn, quantization, model_dtype, devices)
     if isinstance(prompts, str | Path):
         prompts = load_prompts(prompts, release=release, style_prompts=graph.prompts)
         prompts.check(graph, task=benchmark.task, mode="latent")
@@ -220,15 +225,35 @@ def load_mas_system(
         revision=revision,
         trust_remote_code=trust_remote_code,
     )
-    outlines = read_outlines(paths, trust_remote_code)
-    check_dimensions(paths, outlines)
-    # Links come first: they are small, and what is wrong with them is known before gigabytes are loaded.
-    links = read_links(graph, paths, outlines, model_dtype, link_dtype)
-    agents = _load_agents(graph, paths, outlines, links, devices, model_dtype, trust_remote_code)
-    outer_links = links.place_outer(agents)
+    loading = {
+        "dtype": model_dtype,
+        "attn": attn,
+        "quantization": quantization,
+        "trust_remote_code": trust_remote_code,
+    }
+    agents, outer_links = _load_parts(graph, paths, devices, loading, link_dtype)
     return MASSystem(
         style=graph, dataset=benchmark, agents=agents, outer_links=outer_links, prompts=prompts, paths=paths
     )
+
+
+def _load_parts(
+    graph: Style,
+    paths: ReleaseFiles,
+    devices: Mapping[str, Placement],
+    loading: Mapping[str, Any],
+    link_dtype: torch.dtype | None,
+) -> tuple[dict[str, Agent], dict[tuple[str, str], OuterLink]]:
+    """Agents and outer links from their files, checked first; `loading` are keywords of `load_engine`."""
+    model_dtype = loading["dtype"]
+    outlines = read_outlines(paths, loading["trust_remote_code"])
+    check_dimensions(paths, outlines)
+    models = {role: (files.model_dir, outlines[role]) for role, files in paths.agents.items()}
+    check_models(loading["attn"], loading["quantization"], model_dtype, models)
+    # Links come first: they are small, and what is wrong with them is known before gigabytes are loaded.
+    links = read_links(graph, paths, outlines, model_dtype, link_dtype)
+    agents = _load_agents(graph, paths, outlines, links, devices, loading)
+    return agents, links.place_outer(agents)
 
 
 def unload_mas_system(system: MASSystem) -> None:
@@ -304,8 +329,7 @@ def _load_agents(
     outlines: Mapping[str, Outline],
     links: ReadLinks,
     devices: Mapping[str, Placement],
-    dtype: torch.dtype | None,
-    trust_remote_code: bool,
+    loading: Mapping[str, Any],
 ) -> dict[str, Agent]:
     """The agents by role. Agents of one repository on one device share its weights."""
     loaded: dict[tuple[Path, Placement], tuple[LocalEngine, Any]] = {}
@@ -314,16 +338,12 @@ def _load_agents(
     for role in bar:
         bar.set_description(f"loading {role}")
         files = paths.agents[role]
-        place = (files.model_dir.resolve(), devices[role])
-        if place not in loaded:
-            loaded[place] = load_engine(
-                files.model_dir,
-                device=devices[role],
-                dtype=dtype,
-                trust_remote_code=trust_remote_code,
-                outline=outlines[role],
+        where = (files.model_dir.resolve(), devices[role])
+        if where not in loaded:
+            loaded[where] = load_engine(
+                files.model_dir, device=devices[role], outline=outlines[role], **loading
             )
-        engine, tokenizer = loaded[place]
+        engine, tokenizer = loaded[where]
         agents[role] = Agent(
             role=role,
             engine=engine,

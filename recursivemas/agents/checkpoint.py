@@ -71,6 +71,8 @@ class Outline:
     """It pads on the left and has a pad token."""
     generation: GenerationConfig | None
     """What the model itself says of sampling, None where it has no such file."""
+    quantized: bool
+    """Whether its weights are stored quantized."""
 
 
 @contextmanager
@@ -114,7 +116,11 @@ def read_outline(model_dir: Path, *, trust_remote_code: bool = False, weights: b
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Outline(config=config, tokenizer=tokenizer, generation=generation)
+    return Outline(config=config, tokenizer=tokenizer, generation=generation, quantized=_is_quantized(whole))
+
+
+def _is_quantized(whole: PreTrainedConfig) -> bool:
+    return getattr(whole, "quantization_config", None) is not None
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -252,7 +258,7 @@ def _check_weights(model_dir: Path, whole: PreTrainedConfig, config: PreTrainedC
     """Hold the headers of the weights' files against their index and the configuration."""
     form, *shards = weight_files(open_folder(model_dir))
     stored: dict[str, set[str]] = {}
-    quantized = getattr(whole, "quantization_config", None) is not None
+    quantized = _is_quantized(whole)
     for name in shards or [form]:
         path = model_dir / name
         if path.suffix == ".bin":

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from recursivemas import settings
 from recursivemas.agents.checkpoint import LoadError, Outline, read_outline, reading
+from recursivemas.agents.computing import SPLIT, Placement, loading_options
 from recursivemas.engine import LocalEngine
 from recursivemas.styles import Style
 
@@ -26,10 +27,6 @@ DEVICES = ("cuda", "cpu", "mps", "xpu", "auto", "split")
 """Those that a name may have been meant for; PyTorch knows more."""
 DEVICE_NICKNAMES = {"gpu": "cuda", "nvidia": "cuda", "rocm": "cuda", "metal": "mps", "apple": "mps"}
 """What people call them. By its letters alone `gpu` would be `cpu`."""
-
-SPLIT: Literal["split"] = "split"
-"""In place of a device: a model's layers are spread over all accelerators, for models larger than one."""
-Placement = torch.device | Literal["split"]
 
 
 def resolve_device(device: str | torch.device) -> Placement:
@@ -105,11 +102,14 @@ def load_engine(
     dtype: torch.dtype | None,
     trust_remote_code: bool,
     outline: Outline | None = None,
+    attn: str = "auto",
+    quantization: str | None = None,
 ) -> tuple[LocalEngine, PreTrainedTokenizerBase]:
     """An engine with a frozen model, and its tokenizer, from a folder. `dtype` None keeps the checkpoint's.
 
     `device` `split` leaves the placing of layers to accelerate. `outline` is what `read_outline` found, if it
-    was asked before. The tokenizer pads on the left and has a pad token.
+    was asked before. `attn` and `quantization` are as `check_computing` has them. The tokenizer pads on the
+    left and has a pad token.
 
     Raises LoadError for what `read_outline` raises it for, and when weights are missing from the checkpoint
     (transformers would start them at random).
@@ -118,15 +118,14 @@ def load_engine(
     with reading(model_dir) as view, _no_weight_bars():
         model, report = AutoModelForCausalLM.from_pretrained(
             view,
-            dtype="auto" if dtype is None else dtype,
             trust_remote_code=trust_remote_code,
             local_files_only=True,
             output_loading_info=True,
-            **({"device_map": "auto"} if device == SPLIT else {}),
+            **loading_options(attn, quantization, dtype, device, outline),
         )
     _check_complete(model_dir, report)
     model.config._name_or_path = str(model_dir)  # the view is gone by now
-    if device != SPLIT:
+    if device != SPLIT and quantization is None:
         model = model.to(device)
     engine = LocalEngine(model.eval().requires_grad_(False))
     if engine.dtype not in DTYPES.values():

@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from recursivemas.agents.load import resolve_devices
+from recursivemas.agents.computing import check_computing
+from recursivemas.agents.load import resolve_devices, resolve_dtype
 from recursivemas.errors import UserError
 from recursivemas.report import format_example, format_summary, result_line
 from recursivemas.runs.evaluate import check_outputs, evaluate
@@ -75,7 +76,8 @@ def check_before_work(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: R
     Raises UserError; nothing was read from a hub or written by then.
     """
     model = prepared.settings.model
-    resolve_devices(model.device, prepared.style)
+    devices = resolve_devices(model.device, prepared.style)
+    check_computing(model.attn, model.quantization, resolve_dtype(model.dtype), devices)
     model.overrides()
     prepared.benchmark.check_style(prepared.style)
     if not rank.is_first:

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from recursivemas.agents.checkpoint import Outline
-from recursivemas.agents.load import resolve_devices
+from recursivemas.agents.computing import check_computing, check_models
+from recursivemas.agents.load import resolve_devices, resolve_dtype
 from recursivemas.cli.footprint import describe_footprint, estimate
 from recursivemas.cli.reproduction import describe_reproduction
 from recursivemas.errors import UserError
@@ -42,8 +43,10 @@ def describe_plan(run: PreparedRun, problems: list[str]) -> Iterator[str]:
 
 
 def _devices(run: PreparedRun) -> Iterator[str]:
-    devices = resolve_devices(run.settings.model.device, run.style)
+    model = run.settings.model
+    devices = resolve_devices(model.device, run.style)
     yield format_table(["agent", "device"], [[role, str(device)] for role, device in devices.items()])
+    check_computing(model.attn, model.quantization, resolve_dtype(model.dtype), devices)
 
 
 def _prompts(run: PreparedRun) -> Iterator[str]:
@@ -73,9 +76,11 @@ def _questions(run: PreparedRun) -> Iterator[str]:
 
 def _agents(run: PreparedRun) -> Iterator[str]:
     """Agents, their files, how the answer is sampled, and what all takes."""
-    settings, style, paths = run.settings, run.style, run.files
-    outlines = read_outlines(paths, settings.model.trust_remote_code, weights=False)
+    settings, style, paths, model = run.settings, run.style, run.files, run.settings.model
+    outlines = read_outlines(paths, model.trust_remote_code, weights=False)
     check_dimensions(paths, outlines)
+    models = {role: (files.model_dir, outlines[role]) for role, files in paths.agents.items()}
+    check_models(model.attn, model.quantization, resolve_dtype(model.dtype), models)
     configs = {role: outline.config for role, outline in outlines.items()}
     agents = [
         [
@@ -83,7 +88,7 @@ def _agents(run: PreparedRun) -> Iterator[str]:
             files.repo_id,
             files.revision or "-",
             str(configs[role].hidden_size),
-            str(configs[role].dtype) if settings.model.dtype == "auto" else settings.model.dtype,
+            str(configs[role].dtype) if model.dtype == "auto" else model.dtype,
             f"{paths.weight_bytes(role) / 1e9:.3g} GB",
         ]
         for role, files in paths.agents.items()

@@ -35,6 +35,8 @@ NOT_DECISIVE = (
     ".learns_with_open_slots",
 )
 """Ends of names, in a run's record, of what does not decide its results."""
+WHERE_IT_RAN = ("device", "attn")
+"""What the record has of an agent that its machine decides: what was asked for stands in the settings."""
 OPTIONAL = ("bm25s", "tavily-python", "sympy", "mpmath", "math-verify")
 """Packages of tools and graders; one that an installation lacks is not needed for what it runs."""
 
@@ -57,6 +59,7 @@ def describe_run(
                 "revision": agent.revision,
                 "device": str(agent.device),
                 "dtype": str(agent.engine.dtype),
+                "attn": agent.model.config._attn_implementation,
                 "files": _digests(system.paths.agents[role]),
                 "verified": sorted(system.paths.agents[role].verified),
                 "inner_link": {
@@ -192,7 +195,7 @@ def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
         values |= flatten(part, config.get(part))
     for role, agent in config["agents"].items():
         for name, value in agent.items():
-            values |= flatten(f"{role}'s {name}", value) if name != "device" else {}
+            values |= flatten(f"{role}'s {name}", value) if name not in WHERE_IT_RAN else {}
     return {name: value for name, value in values.items() if not name.endswith(NOT_DECISIVE)}
 
 

@@ -1,8 +1,10 @@
 """A run's settings: what can be set, what is recommended, and where each value came from."""
 
 from recursivemas.settings.groups import (
+    ATTENTIONS,
     DTYPES,
     MODES,
+    QUANTIZATIONS,
     SWEEP,
     SWEPT_LENGTHS,
     GradingSettings,
@@ -17,10 +19,12 @@ from recursivemas.settings.link_control import LinkControl
 from recursivemas.settings.run_settings import NEUTRAL, OPTIONS, Origin, RunSettings, resolve_settings
 
 __all__ = [
+    "ATTENTIONS",
     "DTYPES",
     "MODES",
     "NEUTRAL",
     "OPTIONS",
+    "QUANTIZATIONS",
     "SWEEP",
     "SWEPT_LENGTHS",
     "GradingSettings",

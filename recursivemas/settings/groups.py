@@ -22,6 +22,10 @@ Mode = Literal["latent", "text"]
 MODES = ("latent", "text", "single")
 DTYPES = ("auto", "float64", "float32", "float16", "bfloat16")
 """What models and links can be computed in; `auto` keeps what is stored."""
+ATTENTIONS = ("auto", "sdpa", "flash_attention_2", "eager")
+"""How attention can be computed, by transformers' names; `auto` leaves it to transformers."""
+QUANTIZATIONS = ("bnb-4bit", "bnb-8bit")
+"""How weights can be quantized while they are loaded, by bitsandbytes."""
 
 SWEEP = -1
 """The latent_length that stands for a run with each of `SWEPT_LENGTHS`."""
@@ -57,6 +61,12 @@ class ModelSettings:
     outer_dtype: str = option(
         "auto", "precision of outer links: auto follows dtype, else what is stored", choices=DTYPES
     )
+    attn: str = option(
+        "auto", "how models compute attention: auto leaves it to transformers", choices=ATTENTIONS
+    )
+    quantization: str | None = option(
+        None, "quantize models while they are loaded, on CUDA, by bitsandbytes", choices=QUANTIZATIONS
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -72,7 +82,14 @@ class ModelSettings:
 
     def loading(self) -> dict[str, Any]:
         """How models are loaded, as keywords of `load_mas_system`; raises what `overrides` raises."""
-        return {**self.where(), "device": self.device, "dtype": self.dtype, "outer_dtype": self.outer_dtype}
+        return {
+            **self.where(),
+            "device": self.device,
+            "dtype": self.dtype,
+            "outer_dtype": self.outer_dtype,
+            "attn": self.attn,
+            "quantization": self.quantization,
+        }
 
     def overrides(self) -> dict[str, str]:
         """`ckpt_override` as a mapping. Raises UserError for one that is not KEY=PATH or stands twice."""

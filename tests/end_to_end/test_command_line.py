@@ -221,6 +221,14 @@ def test_every_dtype_runs(run, dtype, outer_dtype):
     assert {link["dtype"] for link in config["outer_links"].values()} == {f"torch.{outer}"}
 
 
+def test_attention_is_recorded(run):
+    status, _, _, folder = run("--style", "mixture", "--attn", "eager", "--num_samples", "1")
+    assert status == 0
+    config = read(folder, "config.json")
+    assert config["settings"]["attn"] == {"value": "eager", "origin": "explicit"}
+    assert {agent["attn"] for agent in config["agents"].values()} == {"eager"}
+
+
 def test_stored_dtypes_are_kept(run):
     _, _, _, folder = run("--style", "mixture", "--num_samples", "1")
     agents = read(folder, "config.json")["agents"]

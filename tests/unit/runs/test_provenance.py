@@ -54,6 +54,9 @@ def test_git_does_not_see_our_environment(tmp_path, monkeypatch):
         ),
         (("tools", "search", "folder"), "texts", "tools.search.folder: None before, texts now"),
         (("agents", "reflector", "device"), "cuda", None),
+        (("agents", "reflector", "attn"), "sdpa", None),
+        (("settings", "attn"), {"value": "eager"}, "attn: auto before, eager now"),
+        (("settings", "quantization"), {"value": "bnb-4bit"}, "quantization: None before, bnb-4bit now"),
         # Only training reads it, and runs begun by older versions lack it.
         (("style", "agents", 1, "targets"), ["answer"], None),
         (("style", "agents", 1, "learns_with_open_slots"), True, None),
