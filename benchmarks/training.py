@@ -5,13 +5,15 @@
 Steps of outer links over two Qwen3-shaped agents with random weights, in a style of an expert and a learner,
 as the commands take them: first batched and padded, then the same rows one at a time, accumulated to the same
 step. Losses have to agree. What is kept are the bytes that one step's forward passes save for the way back,
-with all layers kept and with layers computed again (`gradient_checkpointing`), and on a GPU its peak memory.
+with all layers kept and with layers computed again (`gradient_checkpointing`), and on a GPU its peak memory;
+then the same for a step of the expert's inner link, which is computed again itself.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,17 +25,20 @@ from recursivemas.links import InnerLink, OuterLink
 from recursivemas.prompts import load_prompts
 from recursivemas.styles import PUBLISHED_STYLES
 from recursivemas.toy import ensure
-from recursivemas.training import OuterSettings, as_training_rows, train_outer
+from recursivemas.training import InnerSettings, OuterSettings, as_training_rows, train_inner, train_outer
 
 STYLE = PUBLISHED_STYLES["distillation"]
 MIB = 2**20
+Learning = Callable[..., list[float]]
+"""Takes so many steps under settings; their losses."""
 
 
 def main() -> None:
     parser = make_parser(__doc__, rows=16, hidden_size=64, layers=3, rounds=2, steps=2, words=40, seed=0)
     arguments = parser.parse_args()
     print_speed(arguments)
-    print_memory(arguments)
+    print_memory("outer links", arguments, learn)
+    print_memory("an inner link", arguments, learn_inner)
     print(describe_machine(arguments.device))
 
 
@@ -88,6 +93,13 @@ def learn(arguments: argparse.Namespace, steps: int, **settings: Any) -> list[fl
     return train_outer(make_system(arguments), rows, chosen).losses
 
 
+def learn_inner(arguments: argparse.Namespace, steps: int, **settings: Any) -> list[float]:
+    """The same for the expert's inner link."""
+    rows = as_training_rows(STYLE, make_rows(arguments))
+    chosen = InnerSettings(max_steps=steps, save_steps=0, warmup_steps=0, **settings)
+    return train_inner(make_system(arguments), "expert", rows, chosen).losses
+
+
 def print_speed(arguments: argparse.Namespace) -> None:
     found = {}
     learn(arguments, 1, batch_size=arguments.rows)  # warm up
@@ -104,16 +116,18 @@ def print_speed(arguments: argparse.Namespace) -> None:
     )
 
 
-def print_memory(arguments: argparse.Namespace) -> None:
-    kept, again = (measure_memory(arguments, computed_again=again) for again in (False, True))
+def print_memory(what: str, arguments: argparse.Namespace, learning: Learning) -> None:
+    kept, again = (measure_memory(arguments, learning, computed_again=again) for again in (False, True))
     for name in kept:
         print(
-            f"{name}: {kept[name] / MIB:.0f} MiB, {again[name] / MIB:.0f} MiB with layers computed again "
-            f"({kept[name] / again[name]:.1f} times less)"
+            f"{what}, {name}: {kept[name] / MIB:.1f} MiB, {again[name] / MIB:.1f} MiB with "
+            f"gradient_checkpointing ({kept[name] / again[name]:.1f} times less)"
         )
 
 
-def measure_memory(arguments: argparse.Namespace, *, computed_again: bool) -> dict[str, float]:
+def measure_memory(
+    arguments: argparse.Namespace, learning: Learning, *, computed_again: bool
+) -> dict[str, float]:
     """Bytes of one step: those that are saved for the way back, and the peak on a GPU."""
     saved: dict[int, int] = {}
 
@@ -126,7 +140,7 @@ def measure_memory(arguments: argparse.Namespace, *, computed_again: bool) -> di
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        learn(arguments, 1, batch_size=arguments.rows, gradient_checkpointing=computed_again)
+        learning(arguments, 1, batch_size=arguments.rows, gradient_checkpointing=computed_again)
     peak = {"peak on the GPU": torch.cuda.max_memory_allocated()} if on_gpu else {}
     return {"saved for the way back": sum(saved.values()), **peak}
 

@@ -15,6 +15,10 @@ class UserError(ValueError):
     """
 
 
+class ToldElsewhereError(UserError):
+    """What another process of the same launch tells already: the command line ends without a word."""
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` with the known name that is most like this one; empty where none is like it."""
     plain = {_plain(one): one for one in known}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from recursivemas.agents.computing import check_computing
 from recursivemas.agents.load import resolve_devices, resolve_dtype
 from recursivemas.errors import UserError
+from recursivemas.files.whole import check_writable
 from recursivemas.report import format_example, format_summary, result_line
 from recursivemas.runs.evaluate import check_outputs, evaluate
 from recursivemas.runs.files import CONFIG, SAMPLES, count_missing, iterate_samples, read_config, read_summary
@@ -82,28 +80,12 @@ def check_before_work(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: R
     prepared.benchmark.check_style(prepared.style)
     if not rank.is_first:
         return
-    _check_writable(prepared.folder)
+    check_writable(prepared.folder, "output_dir")
     check_kind(prepared.settings, prepared.folder)
     for run in runs:
         check_outputs(run.settings.record, run.folder)
         if run.settings.record.resume and (run.folder / CONFIG).exists():
             check_same_settings(read_config(run.folder), run.settings)
-
-
-def _check_writable(folder: Path) -> None:
-    """Raise UserError where the folder, or one in it, cannot be made."""
-    nearest = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
-    if not nearest.is_dir():
-        raise UserError(f"output_dir {folder}: {nearest} is no folder; give another --output_dir")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise UserError(f"output_dir {folder}: you may not write in {nearest}; give another --output_dir")
-    try:  # root may write everywhere by its rights, and still not in /proc
-        Path(tempfile.mkdtemp(dir=nearest)).rmdir()
-    except OSError as error:
-        raise UserError(
-            f"output_dir {folder}: no folder can be made in {nearest} ({error.strerror}); give another "
-            "--output_dir"
-        ) from error
 
 
 def _finished(run: PlannedRun) -> Summary | None:

@@ -10,6 +10,7 @@ import io
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from recursivemas import report
 from recursivemas.cli import training
 from recursivemas.cli.flags import Parser, add_run_arguments, add_version
 from recursivemas.cli.listing import list_datasets, list_styles
-from recursivemas.errors import UserError
+from recursivemas.errors import ToldElsewhereError, UserError
 from recursivemas.output.redaction import redact_urls
 from recursivemas.output.screen import harmless
 from recursivemas.release.patience import first_failure_counts, quiet_retries
@@ -34,6 +35,9 @@ DISK_ADVICE = {
     errno.EROFS: ". Give an --output_dir that can be written",
     errno.EACCES: ". Give an --output_dir that you may write",
 }
+
+TELLING_S = 1.0
+"""Time enough to print a line."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -133,6 +137,10 @@ def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any
         with quiet_retries():
             command(arguments)
         sys.stdout.flush()
+    except ToldElsewhereError:
+        # A launcher ends all processes with the first that ends, and that is not to be the one that tells.
+        time.sleep(TELLING_S)
+        return 2
     except UserError as error:
         print(f"error: {harmless(redact_urls(str(error)))}", file=sys.stderr)
         return 2

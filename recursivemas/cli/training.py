@@ -6,14 +6,21 @@ The published command line's names are understood where they differ from ours.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from recursivemas.cli.flags import Parser, argument, help_text
 from recursivemas.errors import UserError
 from recursivemas.options import iterate_options
+from recursivemas.runs.ranks import current_rank
 from recursivemas.styles import Style
+
+if TYPE_CHECKING:
+    from recursivemas.training import Trained
+    from recursivemas.training.settings import LearningSettings
 
 STYLES_OF_DESIGNS = {
     "sequential": "sequential_light",
@@ -91,7 +98,10 @@ class _Keyed(argparse.Action):
 def run(arguments: Mapping[str, Any], kind: str) -> None:
     """Train, and print what came of it. Raises UserError for what cannot be done."""
     from recursivemas.training import read_training_rows
+    from recursivemas.training.folder import check_folder
+    from recursivemas.training.identity import NUM_PROCESSES, describe_source
     from recursivemas.training.load import load_for_training
+    from recursivemas.training.processes import check_once, join_processes
     from recursivemas.training.settings import SourceSettings
     from recursivemas.training.train import train_inner, train_outer
 
@@ -103,21 +113,49 @@ def run(arguments: Mapping[str, Any], kind: str) -> None:
     if kind == "outer" and source.role is not None:
         raise UserError(f"role {source.role!r} is read by train inner alone; drop it")
     graph = _graph(source)
+    current_rank().use_own_gpu(source.device)
+    processes = join_processes()
+    told = {**asdict(settings), NUM_PROCESSES: processes.num_processes, "role": source.role}
+    check_once(lambda: check_folder(Path(str(source.save_dir)), told, resume=source.resume))
     rows = read_training_rows(
         graph,
         str(source.dataset_name),
         task=source.task,
+        config=source.dataset_config,
         split=source.dataset_split,
         field_name=source.dataset_json_field,
     )
     rows = rows if source.num_samples == -1 else rows[: source.num_samples]
-    system = load_for_training(graph, source, settings)
     keep: dict[str, Any] = {"save_dir": source.save_dir, "resume": source.resume, "show_progress": True}
-    with system:
+    keep["source"] = describe_source(source)
+    with memory_advice(settings), load_for_training(graph, source, settings) as system:
         if kind == "inner":
             trained = train_inner(system, str(source.role), rows, settings, **keep)
         else:
             trained = train_outer(system, rows, settings, **keep)
+    if processes.is_main_process:
+        _report(trained, str(source.save_dir))
+
+
+@contextmanager
+def memory_advice(settings: LearningSettings) -> Iterator[None]:
+    """Out of memory is a UserError that says what of these settings to change."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        advice = []
+        if settings.batch_size > 1:
+            advice.append("a lower --batch_size (with more --gradient_accumulation_steps it learns the same)")
+        advice.append("a lower --max_length")
+        if not settings.gradient_checkpointing:
+            advice.append("--gradient_checkpointing (also with --resume)")
+        raise UserError(f"out of memory; give {', or '.join(advice)} ({error})") from error
+
+
+def _report(trained: Trained, place: str) -> None:
+    """Print what came of it."""
     if len(trained.skipped):
         print(f"left out: {trained.skipped.describe()}")
     if len(trained.cut):
@@ -127,7 +165,7 @@ def run(arguments: Mapping[str, Any], kind: str) -> None:
             "best on held-out rows: " + ", ".join(f"{name} {value:g}" for name, value in trained.best.items())
         )
     loss = f", loss {trained.losses[-1]:.4f}" if trained.losses else ""
-    print(f"[result] {source.save_dir}{loss}")
+    print(f"[result] {place}{loss}")
 
 
 def _graph(source: Any) -> Style:

@@ -2,7 +2,7 @@
 
     adapter.pt, adapter_config.json                                an inner link
     outer_12.pt ..., outerlink_config.json, outer_adapter_config.json    a style's outer links
-    train_args.json       how links learn, the models, and a digest of the rows
+    train_args.json       how links learn, what decides it beside that, and where rows and models came from
     metrics.jsonl         a line every so many steps
     checkpoint-N/         the links after N steps in the same layout, and what else is needed to go on
     best/                 the links that did best on held-out rows, with best.json
@@ -24,19 +24,56 @@ from typing import Any
 
 import torch
 
-from recursivemas.errors import UserError
+from recursivemas.errors import UserError, unreadable
+from recursivemas.files.whole import check_writable, write_whole
 from recursivemas.links import InnerLink, OuterLink, read_state_dict, save_link
 from recursivemas.styles import LinkSpec
 from recursivemas.system import MASSystem
+from recursivemas.training.identity import describe_difference
 from recursivemas.training.settings import LearningSettings, OuterSettings
 
 FORMAT = 1
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 STATE, ARGUMENTS, METRICS, BEST = "state.pt", "train_args.json", "metrics.jsonl", "best"
-FREE = {"log_every", "save_steps", "log_with"}
-"""Settings that a training may be resumed with other values of: they change no link."""
+SOURCE = "source"
+FREE = {"log_every", "save_steps", "log_with", "gradient_checkpointing", SOURCE}
+"""What a training may be resumed with other values of: it changes no link, or by rounding alone."""
 
 SaveLinks = Callable[[Path], None]
+
+
+def check_folder(path: Path, told: Mapping[str, Any], *, resume: bool) -> None:
+    """Raise UserError for a folder that a training which is told this would not take.
+
+    It is one that cannot be written, holds a training where `resume` is off, or one that was told otherwise.
+    """
+    check_writable(path, "save_dir")
+    before = _read_arguments(path)
+    if before is None:
+        return
+    if not resume:
+        raise UserError(f"{path} holds a training; give another --save_dir, or --resume to go on")
+    for name, now in json.loads(json.dumps(told)).items():
+        if name in before and name not in FREE and before[name] != now:
+            raise UserError(
+                f"the training in {path} cannot go on: {describe_difference(name, before[name], now)}, or "
+                "another --save_dir"
+            )
+
+
+def _read_arguments(path: Path) -> dict[str, Any] | None:
+    """What a training in that folder was told, None where there is none."""
+    try:
+        found = json.loads((path / ARGUMENTS).read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("it is no JSON object")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(unreadable(path / ARGUMENTS, error)) from error
+    except ValueError as error:
+        raise UserError(f"{path / ARGUMENTS} is damaged ({error}); take another --save_dir") from error
+    return found
 
 
 class TrainingFolder:
@@ -45,35 +82,19 @@ class TrainingFolder:
     def __init__(self, path: Path, save_links: SaveLinks, settings: LearningSettings) -> None:
         self.path = path
         self._save_links = save_links
-        self._settings = json.loads(json.dumps(asdict(settings)))
+        self._settings = settings
+        self._told: dict[str, Any] | None = None
 
-    def open(self, *, resume: bool, about: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What to go on from, None to begin; `about` is what else decides the training.
+    def open(self, *, resume: bool, about: Mapping[str, Any], source: Mapping[str, Any]) -> None:
+        """Take the folder for a training, which is written to it with the first thing that comes of it.
 
-        Raises UserError where the folder holds a training and `resume` is off, or one with other settings.
+        `about` is what decides the training beside its settings, `source` where its parts came from. Raises
+        what `check_folder` does.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        told = {**self._settings, **about}
-        try:
-            before = json.loads((self.path / ARGUMENTS).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            before = None
-        except ValueError as error:
-            raise UserError(
-                f"{self.path / ARGUMENTS} is damaged ({error}); take another --save_dir"
-            ) from error
-        if before is not None and not resume:
-            raise UserError(f"{self.path} holds a training; give another --save_dir, or --resume to go on")
-        for name, value in (before or {}).items():
-            if name not in FREE and told.get(name) != value:
-                raise UserError(
-                    f"{name} was {value!r} in the training in {self.path}, now {told.get(name)!r}; give "
-                    "the same value, or another --save_dir"
-                )
-        _write_json(self.path / ARGUMENTS, told)
+        self._told = {**asdict(self._settings), **about, SOURCE: source}
+        check_folder(self.path, self._told, resume=resume)
         checkpoint = self.newest()
         self._cut_metrics(0 if checkpoint is None else _number(checkpoint))
-        return self.read_newest()
 
     def read_newest(self) -> dict[str, Any] | None:
         """The state of the newest checkpoint, and its `folder`."""
@@ -84,7 +105,7 @@ class TrainingFolder:
 
     def newest(self) -> Path | None:
         """The newest checkpoint that is whole."""
-        found = [path for path in self.path.iterdir() if CHECKPOINT.fullmatch(path.name)]
+        found = [path for path in self.path.glob("*") if CHECKPOINT.fullmatch(path.name)]
         return max((path for path in found if (path / STATE).is_file()), key=_number, default=None)
 
     def save_checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
@@ -98,13 +119,23 @@ class TrainingFolder:
 
     def save_links(self) -> None:
         """The links as they are, in the folder itself."""
+        self._begin()
         self._save_links(self.path)
 
     def log(self, line: Mapping[str, Any]) -> None:
+        self._begin()
         with (self.path / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
+    def _begin(self) -> None:
+        """Write down what the training was told, once: from then on the folder is taken."""
+        if self._told is not None:
+            self.path.mkdir(parents=True, exist_ok=True)
+            _write_json(self.path / ARGUMENTS, self._told)
+            self._told = None
+
     def _save_whole(self, place: Path, write: Callable[[Path], None]) -> None:
+        self._begin()
         aside = place.with_name(f".{place.name}.partial")
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
@@ -136,7 +167,7 @@ def _number(checkpoint: Path) -> int:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    write_whole(path, f"{json.dumps(value, indent=2)}\n".encode())
 
 
 # ---------------------------------------------------------------------------------------------------------

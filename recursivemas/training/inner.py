@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from recursivemas.agents.agent import Agent
 from recursivemas.engine.backbone import Backbone
@@ -19,6 +20,9 @@ from recursivemas.errors import UserError
 from recursivemas.links import InnerLink
 from recursivemas.training.lessons import Lesson, Taught, read_together, teach
 from recursivemas.training.rows import Skipped
+
+PAIRS_AT_ONCE = 256
+"""Where pairs are computed again on the way back, so many of them together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +112,21 @@ def read_pairs(
     return Pairs(torch.cat(hidden), backbone.embed(ids), tuple(ids))
 
 
-def pair_losses(link: InnerLink, pairs: Pairs, loss: InnerLoss) -> Tensor:
-    """The loss of each pair, [N]."""
-    return loss(link(pairs.hidden), pairs.embeddings)
+def pair_losses(
+    link: InnerLink, pairs: Pairs, loss: InnerLoss, *, gradient_checkpointing: bool = False
+) -> Tensor:
+    """The loss of each pair, [N].
+
+    With `gradient_checkpointing` a few at a time, and nothing is kept but the pairs themselves: the link is
+    computed again on the way back.
+    """
+
+    def losses_of(hidden: Tensor, embeddings: Tensor) -> Tensor:
+        return loss(link(hidden), embeddings)
+
+    if not gradient_checkpointing:
+        return losses_of(pairs.hidden, pairs.embeddings)
+    parts = zip(pairs.hidden.split(PAIRS_AT_ONCE), pairs.embeddings.split(PAIRS_AT_ONCE), strict=True)
+    return torch.cat(
+        [checkpoint(losses_of, *part, use_reentrant=False, preserve_rng_state=False) for part in parts]
+    )

@@ -59,7 +59,8 @@ class InnerLearner:
         pairs = self.pairs(rows)
         if pairs is None:
             return None
-        losses = pair_losses(self.agent.inner_link, pairs, self._loss)
+        again = self._settings.gradient_checkpointing
+        losses = pair_losses(self.agent.inner_link, pairs, self._loss, gradient_checkpointing=again)
         return Outcome(losses.sum(), len(losses), len(losses))
 
     def parted_gradients(self) -> dict[str, dict[str, Tensor]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from recursivemas.errors import UserError
 from recursivemas.prompts import load_prompts
 from recursivemas.release.resolve import OUTER
-from recursivemas.runs.ranks import current_rank
 from recursivemas.styles import Style
 from recursivemas.system import MASSystem, load_mas_system
 from recursivemas.training.settings import InnerSettings, LearningSettings, SourceSettings
@@ -31,7 +30,6 @@ def load_for_training(graph: Style, source: SourceSettings, settings: LearningSe
     prompts = load_prompts(source.prompts, release=source.release, style_prompts=graph.prompts)
     prompts.check(graph, task="code" if source.task == "code" else "math", mode="latent")
     loaded = _to_load(graph, source.role, fresh=settings.init != "loaded", inner=inner)
-    current_rank().use_own_gpu(source.device)
     system = load_mas_system(
         loaded,
         dataset,

@@ -11,13 +11,14 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
 from recursivemas.errors import UserError
+from recursivemas.training.processes import gather_objects
 from recursivemas.training.rows import Skipped, TrainingRow
 from recursivemas.training.settings import LearningSettings
 
@@ -194,7 +195,7 @@ class Steps:
     def _over_all_processes(self, sums: dict[str, float]) -> dict[str, float]:
         if self.accelerator.num_processes == 1:
             return sums
-        names = sorted({name for names in gather_objects(self.accelerator, list(sums)) for name in names})
+        names = sorted({name for names in gather_objects(list(sums)) for name in names})
         values = torch.tensor([sums.get(name, 0.0) for name in names], dtype=torch.float64)
         added = self.accelerator.reduce(values.to(self.accelerator.device), "sum")
         return dict(zip(names, added.tolist(), strict=True))
@@ -214,12 +215,3 @@ class Steps:
 
     def _norm(self, tensors: Sequence[Tensor]) -> float:
         return math.sqrt(sum(tensor.double().square().sum().item() for tensor in tensors))
-
-
-def gather_objects(accelerator: Accelerator, value: Any) -> list[Any]:
-    """What each process gives, in order."""
-    if accelerator.num_processes == 1:
-        return [value]
-    from accelerate.utils import gather_object
-
-    return list(gather_object([value]))

@@ -23,15 +23,12 @@ def make_accelerator(settings: LearningSettings, folder: Path | None) -> Acceler
         raise UserError(f"log_with {settings.log_with} writes beside the links; give a save_dir")
     if settings.log_with and find_spec(settings.log_with) is None:
         raise UserError(f"log_with {settings.log_with} needs its package: pip install {settings.log_with}")
-    accelerator = Accelerator(
+    return Accelerator(
         cpu=not torch.cuda.is_available(),
         mixed_precision=settings.mixed_precision,
         log_with=settings.log_with,
         project_dir=folder,
     )
-    if settings.log_with:
-        accelerator.init_trackers(PROJECT)
-    return accelerator
 
 
 def metrics_line(record: StepRecord) -> dict[str, Any]:

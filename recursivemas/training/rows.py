@@ -76,12 +76,18 @@ class Skipped:
 
 
 def read_training_rows(
-    style: Style, name: str, *, task: str = "math", split: str | None = None, field_name: str | None = None
+    style: Style,
+    name: str,
+    *,
+    task: str = "math",
+    config: str | None = None,
+    split: str | None = None,
+    field_name: str | None = None,
 ) -> list[TrainingRow]:
     """The rows of a local file (JSON, also with a `data` list, JSONL, CSV, Parquet), or of a hub's dataset.
 
-    `field_name` names another list in a JSON file than `data`; `split` is the hub's. Raises DatasetError for
-    rows that cannot be had.
+    `field_name` names another list in a JSON file than `data`; `config` and `split` are the hub's. Raises
+    DatasetError for rows that cannot be had.
     """
     path = Path(name)
     if path.suffix.lower() in SUFFIXES.split(", ") or path.exists():
@@ -89,8 +95,12 @@ def read_training_rows(
             raise DatasetError(
                 f"there is no file {path}; give one that ends in {SUFFIXES}, or a dataset's id"
             )
+        if config is not None:
+            raise UserError(
+                f"dataset_config {config!r} is about datasets on the hub, and {path} is a file; drop it"
+            )
         return as_training_rows(style, _read_file(path, field_name), task=task)
-    return as_training_rows(style, _read_hub(name, split or DEFAULT_SPLIT), task=task)
+    return as_training_rows(style, _read_hub(name, config, split or DEFAULT_SPLIT), task=task)
 
 
 def _read_file(path: Path, field_name: str | None) -> list[Any]:
@@ -107,16 +117,16 @@ def _read_file(path: Path, field_name: str | None) -> list[Any]:
     return rows
 
 
-def _read_hub(name: str, split: str) -> Iterable[Any]:
+def _read_hub(name: str, config: str | None, split: str) -> Iterable[Any]:
     # Imported here: it takes seconds, and a local file does not need it.
     import datasets
 
     try:
-        return datasets.load_dataset(name, split=split)
+        return datasets.load_dataset(name, config, split=split)
     except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
         raise DatasetError(
-            f"the dataset {name} (split {split}) could not be had: {error}\nGive a local file, or a split "
-            f"that https://huggingface.co/datasets/{name} lists with --dataset_split"
+            f"the dataset {name} (split {split}) could not be had: {error}\nGive a local file, or what "
+            f"https://huggingface.co/datasets/{name} lists with --dataset_config and --dataset_split"
         ) from error
 
 

@@ -39,6 +39,9 @@ class LearningSettings:
     max_grad_norm: float = option(1.0, "gradients are scaled down to this norm; 0: never", minimum=0)
     seed: int = option(42, "seed of the links' start and of the rows' order")
     enable_thinking: bool = option(False, "thinking on, where a chat template knows the switch")
+    gradient_checkpointing: bool = option(
+        False, "compute layers, or an inner link, again on the way back, for less memory"
+    )
     mixed_precision: str = option(
         "no", "bf16: models compute in bfloat16 where PyTorch's autocast says so", choices=PRECISIONS
     )
@@ -124,7 +127,6 @@ class OuterSettings(LearningSettings):
         4096, "longest conversation in positions; a longer one is cut on the left", minimum=2
     )
     eval_max_new_tokens: int = option(512, "longest answer in an evaluation, in tokens", minimum=1)
-    gradient_checkpointing: bool = option(False, "compute layers again on the way back, for less memory")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -164,6 +166,7 @@ class SourceSettings:
     dataset_name: str | None = option(
         None, "rows: a file (JSON, JSONL, CSV, Parquet) or a dataset on the hub"
     )
+    dataset_config: str | None = option(None, "configuration of the dataset on the hub, where it has several")
     dataset_split: str | None = option(None, "split of the dataset on the hub (default: train)")
     dataset_json_field: str | None = option(None, "the list in a JSON file (default: data)")
     num_samples: int = option(-1, "how many rows, from the first on; -1: all", minimum=-1)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +25,12 @@ from recursivemas.training.folder import (
     save_inner,
     save_outer,
 )
+from recursivemas.training.identity import describe_training
 from recursivemas.training.initial import start_inner, start_outer
 from recursivemas.training.learners import InnerLearner, OuterLearner, inner_roles, outer_roles
-from recursivemas.training.loop import StepRecord, Steps, gather_objects
-from recursivemas.training.metrics import make_accelerator, metrics_line
+from recursivemas.training.loop import StepRecord, Steps
+from recursivemas.training.metrics import PROJECT, make_accelerator, metrics_line
+from recursivemas.training.processes import check_once, gather_objects
 from recursivemas.training.rows import Skipped, TrainingRow, task_of, usable_rows
 from recursivemas.training.settings import InnerSettings, LearningSettings, OuterSettings
 
@@ -63,13 +63,16 @@ def train_inner(
     *,
     save_dir: str | Path | None = None,
     resume: bool = False,
+    source: Mapping[str, Any] | None = None,
     show_progress: bool = False,
 ) -> Trained:
     """Train one agent's inner link, in place of the one that it has. The models stay as they are.
 
     `system` needs that agent alone. With a `save_dir` the link, checkpoints and metrics are kept there, and
-    `resume` goes on from the newest checkpoint. Raises DatasetError where no row can be used, UserError for
-    a folder that is not as it should be.
+    `resume` goes on from the newest checkpoint; `source` is what train_args.json there says of where rows and
+    models came from. Raises DatasetError where no row can be used, UserError for a folder that is not as it
+    should be; in several processes only the first one tells of the folder, the others raise
+    ToldElsewhereError.
     """
     kept, skipped = usable_rows(rows, system.graph, inner_roles(system, role))
     kept, held_out = hold_out(kept, settings)
@@ -81,7 +84,8 @@ def train_inner(
     if save_dir is not None:
         folder = TrainingFolder(Path(save_dir), lambda place: save_inner(place, link), settings)
     training = Training(learner, kept, settings, folder, skipped)
-    training.begin(resume, lambda place: load_inner(place, link), _about(system, kept, held_out, role))
+    about = describe_training(system, kept, held_out, num_processes=training.num_processes, role=role)
+    training.begin(resume, lambda place: load_inner(place, link), about, source or {})
     return training.run(lambda: evaluate_inner(learner, held_out), show_progress=show_progress)
 
 
@@ -92,6 +96,7 @@ def train_outer(
     *,
     save_dir: str | Path | None = None,
     resume: bool = False,
+    source: Mapping[str, Any] | None = None,
     show_progress: bool = False,
 ) -> Trained:
     """Train a system's outer links, in place of those that it has. Models and inner links stay as they are.
@@ -111,7 +116,8 @@ def train_outer(
             Path(save_dir), lambda place: save_outer(place, system, settings, tasks), settings
         )
     training = Training(learner, kept, settings, folder, skipped)
-    training.begin(resume, lambda place: load_outer(place, links), _about(system, kept, held_out))
+    about = describe_training(system, kept, held_out, num_processes=training.num_processes)
+    training.begin(resume, lambda place: load_outer(place, links), about, source or {})
     return training.run(lambda: evaluate_outer(learner, held_out), show_progress=show_progress)
 
 
@@ -126,30 +132,6 @@ def hold_out(
 
 def _can_resume(save_dir: str | Path | None, resume: bool) -> bool:
     return resume and save_dir is not None and any(Path(save_dir).glob("checkpoint-*/state.pt"))
-
-
-def _about(
-    system: MASSystem, rows: Sequence[TrainingRow], held_out: Sequence[TrainingRow], role: str | None = None
-) -> dict[str, Any]:
-    """What decides a training beside its settings."""
-    return {
-        "style": system.style,
-        "role": role,
-        "models": {name: agent.repo_id for name, agent in system.agents.items()},
-        "num_rows": len(rows),
-        "num_held_out": len(held_out),
-        "rows_sha256": _digest([*rows, *held_out]),
-        "dtypes": {
-            name: str(agent.engine.dtype).removeprefix("torch.") for name, agent in system.agents.items()
-        },
-        "prompts": system.prompts.describe()["sha256"],
-    }
-
-
-def _digest(rows: Sequence[TrainingRow]) -> str:
-    """Of all that rows say."""
-    told = [[asdict(row.question), {role: asdict(one) for role, one in row.targets.items()}] for row in rows]
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class Training:
@@ -170,15 +152,19 @@ class Training:
         self._trained = Trained(skipped=skipped, cut=learner.cut)
         self._first = 0
 
-    def begin(self, resume: bool, load_links: Any, about: Mapping[str, Any]) -> None:
+    @property
+    def num_processes(self) -> int:
+        return self._accelerator.num_processes
+
+    def begin(
+        self, resume: bool, load_links: Any, about: Mapping[str, Any], source: Mapping[str, Any]
+    ) -> None:
         """Open the folder, and go back to where a training was that is resumed."""
-        if self._folder is None:
+        folder = self._folder
+        if folder is None:
             return
-        state = self._folder.open(resume=resume, about=about) if self._is_main else None
-        if self._accelerator.num_processes > 1:
-            self._accelerator.wait_for_everyone()
-            if not self._is_main:
-                state = self._folder.read_newest() if resume else None
+        check_once(lambda: folder.open(resume=resume, about=about, source=source))
+        state = folder.read_newest() if resume else None
         if state is None:
             return
         load_links(state["folder"])
@@ -195,7 +181,9 @@ class Training:
 
     def run(self, evaluate: Any, *, show_progress: bool) -> Trained:
         """Take all steps that are left."""
-        settings, num_steps = self._settings, self._steps.num_steps
+        num_steps = self._steps.num_steps
+        if self._settings.log_with:
+            self._accelerator.init_trackers(PROJECT)
         bar = tqdm(
             total=num_steps,
             initial=self._first,
@@ -206,30 +194,37 @@ class Training:
         )
         with bar:
             for step in range(self._first, num_steps):
-                done = step + 1
-                logged = done % settings.log_every == 0 or done == num_steps
-                with learning(self._learner.links.values()):
-                    record = self._steps.take(step, watched=logged)
-                if record is not None:
-                    self._trained.records.append(record)
-                    bar.set_postfix_str(f"loss {record.loss:.4f}", refresh=False)
-                    if logged:
-                        self._log(metrics_line(record))
-                bar.update()
-                if settings.eval_steps and (done % settings.eval_steps == 0 or done == num_steps):
-                    self._evaluate(done, evaluate)
-                if settings.save_steps and done % settings.save_steps == 0:
-                    self._save(done)
+                self._take(step, evaluate, bar)
         for noted in (self._trained.skipped, self._trained.cut):
-            for rows in gather_objects(self._accelerator, noted.rows):
+            for rows in gather_objects(noted.rows):
                 noted.merge(rows)
         if num_steps > self._first and not self._trained.records:
             raise DatasetError(f"nothing was learnt from any row: {self._trained.skipped.describe()}")
         if self._folder and self._is_main:
             self._folder.save_links()
-        if settings.log_with:
+        if self._settings.log_with:
             self._accelerator.end_training()
         return self._trained
+
+    def _take(self, step: int, evaluate: Any, bar: Any) -> None:
+        """Take a step, and keep and tell what is to be after it, once anything has been learnt."""
+        settings, done = self._settings, step + 1
+        is_last = done == self._steps.num_steps
+        logged = done % settings.log_every == 0 or is_last
+        with learning(self._learner.links.values()):
+            record = self._steps.take(step, watched=logged)
+        if record is not None:
+            self._trained.records.append(record)
+            bar.set_postfix_str(f"loss {record.loss:.4f}", refresh=False)
+            if logged:
+                self._log(metrics_line(record))
+        bar.update()
+        if not (self._trained.records or self._first):
+            return
+        if settings.eval_steps and (done % settings.eval_steps == 0 or is_last):
+            self._evaluate(done, evaluate)
+        if settings.save_steps and done % settings.save_steps == 0:
+            self._save(done)
 
     def _log(self, line: Mapping[str, Any]) -> None:
         if self._folder and self._is_main:

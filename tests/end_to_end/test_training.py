@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -35,15 +36,16 @@ def command(kind, rows, toy_release, save_dir, *more):
     return [ROOT / "train" / f"train_{kind}.py", *flags, *more]
 
 
-def run(*words, launcher=(sys.executable,)):
+def run(*words, launcher=(sys.executable,), status=0):
     done = subprocess.run(
         [*launcher, *map(str, words)], capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     return done
 
 
 INNER = ("--mas_design", "sequential", "--mas_role", "refiner", "--max_steps", 12, "--save_steps", 2)
+TWO = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2")
 OUTER = (
     *("--mas_design", "distill", "--max_steps", 8, "--save_steps", 2, "--num_recursive_rounds", 1),
     *("--outer_el_type", "outer_res_adapter", "--dtype", "float32"),
@@ -78,12 +80,39 @@ def test_a_training_that_is_killed_again_and_again_ends_with_the_same_weights(
     assert links(tmp_path / "killed") == links(tmp_path / "whole")
 
 
+def test_all_processes_end_at_once_where_a_folder_is_refused(rows, toy_release, tmp_path):
+    taken = tmp_path / "taken"
+    flags = ("--style", "distillation", "--max_steps", 2, "--num_recursive_rounds", 1, "--warmup_steps", 0)
+    run(*command("outer", rows, toy_release, taken, *flags))
+    for place, more, message in (
+        (taken, (), "holds a training"),
+        (taken, ("--resume",), "1 processes shared the training, now 2; start 1 again"),
+        (taken, ("--resume", "--outer_lr", 1), "outer_lr was 0.0005, now 1.0; give the same value"),
+        (rows / "links", (), "rows.json is no folder"),
+    ):
+        done = run(*command("outer", rows, toy_release, place, *flags, *more), launcher=TWO, status=1)
+        [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert message in line
+        assert "loading" not in done.stderr  # no model was waited for
+        assert "recursivemas/training/" not in done.stderr  # and nobody met a closed connection
+
+
+def test_all_processes_end_at_once_where_models_or_rows_are_others(rows, toy_release, tmp_path):
+    flags = ("--style", "distillation", "--max_steps", 2, "--num_recursive_rounds", 1, "--warmup_steps", 0)
+    run(*command("outer", rows, toy_release, tmp_path, *flags), launcher=TWO)
+    fewer = ("--resume", "--num_samples", 8)
+    done = run(*command("outer", rows, toy_release, tmp_path, *flags, *fewer), launcher=TWO, status=1)
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "num_rows was 12, now 8" in line
+    assert "recursivemas/training/" not in done.stderr
+
+
 def test_two_processes_learn_what_one_does_with_twice_the_batch(rows, toy_release, tmp_path):
     flags = ("--style", "distillation", "--max_steps", 3, "--num_recursive_rounds", 1, "--warmup_steps", 0)
     flags = (*flags, "--dtype", "float64", "--release", toy_release)
     run(*command("outer", rows, toy_release, tmp_path / "one", *flags, "--batch_size", 4))
-    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2")
-    run(*command("outer", rows, toy_release, tmp_path / "two", *flags, "--batch_size", 2), launcher=torchrun)
+    two = command("outer", rows, toy_release, tmp_path / "two", *flags, "--batch_size", 2)
+    assert run(*two, launcher=TWO).stdout.count("[result]") == 1
     for name in ("outer_el.pt", "outer_le.pt"):
         one, two = (torch.load(tmp_path / place / name, weights_only=True) for place in ("one", "two"))
         for key, value in one.items():
@@ -98,6 +127,12 @@ def test_models_and_links_of_ones_own_are_named_as_published(rows, toy_release, 
     run(*command("outer", rows, toy_release, tmp_path / "outer", *few, "--mas_design", "sequential", *named))
     arguments = json.loads((tmp_path / "outer" / "train_args.json").read_text())
     assert arguments["models"]["planner"].endswith("Planner-Qwen3-1.7B")
+    source = arguments["source"]
+    assert (source["dataset_name"], source["dataset_split"]) == (str(rows), None)
+    assert source["dataset_sha256"] == hashlib.sha256(rows.read_bytes()).hexdigest()
+    assert source["models"] == [f"agent1={planner}"]
+    assert source["ckpt_override"] == [f"agent2={tmp_path / 'inner'}"]
+    assert arguments["num_processes"] == 1
     folder = tmp_path / "outer"
     done = run(
         *("-m", "recursivemas", "run", "--release", toy_release, "--device", "cpu", "--max_new_tokens", 4),

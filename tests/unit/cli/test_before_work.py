@@ -7,7 +7,6 @@ import os
 
 import pytest
 
-from recursivemas.cli import launch
 from recursivemas.cli.main import run_main
 
 FLAGS = ("--style", "mixture", "--dataset", "gpqa", "--device", "cpu", "--release", "toy")
@@ -20,7 +19,7 @@ def test_a_place_in_which_no_folder_can_be_made_is_refused_with_what_to_do(
     def refuse(**_):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(launch.tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
     assert run_main([*FLAGS, "--output_dir", str(tmp_path / "x")]) == 2
     said = capsys.readouterr().err
     assert f"no folder can be made in {tmp_path} ({os.strerror(number)}); give another --output_dir" in said

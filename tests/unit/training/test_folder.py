@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 import torch
 
 from recursivemas import load_mas_system
+from recursivemas.benchmarks.base import DatasetError
 from recursivemas.errors import UserError
 from recursivemas.training import InnerSettings, OuterSettings, as_training_rows, train_inner, train_outer
+from recursivemas.training.learners import InnerLearner
 from recursivemas.training.loop import Steps
+from recursivemas.training.train import learning
 from tests.support.pupils import ROWS
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]  # loading a system tries out its chat templates
@@ -100,15 +105,62 @@ def test_a_folder_is_not_written_over_and_not_gone_on_with_otherwise(system, row
     with pytest.raises(UserError, match="holds a training; give another --save_dir, or --resume"):
         train_inner(system, "critic", rows, INNER, save_dir=tmp_path)
     other = InnerSettings(**{**vars(INNER), "adapter_lr": 1.0})
-    with pytest.raises(UserError, match=r"adapter_lr was 0\.0005 .*, now 1\.0"):
+    with pytest.raises(UserError, match=r"adapter_lr was 0\.0005, now 1\.0; give the same value, or another"):
         train_inner(system, "critic", rows, other, save_dir=tmp_path, resume=True)
     with pytest.raises(UserError, match="num_rows was 9"):
         train_inner(system, "critic", rows[1:], INNER, save_dir=tmp_path, resume=True)
     reworded = [*rows[1:], replace(rows[0], question=replace(rows[0].question, text="Another one?"))]
-    with pytest.raises(UserError, match="rows_sha256 was"):
+    with pytest.raises(UserError, match="the rows say something else than before"):
         train_inner(system, "critic", reworded, INNER, save_dir=tmp_path, resume=True)
     quieter = InnerSettings(**{**vars(INNER), "log_every": 3})
     train_inner(system, "critic", rows, quieter, save_dir=tmp_path, resume=True)
+
+
+def test_outer_links_do_not_go_on_learning_with_other_inner_links(system, rows, tmp_path):
+    train_outer(system, rows, OUTER, save_dir=tmp_path)
+    critic = system.agents["critic"]
+    other = copy.deepcopy(critic.inner_link)
+    other.proj1.bias[0] += 1e-4
+    system.agents["critic"] = replace(critic, inner_link=other)
+    with pytest.raises(UserError, match=r"the critic's inner link has other weights .* critic=FOLDER"):
+        train_outer(system, rows, OUTER, save_dir=tmp_path, resume=True)
+    system.agents["critic"] = replace(critic, inner_link=copy.deepcopy(critic.inner_link))
+    assert train_outer(system, rows, OUTER, save_dir=tmp_path, resume=True).best is None
+
+
+def test_another_number_of_processes_does_not_go_on(system, rows, tmp_path):
+    train_inner(system, "critic", rows, INNER, save_dir=tmp_path)
+    arguments = tmp_path / "train_args.json"
+    arguments.write_text(json.dumps({**json.loads(arguments.read_text()), "num_processes": 2}))
+    with pytest.raises(UserError, match="2 processes shared the training, now 1; start 2 again, or another"):
+        train_inner(system, "critic", rows, INNER, save_dir=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_damaged_record_is_told_of(system, rows, tmp_path, text):
+    (tmp_path / "train_args.json").write_text(text)
+    with pytest.raises(UserError, match=r"train_args.json is damaged .*; take another --save_dir"):
+        train_inner(system, "critic", rows, INNER, save_dir=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("save_steps", [1, 2])
+def test_where_nothing_was_learnt_the_folder_is_free(system, rows, tmp_path, save_steps):
+    place = tmp_path / "links"
+    evaluated = {"eval_samples": 2, "eval_steps": 1}
+    settings = InnerSettings(**{**vars(INNER), "save_steps": save_steps, **evaluated})
+    with pytest.raises(DatasetError, match="nothing was learnt from any row"):
+        train_inner(system, "critic", rows, replace(settings, max_length=8), save_dir=place)
+    assert not place.exists()
+    with pytest.raises(UserError, match="the gradient is not finite"):
+        train_inner(system, "critic", rows, replace(settings, adapter_mse_weight=1e38), save_dir=place)
+    assert not place.exists()
+    assert train_inner(system, "critic", rows, settings, save_dir=place).records
+
+
+def test_a_folder_that_cannot_be_written_is_refused(system, rows, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"save_dir .*/file/links: .*/file is no folder"):
+        train_inner(system, "critic", rows, INNER, save_dir=tmp_path / "file" / "links")
 
 
 def test_the_loader_takes_what_was_saved(system, rows, tmp_path, toy_release):
@@ -171,6 +223,42 @@ def test_a_tracker_that_is_not_there_is_told_of(system, rows, tmp_path, monkeypa
         train_inner(system, "critic", rows, settings, save_dir=tmp_path)
     with pytest.raises(UserError, match="give a save_dir"):
         train_inner(system, "critic", rows, settings)
+
+
+def test_an_inner_link_computed_again_has_the_same_gradient_and_keeps_less(system, rows, monkeypatch):
+    monkeypatch.setattr("recursivemas.training.inner.PAIRS_AT_ONCE", 7)
+    settings = InnerSettings(adapter_relative_weight=1.0)
+    system.agents["critic"].inner_link.double()
+    gradients, kept = [], []
+    for again in (False, True):
+        learner = InnerLearner(system, "critic", replace(settings, gradient_checkpointing=again))
+        learner.agent.inner_link.zero_grad()
+        with learning(learner.links.values()), bytes_kept() as saved:
+            learner.read(rows[:3], watched=False).total.backward()
+        gradients.append([one.grad.clone() for one in learner.agent.inner_link.parameters()])
+        kept.append(sum(saved.values()))
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+    assert kept[1] < 0.5 * kept[0]
+
+
+@contextmanager
+def bytes_kept():
+    """Fills up with the bytes of each storage that is kept for the way back."""
+    saved = {}
+
+    def note(tensor):
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        yield saved
+
+
+def test_less_memory_may_be_taken_from_a_checkpoint_on(system, rows, tmp_path):
+    train_inner(system, "critic", rows, INNER, save_dir=tmp_path)
+    again = replace(INNER, gradient_checkpointing=True)
+    assert train_inner(system, "critic", rows, again, save_dir=tmp_path, resume=True).records == []
 
 
 def test_checkpointing_changes_no_gradient(system, rows):

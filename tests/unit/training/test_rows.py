@@ -157,8 +157,8 @@ def test_rows_come_from_the_hub(monkeypatch):
 
     asked = []
 
-    def load(name, split):
-        asked.append((name, split))
+    def load(name, config, split):
+        asked.append((name, config, split))
         return datasets.Dataset.from_list([ROW])
 
     monkeypatch.setattr(datasets, "load_dataset", load)
@@ -166,5 +166,12 @@ def test_rows_come_from_the_hub(monkeypatch):
         read_training_rows(SEQUENTIAL, "RecursiveMAS/Sequential-Math")[0].targets["solver"].text
         == "\\boxed{1}"
     )
-    read_training_rows(SEQUENTIAL, "RecursiveMAS/Sequential-Math", split="test")
-    assert asked == [("RecursiveMAS/Sequential-Math", "train"), ("RecursiveMAS/Sequential-Math", "test")]
+    read_training_rows(SEQUENTIAL, "openai/gsm8k", config="main", split="test")
+    assert asked == [("RecursiveMAS/Sequential-Math", None, "train"), ("openai/gsm8k", "main", "test")]
+
+
+def test_a_file_has_no_configurations(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(ROW))
+    with pytest.raises(UserError, match="dataset_config 'main' is about datasets on the hub"):
+        read_training_rows(SEQUENTIAL, str(path), config="main")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
-from recursivemas.cli.training import _graph, main
+import pytest
+import torch
+
+from recursivemas.cli.main import train_main
+from recursivemas.cli.training import _graph, main, memory_advice
 from recursivemas.errors import UserError
 from recursivemas.styles import PUBLISHED_STYLES
 from recursivemas.training.load import load_for_training
@@ -46,3 +50,31 @@ def test_rows_are_held_out_to_be_looked_at():
         OuterSettings(eval_samples=4)
     with pytest.raises(UserError, match="give --eval_samples N, too"):
         OuterSettings(eval_steps=4)
+
+
+@pytest.mark.parametrize("settings", [OuterSettings(batch_size=8), InnerSettings(batch_size=8)])
+def test_out_of_memory_says_what_of_a_training_to_change(settings):
+    def fail(settings):
+        with memory_advice(settings):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    advice = "lower --batch_size .* --max_length, or --gradient_checkpointing"
+    with pytest.raises(UserError, match=advice) as told:
+        fail(settings)
+    assert "--max_new_tokens" not in str(told.value)
+    with pytest.raises(UserError, match=r"out of memory; give a lower --max_length \(CUDA") as told:
+        fail(replace(settings, batch_size=1, gradient_checkpointing=True))
+
+
+def test_a_training_that_runs_out_of_memory_ends_with_advice(monkeypatch, tmp_path, capsys):
+    """Wherever it happens, loading included."""
+
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("recursivemas.training.load.load_for_training", fail)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"question": "1?", "plan": "p", "refined_plan": "r", "answer": "1"}\n')
+    words = ["--dataset_name", str(rows), "--save_dir", str(tmp_path / "links")]
+    assert train_main("outer", words) == 2
+    assert "--gradient_checkpointing" in capsys.readouterr().err
