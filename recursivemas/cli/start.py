@@ -6,6 +6,8 @@ import atexit
 import os
 import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -26,6 +28,8 @@ def train_main(kind: str) -> int:
 
 
 def _call(name: str, *arguments: str) -> int:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         try:
             from recursivemas.cli import main as command_line
@@ -34,11 +38,28 @@ def _call(name: str, *arguments: str) -> int:
         except ModuleNotFoundError as error:
             return _explain_missing(error)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        status = INTERRUPTED
+        _leave_interrupted()
     if status == INTERRUPTED:
         _leave(status)
     return status
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C: a KeyboardInterrupt, but while something is imported the end at once.
+
+    An import may swallow an exception: libraries try out what there is and catch everything, and one that is
+    raised in a weak reference's callback, as importlib has them, is dropped by Python itself.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            _leave_interrupted()
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _leave_interrupted() -> NoReturn:
+    print("interrupted", file=sys.stderr)
+    _leave(INTERRUPTED)
 
 
 def _explain_missing(error: ModuleNotFoundError) -> int:
@@ -55,7 +76,7 @@ def _explain_missing(error: ModuleNotFoundError) -> int:
     return 2
 
 
-def _leave(status: int) -> None:
+def _leave(status: int) -> NoReturn:
     """End at once: nobody who interrupts waits for threads, or for Python to take large libraries apart."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     atexit._run_exitfuncs()  # temporary folders go

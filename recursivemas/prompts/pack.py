@@ -13,18 +13,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, PlainValidator
 
 from recursivemas.errors import UserError, did_you_mean
 from recursivemas.files.own import parse_yaml, read_text
 from recursivemas.prompts.choice import ChoiceRule
+from recursivemas.prompts.dump import dump_yaml
 from recursivemas.prompts.markers import fill_slots
 from recursivemas.prompts.source import Pieces, PromptRequest, check_variant
 from recursivemas.prompts.template import SLOT_NAME, Slot, Template
@@ -164,10 +164,7 @@ class PromptPack:
 
     def save(self, path: str | Path) -> None:
         """Write the pack as YAML, texts as block scalars; `load_pack` gives an equal pack back."""
-        text = yaml.dump(
-            self.to_data(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf")
-        )
-        Path(path).write_text(text, encoding="utf-8", newline="\n")
+        Path(path).write_text(dump_yaml(self.to_data()), encoding="utf-8", newline="\n")
 
     def _by_kind(self, table: Mapping[str, V], kind: str, what: str) -> V:
         for candidate in _fallbacks(kind):
@@ -266,7 +263,29 @@ def _template(text: Any) -> Template:
 
 def _with_first(variants: Any) -> Any:
     """A text alone is a prompt that does not depend on feedback."""
-    return {"first": variants} if isinstance(variants, str) else variants
+    if isinstance(variants, str):
+        return {"first": variants}
+    return _mapping("give a text, or a mapping with first and feedback")(variants)
+
+
+def _mapping(advice: str) -> Callable[[Any], Any]:
+    """A check that something is a mapping; else there is this advice."""
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{'nothing' if value is None else repr(value)[:40]} stands there; {advice}")
+        return value
+
+    return check
+
+
+def _format(number: Any) -> Any:
+    if type(number) is not int or number != FORMAT:
+        raise ValueError(
+            f"{number!r} is no format that this version reads; it reads format: {FORMAT}, which "
+            "`recursivemas prompts import` writes and docs/prompts.md explains"
+        )
+    return number
 
 
 def _with_default(entries: Mapping[str, V]) -> Mapping[str, V]:
@@ -304,9 +323,17 @@ class _Variants:
 
 
 _Kinds = Annotated[
-    Mapping[_Kind, Annotated[_Variants, BeforeValidator(_with_first)]], AfterValidator(_not_empty)
+    Mapping[_Kind, Annotated[_Variants, BeforeValidator(_with_first)]],
+    BeforeValidator(_mapping(f"give a mapping from kinds of questions ({', '.join(KINDS)}) to texts")),
+    AfterValidator(_not_empty),
 ]
-_Families = Mapping[_Name, Mapping[_Name, _Kinds]]
+_Roles = Annotated[
+    Mapping[_Name, _Kinds], BeforeValidator(_mapping("give a mapping from roles to their prompts by kind"))
+]
+_Families = Annotated[
+    Mapping[_Name, _Roles],
+    BeforeValidator(_mapping("give a mapping from families, such as sequential, to roles")),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,7 +352,7 @@ class _PackFile:
 
     __pydantic_config__: ClassVar = NO_OTHERS
 
-    format: Literal[1]
+    format: Annotated[int, BeforeValidator(_format)]
     name: Text
     system: Annotated[Mapping[Text, Text], AfterValidator(_with_default)]
     retry_cues: Annotated[Mapping[_Kind, Text], AfterValidator(_for_all_kinds)]
@@ -353,29 +380,3 @@ def _by_prompt(families: Mapping[str, Mapping[str, Mapping[str, _Variants]]]) ->
 def _given(variants: _Variants) -> dict[str, Template]:
     both = {"first": variants.first, "feedback": variants.feedback}
     return {variant: template for variant, template in both.items() if template is not None}
-
-
-# ---------------------------------------------------------------------------------------------------------
-# YAML
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as block scalars, also where a line ends in spaces or holds a tab."""
-
-    def analyze_scalar(self, scalar: str) -> Any:
-        analysis = super().analyze_scalar(scalar)
-        analysis.allow_block = _is_printable(scalar)
-        return analysis
-
-
-def _is_printable(text: str) -> bool:
-    return all(character.isprintable() or character in "\n\t" for character in text)
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    block = "\n" in text.strip("\n") and _is_printable(text)
-    style = "|" if block else None if text.isprintable() else '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _represent_text)

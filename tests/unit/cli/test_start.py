@@ -35,3 +35,51 @@ def test_without_torch_a_run_says_how_to_get_it_and_a_listing_needs_none():
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == status, done.stderr
         assert ("error: torch is not installed for " in done.stderr) == bool(status)
+
+
+SWALLOWING = """
+import importlib.util, os, signal, sys, time, types, weakref
+
+CAUGHT = "try:\\n    interrupt(0)\\nexcept BaseException:\\n    pass\\n"
+DROPPED = "one = type('One', (), {})(); ref = weakref.ref(one, interrupt); del one\\n"
+
+
+def interrupt(_):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.1)
+
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "swallowing":
+            return importlib.util.spec_from_loader(name, self)
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        vars(module).update(globals())
+        exec({"caught": CAUGHT, "dropped": DROPPED}[sys.argv[1]], vars(module))
+
+
+sys.meta_path.insert(0, Finder())
+from recursivemas import cli
+from recursivemas.cli import start
+
+def main():
+    import swallowing
+    print("went on")
+    return 0
+
+cli.main = types.SimpleNamespace(main=main)
+sys.modules["recursivemas.cli.main"] = cli.main
+sys.exit(start.main())
+"""
+"""A command line during whose imports Ctrl-C is pressed where the exception gets lost."""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("how", ["caught", "dropped"])
+def test_ctrl_c_is_not_lost_in_an_import(how):
+    done = subprocess.run([sys.executable, "-c", SWALLOWING, how], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.strip(), done.stdout) == (130, "interrupted", "")

@@ -255,7 +255,11 @@ def test_own_prompts_are_checked(default: PromptPack) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, r"mine\.yaml: format is 2; it has to be 1"),
+        ({"format": 2}, r"mine\.yaml: format: 2 is no format .* reads; it reads format: 1, which"),
+        ({"format": True}, r"format: True is no format that this version reads"),
+        ({"format": "1"}, r"format: '1' is no format that this version reads"),
+        ({"prompts": None}, r"prompts: nothing stands there; give a mapping from families"),
+        ({"prompts": {"duo": "x"}}, r"prompts\.duo: 'x' stands there; give a mapping from roles"),
         ({"name": None}, "name is None; it has to be text"),
         ({"extra": 1}, "extra is unknown; known are format, name"),
         ({"system": {"duo": "x"}}, "system: there is no entry 'default'"),
@@ -279,7 +283,11 @@ def test_own_prompts_are_checked(default: PromptPack) -> None:
             {"prompts": {"duo": {"left": {"any": {"first": "x [[slot:1]]"}}}}},
             r"left\.any\.first: unknown place",
         ),
-        (own("x"), r"prompts\.duo\.left is 'x'; it has to be a mapping"),
+        (own("x"), r"prompts\.duo\.left: 'x' stands there; give a mapping from kinds of questions \(math, "),
+        (
+            own({"any": 5}),
+            r"prompts\.duo\.left\.any: 5 stands there; give a text, or a mapping with first and",
+        ),
         ({"prompts": {"du/o": {"left": {"any": "x"}}}}, "'du/o' is not a name"),
     ],
 )
