@@ -101,6 +101,7 @@ def run(arguments: Mapping[str, Any], kind: str) -> None:
     from recursivemas.training.folder import check_folder
     from recursivemas.training.identity import NUM_PROCESSES, describe_source
     from recursivemas.training.load import load_for_training
+    from recursivemas.training.metrics import check_tracker
     from recursivemas.training.processes import check_once, join_processes
     from recursivemas.training.settings import SourceSettings
     from recursivemas.training.train import train_inner, train_outer
@@ -112,6 +113,7 @@ def run(arguments: Mapping[str, Any], kind: str) -> None:
         raise UserError("train inner trains one agent's link; give --role ROLE")
     if kind == "outer" and source.role is not None:
         raise UserError(f"role {source.role!r} is read by train inner alone; drop it")
+    check_tracker(settings, Path(str(source.save_dir)))
     graph = _graph(source)
     current_rank().use_own_gpu(source.device)
     processes = join_processes()

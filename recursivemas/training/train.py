@@ -29,7 +29,7 @@ from recursivemas.training.identity import describe_training
 from recursivemas.training.initial import start_inner, start_outer
 from recursivemas.training.learners import InnerLearner, OuterLearner, inner_roles, outer_roles
 from recursivemas.training.loop import StepRecord, Steps
-from recursivemas.training.metrics import PROJECT, make_accelerator, metrics_line
+from recursivemas.training.metrics import make_accelerator, metrics_line, tracked
 from recursivemas.training.processes import check_once, gather_objects
 from recursivemas.training.rows import Skipped, TrainingRow, task_of, usable_rows
 from recursivemas.training.settings import InnerSettings, LearningSettings, OuterSettings
@@ -182,8 +182,6 @@ class Training:
     def run(self, evaluate: Any, *, show_progress: bool) -> Trained:
         """Take all steps that are left."""
         num_steps = self._steps.num_steps
-        if self._settings.log_with:
-            self._accelerator.init_trackers(PROJECT)
         bar = tqdm(
             total=num_steps,
             initial=self._first,
@@ -192,7 +190,8 @@ class Training:
             dynamic_ncols=True,
             disable=not (show_progress and self._is_main),
         )
-        with bar:
+        place = self._folder.path if self._folder else None
+        with tracked(self._accelerator, self._settings, place), bar:
             for step in range(self._first, num_steps):
                 self._take(step, evaluate, bar)
         for noted in (self._trained.skipped, self._trained.cut):
@@ -202,8 +201,6 @@ class Training:
             raise DatasetError(f"nothing was learnt from any row: {self._trained.skipped.describe()}")
         if self._folder and self._is_main:
             self._folder.save_links()
-        if self._settings.log_with:
-            self._accelerator.end_training()
         return self._trained
 
     def _take(self, step: int, evaluate: Any, bar: Any) -> None:

@@ -7,9 +7,12 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,15 +39,20 @@ def command(kind, rows, toy_release, save_dir, *more):
     return [ROOT / "train" / f"train_{kind}.py", *flags, *more]
 
 
-def run(*words, launcher=(sys.executable,), status=0):
+def run(*words, launcher=(sys.executable,), status=0, **variables):
     done = subprocess.run(
-        [*launcher, *map(str, words)], capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT
+        [*launcher, *map(str, words)],
+        capture_output=True,
+        text=True,
+        env={**ENVIRONMENT, **variables},
+        cwd=ROOT,
     )
     assert done.returncode == status, done.stderr
     return done
 
 
 INNER = ("--mas_design", "sequential", "--mas_role", "refiner", "--max_steps", 12, "--save_steps", 2)
+TRACKIO_LINES = "select run_name, step, metrics from metrics order by id"
 TWO = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2")
 OUTER = (
     *("--mas_design", "distill", "--max_steps", 8, "--save_steps", 2, "--num_recursive_rounds", 1),
@@ -117,6 +125,26 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(rows, toy_releas
         one, two = (torch.load(tmp_path / place / name, weights_only=True) for place in ("one", "two"))
         for key, value in one.items():
             torch.testing.assert_close(two[key], value, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.skipif(find_spec("trackio") is None, reason="trackio is not installed")
+def test_trackio_keeps_what_it_is_told_on_this_machine(rows, toy_release, tmp_path):
+    flags = ("--style", "distillation", "--role", "expert", "--max_steps", 2, "--log_every", 1)
+    words = command("inner", rows, toy_release, tmp_path / "links", *flags, "--log_with", "trackio")
+    run(*words, TRACKIO_DIR=str(tmp_path / "kept"))
+    with closing(sqlite3.connect(tmp_path / "kept" / "recursivemas.db")) as kept:
+        lines = [(name, step, json.loads(line)) for name, step, line in kept.execute(TRACKIO_LINES)]
+    assert [(name, step) for name, step, _ in lines] == [("links", 1), ("links", 2)]
+    assert all("gradient_norm/expert" in line for _, _, line in lines)
+
+
+@pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not installed")
+def test_wandb_keeps_what_it_is_told_beside_the_links(rows, toy_release, tmp_path):
+    flags = ("--style", "distillation", "--role", "expert", "--max_steps", 2, "--log_every", 1)
+    words = command("inner", rows, toy_release, tmp_path / "links", *flags, "--log_with", "wandb")
+    run(*words, WANDB_MODE="offline")
+    [kept] = (tmp_path / "links" / "wandb").glob("offline-run-*/run-*.wandb")
+    assert b"gradient_norm/expert" in kept.read_bytes()
 
 
 def test_models_and_links_of_ones_own_are_named_as_published(rows, toy_release, tmp_path):

@@ -216,15 +216,6 @@ def test_outer_links_are_evaluated_by_the_recursion_and_the_grader(system, rows,
     assert (how["num_rounds"], how["latent_length"], how["greedy"]) == (1, 2, True)
 
 
-def test_a_tracker_that_is_not_there_is_told_of(system, rows, tmp_path, monkeypatch):
-    monkeypatch.setattr("recursivemas.training.metrics.find_spec", lambda name: None)
-    settings = InnerSettings(**{**vars(INNER), "log_with": "wandb"})
-    with pytest.raises(UserError, match="pip install wandb"):
-        train_inner(system, "critic", rows, settings, save_dir=tmp_path)
-    with pytest.raises(UserError, match="give a save_dir"):
-        train_inner(system, "critic", rows, settings)
-
-
 def test_an_inner_link_computed_again_has_the_same_gradient_and_keeps_less(system, rows, monkeypatch):
     monkeypatch.setattr("recursivemas.training.inner.PAIRS_AT_ONCE", 7)
     settings = InnerSettings(adapter_relative_weight=1.0)
