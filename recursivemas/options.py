@@ -16,8 +16,8 @@ T = TypeVar("T")
 
 
 def option(default: Any, help_text: str, **metadata: Any) -> Any:
-    """A field with its help text, its least value (`minimum`) or `choices`, and whether it is `neutral` to
-    the results or has a `recommended` value for a style and dataset."""
+    """A field with its help text, its least value (`minimum`) or `choices`, `words` that stand for numbers,
+    and whether it is `neutral` to the results or has a `recommended` value for a style and dataset."""
     return field(default=default, metadata={"help": help_text, **metadata})
 
 
@@ -82,7 +82,13 @@ def check_options(group: Any) -> None:
             continue
         value = _typed(getattr(group, spec.name), kinds[spec.name], spec.name)
         object.__setattr__(group, spec.name, value)
-        least = spec.metadata.get("minimum")
+        least, words = spec.metadata.get("minimum"), spec.metadata.get("words", ())
+        if words and isinstance(value, str):
+            if value not in words:
+                raise UserError(
+                    f"{spec.name} is {value!r}; it has to be a whole number or {', '.join(words)}"
+                )
+            continue
         if least is not None and value is not None and value < least:
             raise UserError(f"{spec.name} is {value}; it has to be {least} or more")
         choices = spec.metadata.get("choices")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +23,14 @@ from recursivemas.links import LinkError, OuterLink
 from recursivemas.options import iterate_options
 from recursivemas.prompts import ChatRenderer, PromptSource, load_prompts
 from recursivemas.question import Question, as_questions
+from recursivemas.recursion.batches import Batches
+from recursivemas.recursion.memory import (
+    MemoryPlan,
+    choose_batch_size,
+    loaded_models,
+    longest_prompts,
+    plan_memory,
+)
 from recursivemas.recursion.solve import Solver
 from recursivemas.recursion.toolbox import build_toolbox, writing_agents
 from recursivemas.recursion.trace import Solution
@@ -108,14 +116,15 @@ class MASSystem:
         """Solve questions, in order; one solution each, or one a rollout with `num_rollouts`.
 
         A question is its text, or a `Question`. `num_rounds`, `latent_length` and the other `settings` (as
-        on the command line: batch_size, seed, sample_seed, greedy, temperature, top_p, top_k, min_p,
-        repetition_penalty, max_new_tokens, num_rollouts, mode, role, links, enable_thinking, release_quirks,
-        special_tokens_in_questions, save_latents, rejoin_every, and those of tools) default to what is
-        recommended for the system's style and dataset. `mode` is `latent`, `text` (agents pass on text), or
-        `single`: the agent `role` answers alone, by default the one that answers in the style. Agents whose
-        spec names tools have those of `toolbox` and no others; without it, the ones that the settings
-        describe. Raises UserError for a setting that is unknown or out of range and for a toolbox that
-        would not be used, IsolationError where agents write code and nothing can contain it.
+        on the command line: batch_size, a number or `auto`, seed, sample_seed, greedy, temperature, top_p,
+        top_k, min_p, repetition_penalty, max_new_tokens, num_rollouts, mode, role, links, enable_thinking,
+        release_quirks, special_tokens_in_questions, save_latents, rejoin_every, and those of tools) default
+        to what is recommended for the system's style and dataset. `mode` is `latent`, `text` (agents pass on
+        text), or `single`: the agent `role` answers alone, by default the one that answers in the style.
+        Where memory runs out, fewer questions are solved side by side. Agents whose spec names tools have
+        those of `toolbox` and no others; without it, the ones that the settings describe. Raises UserError
+        for a setting that is unknown or out of range and for a toolbox that would not be used, IsolationError
+        where agents write code and nothing can contain it.
         """
         given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
         explicit = {name: value for name, value in given.items() if value is not None}
@@ -130,10 +139,8 @@ class MASSystem:
             toolbox = build_toolbox(system.graph, run.tools, run.solve)
         else:
             _check_toolbox(toolbox, system.graph, run.solve, explicit)
-        solver = system.solver(run.solve, toolbox)
-        size = run.solve.batch_size
-        batches = (asked[start : start + size] for start in range(0, len(asked), size))
-        return [solution for batch in batches for solution in solver.solve(batch)]
+        batches = system.batches(run.solve, toolbox, asked)
+        return [solution for part in batches.solve(asked) for solution in part]
 
     def alone(self, role: str | None = None) -> MASSystem:
         """A system of one of the agents with a plain prompt, on the same weights: what mode `single` runs."""
@@ -166,6 +173,34 @@ class MASSystem:
                     f"the link {spec} turns {link.source_size} features into {link.target_size}, but "
                     f"{spec.source} has {sizes[0]} and {spec.target} {sizes[1]}"
                 )
+
+    def batches(
+        self,
+        settings: SolveSettings,
+        toolbox: Toolbox | None,
+        questions: Sequence[Question],
+        size: int | None = None,
+    ) -> Batches:
+        """What solves these questions side by side: `size` of them, else as many as the settings say.
+
+        Raises UserError for a system that has lost a part, and where `auto` cannot be told.
+        """
+        solver = self.solver(settings, toolbox)
+        if size is None:
+            size = (
+                settings.batch_size
+                if isinstance(settings.batch_size, int)
+                else choose_batch_size(self.plan_memory(settings, toolbox, questions), len(questions))
+            )
+        return Batches(solver, size, can_halve=settings.link_control.kind != "shuffle")
+
+    def plan_memory(
+        self, settings: SolveSettings, toolbox: Toolbox | None, questions: Sequence[Question]
+    ) -> MemoryPlan:
+        """What solving these questions takes, and what fits. Raises UserError where no prompt can be had."""
+        tokenizers = {role: agent.tokenizer for role, agent in self.agents.items()}
+        prompts = longest_prompts(self.graph, tokenizers, self.prompts, settings, toolbox, questions)
+        return plan_memory(self.graph, loaded_models(self.agents), prompts, settings, loaded=True)
 
     def solver(self, settings: SolveSettings, toolbox: Toolbox | None = None) -> Solver:
         """What solves batches of questions under these settings, made once for any number of them.

@@ -67,12 +67,17 @@ class Outline:
 
     config: PreTrainedConfig
     """That of its text part."""
+    whole: PreTrainedConfig
+    """That of the whole model."""
     tokenizer: PreTrainedTokenizerBase
     """It pads on the left and has a pad token."""
     generation: GenerationConfig | None
     """What the model itself says of sampling, None where it has no such file."""
-    quantized: bool
-    """Whether its weights are stored quantized."""
+
+    @property
+    def quantized(self) -> bool:
+        """Whether its weights are stored quantized."""
+        return _is_quantized(self.whole)
 
 
 @contextmanager
@@ -116,7 +121,7 @@ def read_outline(model_dir: Path, *, trust_remote_code: bool = False, weights: b
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Outline(config=config, tokenizer=tokenizer, generation=generation, quantized=_is_quantized(whole))
+    return Outline(config=config, whole=whole, tokenizer=tokenizer, generation=generation)
 
 
 def _is_quantized(whole: PreTrainedConfig) -> bool:

@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from types import NoneType
 from typing import Any, NoReturn, get_args, get_type_hints
 
@@ -87,6 +88,8 @@ def argument(option: Option) -> dict[str, Any]:
         return {"nargs": "?", "const": True, "type": _read_bool, "metavar": "BOOL"}
     if kind == tuple[str, ...]:
         return {"action": _Append, "metavar": "KEY=PATH"}
+    if words := option.metadata.get("words"):
+        return {"type": partial(_read_number, words=words), "metavar": "|".join(["N", *words])}
     plain = next((one for one in get_args(kind) if one is not NoneType), kind)
     if choices := option.metadata.get("choices"):
         return {"choices": choices, "metavar": "|".join(choices)}
@@ -104,6 +107,17 @@ class _Append(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), values))
+
+
+def _read_number(text: str, words: Sequence[str]) -> int | str:
+    """A whole number, or a word that may stand for one."""
+    if text in words:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        message = f"{text!r} is neither a whole number nor {', '.join(words)}"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _read_bool(text: str) -> bool:

@@ -1,89 +1,105 @@
-"""What a run will take, told before any weights are there: gigabytes to download and to hold."""
+"""What a run will take, told before any weights are there: what to download and to hold, and what fits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import Any
 
 import torch
-from transformers import PreTrainedConfig
 
+from recursivemas.agents.computing import Placement
+from recursivemas.agents.load import resolve_devices, resolve_dtype
+from recursivemas.agents.memory import held_dtype, weight_bytes
+from recursivemas.errors import UserError
+from recursivemas.output.tables import format_table
+from recursivemas.recursion.memory import LoadedModel, MemoryPlan, longest_prompts, plan_memory
 from recursivemas.release.resolve import ReleaseFiles
-from recursivemas.settings import RunSettings
-from recursivemas.styles import Style
+from recursivemas.runs.prepare import PreparedRun
 
-OVERHEAD = 1.25
-"""Peak memory over the weights', at most, in the measurements of `benchmarks/memory.py`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Footprint:
-    """Bytes of all files, of those still to be downloaded, of weights in memory, and of a batch's cache."""
-
-    files: int
-    missing: int
-    weights: int
-    cache: int | None
+NOT_HERE = torch.device("meta")
+"""In place of a device that this machine does not have."""
 
 
-def estimate(
-    settings: RunSettings, style: Style, paths: ReleaseFiles, configs: Mapping[str, PreTrainedConfig]
-) -> Footprint:
-    """From the sizes that the release lists for its files, and the models' configurations."""
+def describe_files(paths: ReleaseFiles) -> str:
     missing = sum(size for path, size in paths.sizes.items() if not path.is_file())
-    models = {
-        files.model_dir.resolve(): role for role, files in paths.agents.items()
-    }  # shared ones count once
-    weights = sum(paths.weight_bytes(role) * _widening(settings, configs[role]) for role in models.values())
-    links = [
-        *(files.inner_link for files in paths.agents.values()),
-        *(link.path for link in paths.links.values()),
-    ]
-    weights += sum(paths.sizes.get(path, 0) for path in links if path is not None)
-    return Footprint(
-        files=sum(paths.sizes.values()),
-        missing=missing,
-        weights=int(weights),
-        cache=_cache_bytes(settings, configs[style.answering_role]),
-    )
+    return f"files: {_bytes(sum(paths.sizes.values()))}, of which {_bytes(missing)} still to download"
 
 
-def _widening(settings: RunSettings, config: PreTrainedConfig) -> float:
-    """How much wider than stored a model's numbers are held."""
-    if settings.model.dtype == "auto" or config.dtype is None:
-        return 1.0
-    return getattr(torch, settings.model.dtype).itemsize / config.dtype.itemsize
+def describe_memory(run: PreparedRun) -> Iterator[str]:
+    """What each agent's weights and longest row take, and what fits on each device.
 
-
-def _cache_bytes(settings: RunSettings, config: PreTrainedConfig) -> int | None:
-    """Keys and values of a batch of answers of full length; layers of other kinds keep next to nothing.
-
-    None for a configuration of a repository's own that does not name these sizes as others do.
+    Raises UserError where models, questions or prompts cannot be looked up.
     """
-    num_heads = getattr(config, "num_attention_heads", None)
-    num_layers = getattr(config, "num_hidden_layers", None)
-    if not num_heads or num_layers is None:
-        return None
-    kinds = getattr(config, "layer_types", None) or ["full_attention"] * num_layers
-    num_kept = getattr(config, "num_key_value_heads", None) or num_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // num_heads
-    dtype = config.dtype if settings.model.dtype == "auto" else getattr(torch, settings.model.dtype)
-    positions = settings.solve.batch_size * settings.solve.max_new_tokens
-    width = (dtype or torch.float32).itemsize
-    return 2 * kinds.count("full_attention") * num_kept * head_dim * positions * width
-
-
-def describe_footprint(footprint: Footprint) -> str:
-    peak = _gigabytes(int(footprint.weights * OVERHEAD) + (footprint.cache or 0))
-    what = "with a batch of full answers (prompts come on top)"
-    if footprint.cache is None:
-        what = "without caches, whose size the answering model's configuration does not tell"
-    return (
-        f"files: {_gigabytes(footprint.files)}, of which {_gigabytes(footprint.missing)} still to download. "
-        f"Memory: {_gigabytes(footprint.weights)} of weights, expected peak {peak} {what}"
+    plan = read_plan(run)
+    rows = [
+        [
+            one.role,
+            _bytes(one.model.weights),
+            str(one.prompt),
+            str(one.positions),
+            _bytes(one.cache),
+            _bytes(one.row),
+        ]
+        for one in plan.agents
+    ]
+    headings = ["agent", "weights in memory", "longest prompt", "longest row", "its cache", "with its work"]
+    yield format_table(headings, rows)
+    for device in plan.free:
+        yield _describe_device(plan, device, run.settings.model.device)
+    size = plan.batch_size(len(run.questions))
+    yield (
+        "--batch_size auto cannot be told here: it needs to know what is free"
+        if size is None
+        else f"--batch_size auto would take {size}; set is {run.settings.solve.batch_size}"
     )
 
 
-def _gigabytes(num_bytes: int) -> str:
-    """In units of 10^9 bytes, to three digits."""
-    return f"{num_bytes / 1e9:.3g} GB"
+def read_plan(run: PreparedRun) -> MemoryPlan:
+    """The plan of a run's memory, from configurations and the longest questions' prompts."""
+    settings, outlines = run.settings, run.outlines
+    dtype = resolve_dtype(settings.model.dtype)
+    try:
+        devices: dict[str, Placement] = resolve_devices(settings.model.device, run.style)
+    except UserError:  # told where devices are
+        devices = dict.fromkeys(run.style.roles, NOT_HERE)
+    models = {
+        role: LoadedModel(
+            device=devices[role],
+            name=str(files.model_dir.resolve()),
+            weights=weight_bytes(
+                outlines[role],
+                dtype=dtype,
+                quantization=settings.model.quantization,
+                stored_bytes=run.files.weight_bytes(role),
+            ),
+            config=outlines[role].config,
+            dtype=held_dtype(outlines[role].config, dtype),
+            eager=settings.model.attn == "eager",
+        )
+        for role, files in run.files.agents.items()
+    }
+    tokenizers: dict[str, Any] = {role: outline.tokenizer for role, outline in outlines.items()}
+    prompts = longest_prompts(run.style, tokenizers, run.prompts, settings.solve, run.toolbox, run.questions)
+    return plan_memory(run.style, models, prompts, settings.solve, loaded=False)
+
+
+def _describe_device(plan: MemoryPlan, device: Placement, name: str) -> str:
+    """What of a device is free, what stands there, and how many questions fit beside it."""
+    weights, free = plan.weights(device), plan.free[device]
+    where = name if device == NOT_HERE else str(device)
+    held = f"{where}: {_bytes(weights)} of weights"
+    if free is None:
+        return f"{held}; what is free there is not known here"
+    rows = plan.rows_that_fit(device)
+    if rows is None:
+        return f"{held}, {_bytes(free)} free; how much a row takes is not known"
+    if rows == 0:
+        return f"{held}, {_bytes(free)} free: they do not fit there with even one question"
+    return f"{held}, {_bytes(free)} free: with them fit {rows} questions side by side"
+
+
+def _bytes(num_bytes: int | None) -> str:
+    """In units of 10^9 or 10^6 bytes, to three digits."""
+    if num_bytes is None:
+        return "not known"
+    return f"{num_bytes / 1e9:.3g} GB" if num_bytes >= 1e8 or num_bytes == 0 else f"{num_bytes / 1e6:.3g} MB"

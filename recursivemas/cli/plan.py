@@ -9,7 +9,7 @@ from typing import Any
 from recursivemas.agents.checkpoint import Outline
 from recursivemas.agents.computing import check_computing, check_models
 from recursivemas.agents.load import resolve_devices, resolve_dtype
-from recursivemas.cli.footprint import describe_footprint, estimate
+from recursivemas.cli.footprint import describe_files, describe_memory
 from recursivemas.cli.reproduction import describe_reproduction
 from recursivemas.errors import UserError
 from recursivemas.recursion.toolbox import writing_agents
@@ -18,7 +18,7 @@ from recursivemas.report import format_table
 from recursivemas.runs.prepare import PreparedRun
 from recursivemas.sampling import SamplingSettings
 from recursivemas.styles import AgentSpec, Style
-from recursivemas.system import check_dimensions, read_outlines
+from recursivemas.system import check_dimensions
 from recursivemas.tools import Toolbox
 
 
@@ -34,11 +34,12 @@ def describe_plan(run: PreparedRun, problems: list[str]) -> Iterator[str]:
     values = [[name, str(value), run.origins[name]] for name, value in run.settings.values().items()]
     yield format_table(["setting", "value", "origin"], values)
     yield describe_reproduction(run)
-    for section in (_devices, _prompts, _tools, _graders, _questions, _agents):
+    for section in (_devices, _prompts, _tools, _graders, _questions, _agents, describe_memory):
         try:
             yield from section(run)
         except UserError as error:
-            problems.append(str(error))
+            if str(error) not in problems:  # more than one section may need the same
+                problems.append(str(error))
     yield "No weights were loaded."
 
 
@@ -77,7 +78,7 @@ def _questions(run: PreparedRun) -> Iterator[str]:
 def _agents(run: PreparedRun) -> Iterator[str]:
     """Agents, their files, how the answer is sampled, and what all takes."""
     settings, style, paths, model = run.settings, run.style, run.files, run.settings.model
-    outlines = read_outlines(paths, model.trust_remote_code, weights=False)
+    outlines = run.outlines
     check_dimensions(paths, outlines)
     models = {role: (files.model_dir, outlines[role]) for role, files in paths.agents.items()}
     check_models(model.attn, model.quantization, resolve_dtype(model.dtype), models)
@@ -96,7 +97,7 @@ def _agents(run: PreparedRun) -> Iterator[str]:
     yield format_table(["agent", "repository", "revision", "hidden size", "dtype", "weights"], agents)
     yield format_table(["file of", "place"], _places(style, paths))
     yield _describe_sampling(settings.solve.sampling, style, outlines)
-    yield f"release {paths.source}; {describe_footprint(estimate(settings, style, paths, configs))}"
+    yield f"release {paths.source}; {describe_files(paths)}"
 
 
 def _places(style: Style, paths: ReleaseFiles) -> list[list[str]]:

@@ -145,10 +145,10 @@ class TextChannel:
 
     def _fitting(self, turn: Turn, row: int, chat: ChatPrompt | UserError) -> ChatPrompt:
         """A prompt with which the row can go on: its own, or, with its error noted, the one without texts."""
-        question = self._batch.question(row)
+        question, agent = self._batch.question(row), self._agents[turn.role]
         if isinstance(chat, UserError):
             self._batch.fail(row, f"question {question.id!r} cannot go on: {chat}")
-        elif misfit := self._prompts.explain_misfit(question, turn.role, chat, latent_length=0):
+        elif misfit := self._prompts.explain_misfit(question, agent, chat, latent_length=0):
             self._batch.fail(row, misfit)
         else:
             return chat

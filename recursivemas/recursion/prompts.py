@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from transformers import PreTrainedTokenizerBase
+
 from recursivemas.agents.agent import Agent
 from recursivemas.errors import UserError
 from recursivemas.prompts import ChatPrompt, ChatRenderer, Pieces, PromptRequest, PromptSource, TokenText
@@ -29,27 +31,29 @@ class Prepared:
 
 
 class PromptWriter:
-    """Writes prompts for a style's agents under one set of settings; `tools` are those they have, by role."""
+    """Writes prompts for a style's agents under one set of settings.
+
+    `tokenizers` are the agents' own by role, `tools` the names of those they have.
+    """
 
     def __init__(
         self,
         style: Style,
-        agents: Mapping[str, Agent],
+        tokenizers: Mapping[str, PreTrainedTokenizerBase],
         source: PromptSource,
         settings: SolveSettings,
         tools: Mapping[str, Sequence[str]],
     ) -> None:
         self._style = style
         self._tools = tools
-        self._agents = agents
         self._source = source
         self._settings = settings
         self._passes, self._num_rounds = settings.passes, settings.num_rounds
         self._renderers = {
-            role: ChatRenderer(agent.tokenizer, enable_thinking=settings.enable_thinking)
-            for role, agent in agents.items()
+            role: ChatRenderer(tokenizer, enable_thinking=settings.enable_thinking)
+            for role, tokenizer in tokenizers.items()
         }
-        self._texts = {role: TokenText(agent.tokenizer) for role, agent in agents.items()}
+        self._texts = {role: TokenText(tokenizer) for role, tokenizer in tokenizers.items()}
 
     def prepare(self, questions: Sequence[Question]) -> list[Prepared | UserError]:
         """All prompts that the rounds need, of each question; the first error of one that lacks a prompt.
@@ -135,11 +139,11 @@ class PromptWriter:
         return PromptRequest(prompt=spec.prompt, question=question, feedback=with_feedback, texts=texts)
 
     def explain_misfit(
-        self, question: Question, role: str, chat: ChatPrompt, latent_length: int
+        self, question: Question, agent: Agent, chat: ChatPrompt, latent_length: int
     ) -> str | None:
         """Why an agent's model cannot read a prompt: too long for its context, or a token that it does not
         embed. None if it can."""
-        agent = self._agents[role]
+        role = agent.role
         unknown = chat.first_token_from(agent.engine.num_embeddings)
         if unknown is not None:
             return (

@@ -19,6 +19,7 @@ from recursivemas.recursion.link_controls import Tampering, choose_links
 from recursivemas.recursion.loop import Turn, recurse
 from recursivemas.recursion.observers import Notes, Watcher
 from recursivemas.recursion.prompts import Prepared, PromptWriter
+from recursivemas.recursion.toolbox import tool_names
 from recursivemas.recursion.trace import Solution, StageUsage
 from recursivemas.settings import SolveSettings
 from recursivemas.styles import Style
@@ -48,8 +49,8 @@ class Solver:
         self._outer_links = choose_links(self._control, outer_links, agents)
         self._settings = settings
         boxes = {spec.role: toolbox.only(spec.tools) if toolbox else None for spec in style.agents}
-        tools = {role: box.names if box else () for role, box in boxes.items()}
-        self._prompts = PromptWriter(style, agents, source, settings, tools)
+        tokenizers = {role: agent.tokenizer for role, agent in agents.items()}
+        self._prompts = PromptWriter(style, tokenizers, source, settings, tool_names(style, toolbox))
         self._writers = {role: Writer(agent, source, settings, boxes[role]) for role, agent in agents.items()}
 
     def solve(self, questions: Sequence[Question], watcher: Watcher | None = None) -> list[Solution]:
@@ -77,7 +78,7 @@ class Solver:
             return Solution(question=question, error=f"question {question.id!r} cannot run: {prepared}")
         latent_length = self._settings.latent_length if self._passes == "latent" else 0
         for (role, _), chat in prepared.chats.items():
-            if misfit := self._prompts.explain_misfit(question, role, chat, latent_length):
+            if misfit := self._prompts.explain_misfit(question, self._agents[role], chat, latent_length):
                 return Solution(question=question, error=misfit)
         return prepared
 

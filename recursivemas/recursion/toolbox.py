@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recursivemas.errors import UserError
@@ -45,6 +45,12 @@ def build_toolbox(
 def writing_agents(style: Style, mode: str) -> tuple[AgentSpec, ...]:
     """The agents that write text: all in mode text, else the answering one, as latent rounds write none."""
     return style.agents if mode == "text" else style.agents[-1:]
+
+
+def tool_names(style: Style, toolbox: Toolbox | None) -> dict[str, Sequence[str]]:
+    """The tools that each agent has of a toolbox, by role."""
+    boxes = {spec.role: toolbox.only(spec.tools) if toolbox else None for spec in style.agents}
+    return {role: box.names if box else () for role, box in boxes.items()}
 
 
 def _python(settings: ToolSettings, run_folder: Path | None) -> Tool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from recursivemas.errors import UserError
 from recursivemas.output.progress import Progress, Silence, warnings_above_the_bar
 from recursivemas.output.redaction import redact_data, redact_urls
 from recursivemas.question import Question
-from recursivemas.recursion.solve import Solver
+from recursivemas.recursion.batches import Batches
 from recursivemas.runs.files import CONFIG, SAMPLES, iterate_samples, read_config
 from recursivemas.runs.folder import RunFolder, check_free
 from recursivemas.runs.graders import RunGraders
@@ -60,10 +61,6 @@ def evaluate(
     Finished samples are in the folder whatever happens later; with `resume` the run goes on with those that
     are missing. Raises UserError when the folder holds a run that cannot be resumed with these settings.
     """
-    batches = [
-        questions[start : start + settings.solve.batch_size]
-        for start in range(0, len(questions), settings.solve.batch_size)
-    ]
     order = [
         (question.id, rollout) for question in questions for rollout in range(settings.solve.num_rollouts)
     ]
@@ -73,12 +70,15 @@ def evaluate(
         "tools": toolbox.describe() if toolbox else None,
     }
     config = redact_data(described, urls=True)
-    solver = system.solver(settings.solve, toolbox)
-    solve = partial(_solve, system.graph, solver, batches, settings.solve, graders)
+    batches_of = partial(system.batches, settings.solve, toolbox, questions)
+    solve = partial(_solve, system.graph, questions, settings.solve, graders)
     if not lock.rank.is_first:
         if lock.wait_until_open():
-            _help(lock, config, solve)
+            _help(lock, config, lambda folder, size: solve(batches_of(size), folder, show=False))
         return None
+    batches = batches_of(_chosen_size(lock, settings.record))
+    config["batch_size"] = batches.size
+    solve = partial(solve, batches)
     with _open_folder(lock, order, settings, config) as folder:
         gather_shards(folder)
         facts = {}
@@ -110,41 +110,60 @@ def _lead(lock: RunLock, folder: RunFolder, solve: Callable[..., None]) -> list[
 
 
 def _help(lock: RunLock, config: Mapping[str, Any], solve: Callable[..., None]) -> None:
-    """Another process's part in a shared run. Raises UserError where it would not repeat the first's."""
+    """Another process's part in a shared run: `solve` takes its folder and the first one's batch size.
+
+    Raises UserError where it would not repeat the first's.
+    """
     record = read_config(lock.path)
     check_same_tools(record, config["tools"])
     check_same_run(record, config)
     with SharedFolder(lock.path, lock.rank) as shared:
-        solve(shared, show=False)
+        solve(shared, record.get("batch_size"))
+
+
+def _chosen_size(lock: RunLock, settings: RecordSettings) -> int | None:
+    """The batch size that a run which is resumed has chosen before: its batches have the same neighbours."""
+    if settings.resume and (lock.path / CONFIG).exists():
+        size: int | None = read_config(lock.path).get("batch_size")
+        return size
+    return None
 
 
 def _solve(
     style: Style,
-    solver: Solver,
-    batches: Sequence[Sequence[Question]],
+    questions: Sequence[Question],
     settings: SolveSettings,
     graders: RunGraders,
+    batches: Batches,
     folder: RunFolder | SharedFolder,
     *,
     show: bool,
 ) -> None:
-    """Solve and grade the batches that the folder asks for, whole, so that each has the same neighbours."""
-    rollouts = range(settings.num_rollouts)
-    keys = [[(question.id, rollout) for question in batch for rollout in rollouts] for batch in batches]
-    total = sum(map(len, batches))
+    """Solve and grade the batches that the folder asks for, whole, so that each has the same neighbours.
+
+    Where memory runs out, a batch is solved in parts, and each is kept as it is finished.
+    """
+    rollouts, size, total = range(settings.num_rollouts), batches.size, len(questions)
+    whole = [questions[start : start + size] for start in range(0, total, size)]
+    keys = [[(question.id, rollout) for question in batch for rollout in rollouts] for batch in whole]
     with warnings_above_the_bar(), _progress(style, settings, total, folder, show) as progress:
-        for index in folder.pending(keys):
+
+        def begin(num_questions: int) -> None:
             num_done = folder.num_done // len(rollouts)
-            progress.batch(num_done, min(len(batches[index]), total - num_done))
-            solutions = solver.solve(batches[index], progress)
-            samples = [
-                SampleRecord.of(solution, verdicts, settings.answer_seed)
-                for solution, verdicts in zip(solutions, graders.grade(solutions), strict=True)
-            ]
-            folder.put(samples, {one.question.id: one.messages for one in solutions if one.messages})
-            for solution in solutions:
-                if solution.error:
-                    tqdm.write(f"error: {redact_urls(solution.error)}", file=sys.stderr)
+            progress.batch(num_done, min(num_questions, total - num_done))
+            if batches.halvings:
+                folder.note(out_of_memory=[asdict(halving) for halving in batches.halvings])
+
+        for index in folder.pending(keys):
+            for solutions in batches.solve(whole[index], progress, begin):
+                samples = [
+                    SampleRecord.of(solution, verdicts, settings.answer_seed)
+                    for solution, verdicts in zip(solutions, graders.grade(solutions), strict=True)
+                ]
+                folder.put(samples, {one.question.id: one.messages for one in solutions if one.messages})
+                for solution in solutions:
+                    if solution.error:
+                        tqdm.write(f"error: {redact_urls(solution.error)}", file=sys.stderr)
         progress.finish(folder.num_done // len(rollouts))
 
 

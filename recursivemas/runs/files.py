@@ -39,12 +39,14 @@ ANOTHER_FOLDER = "give another --output_dir, or put back the file as the run wro
 
 def _setting(option: Option) -> Shape:
     """The shape of a setting's row in `config.json`."""
-    least, kind = option.metadata.get("minimum"), option.kind
+    least, words, kind = option.metadata.get("minimum"), option.metadata.get("words", ()), option.kind
     kinds = {kind} if kind == tuple[str, ...] else set(get_args(kind) or (kind,))
 
     def fits(value: Any) -> bool:
         if tuple[str, ...] in kinds:
             return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+        if words and isinstance(value, str):
+            return value in words
         if float in kinds and type(value) is int:
             value = float(value)
         return type(value) in kinds and (least is None or value >= least)

@@ -163,6 +163,10 @@ class RunFolder:
         """Wall clock that this run has taken, earlier launches included."""
         return sum(launch["seconds"] for launch in self._earlier) + time.perf_counter() - self._start
 
+    def note(self, **facts: Any) -> None:
+        """Take down facts about this launch, with the next samples."""
+        self._launch |= facts
+
     def keep_time(self) -> None:
         """Note the time: a run that is killed has taken what it took for its finished samples."""
         self._launch["seconds"] = time.perf_counter() - self._start
@@ -186,7 +190,7 @@ class RunFolder:
 
     def finish(self, summary: Mapping[str, Any], **facts: Any) -> None:
         """Write the summary, and the facts about this launch."""
-        self._launch |= facts
+        self.note(**facts)
         self.keep_time()
         _write_json(self.path / SUMMARY, summary)
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from recursivemas.agents.checkpoint import Outline
 from recursivemas.benchmarks import Benchmark, find_benchmark, load_questions
 from recursivemas.prompts import PromptSource, load_prompts
 from recursivemas.question import Question
@@ -17,7 +18,7 @@ from recursivemas.release.resolve import ReleaseFiles, resolve_release
 from recursivemas.runs.graders import RunGraders
 from recursivemas.settings import Origin, RunSettings, resolve_settings
 from recursivemas.styles import Style, alone, load_style
-from recursivemas.system import MASSystem, load_mas_system
+from recursivemas.system import MASSystem, load_mas_system, read_outlines
 from recursivemas.tools import Toolbox
 
 
@@ -86,6 +87,11 @@ class PreparedRun:
         """
         where = self.settings.model.where()
         return resolve_release(self.style, self.benchmark.task, **where, download_weights=False)
+
+    @cached_property
+    def outlines(self) -> dict[str, Outline]:
+        """What is known of each role's model without its weights; raises what `read_outlines` raises."""
+        return read_outlines(self.files, self.settings.model.trust_remote_code, weights=False)
 
     def load(self) -> MASSystem:
         """The system, ready to solve; raises what `load_mas_system` raises."""

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from recursivemas.errors import UserError
 from recursivemas.files.locks import FileLock, read_note
@@ -90,6 +91,11 @@ class SharedFolder:
             save_latents(self.path, question, messages)
         with self._own.file.open("ab") as file:
             append(file, map(to_line, samples))
+
+    def note(self, **facts: Any) -> None:
+        """Take down facts about this launch, where they are the first process's: it keeps the record."""
+        if self._record:
+            self._record.note(**facts)
 
     @property
     def num_done(self) -> int:

@@ -2,6 +2,7 @@
 
 from recursivemas.settings.groups import (
     ATTENTIONS,
+    AUTO,
     DTYPES,
     MODES,
     QUANTIZATIONS,
@@ -20,6 +21,7 @@ from recursivemas.settings.run_settings import NEUTRAL, OPTIONS, Origin, RunSett
 
 __all__ = [
     "ATTENTIONS",
+    "AUTO",
     "DTYPES",
     "MODES",
     "NEUTRAL",

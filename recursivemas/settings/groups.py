@@ -27,6 +27,8 @@ ATTENTIONS = ("auto", "sdpa", "flash_attention_2", "eager")
 QUANTIZATIONS = ("bnb-4bit", "bnb-8bit")
 """How weights can be quantized while they are loaded, by bitsandbytes."""
 
+AUTO = "auto"
+"""The batch_size that stands for as many questions as fit."""
 SWEEP = -1
 """The latent_length that stands for a run with each of `SWEPT_LENGTHS`."""
 SWEPT_LENGTHS = (16, 32, 48)
@@ -126,7 +128,13 @@ class SolveSettings:
         minimum=SWEEP,
         recommended=True,
     )
-    batch_size: int = option(8, "questions solved side by side", minimum=1, recommended=True)
+    batch_size: int | str = option(
+        8,
+        "questions solved side by side; auto: as many as fit into memory",
+        minimum=1,
+        words=(AUTO,),
+        recommended=True,
+    )
     max_new_tokens: int = option(4000, "longest answer, in tokens", minimum=1, recommended=True)
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     links: str = option(

@@ -53,11 +53,11 @@ def test_the_page_names_every_file_on_the_way(toy_release):
     settings = RunSettings.of(dataset="math500", num_recursive_rounds=2, latent_length=2, max_new_tokens=6)
     graders = RunGraders(benchmark, settings.grading, settings.tools)
     with load_mas_system("sequential_light", device="cpu", release=toy_release) as system:
-        solver = system.solver(settings.solve, None)
+        batches = system.batches(settings.solve, None, [])
 
         def one_way() -> None:
             question = benchmark.to_question(row, "demo/1", 42)
-            [solution] = solver.solve([question])
+            [[solution]] = batches.solve([question])
             graders.grade([replace(solution, text=r"It is \boxed{95}.")])  # whatever the toy has written
 
         entered = files_entered(one_way)

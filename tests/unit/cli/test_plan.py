@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import socket
 import threading
 import time
 
 import pytest
 from huggingface_hub.utils import http_backoff
-from transformers import AutoConfig, PreTrainedConfig
 
 from recursivemas.benchmarks import DatasetError
 from recursivemas.cli import plan
-from recursivemas.cli.footprint import describe_footprint, estimate
 from recursivemas.cli.main import run_main
 from recursivemas.cli.reproduction import describe_reproduction
 from recursivemas.prompts import PromptsError
 from recursivemas.prompts.prompt_file import PublishedFile
-from recursivemas.release.resolve import AgentFiles, ReleaseError, ReleaseFiles
+from recursivemas.release.resolve import ReleaseError
 from recursivemas.runs import prepare as prepared
 from recursivemas.runs.prepare import prepare
-from recursivemas.settings import resolve_settings
-from recursivemas.styles import DISTILLATION
 
 
 def told(**given) -> str:
@@ -156,52 +151,3 @@ def test_a_dry_run_asks_a_host_that_cannot_be_reached_once(monkeypatch, capsys):
     *_, first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("127.0.0.1 cannot be reached: ")
     assert second == "127.0.0.1 could not be reached before, so it was not asked again"
-
-
-def test_the_footprint_counts_shared_weights_once_and_what_is_there_already(tmp_path):
-    config = {
-        "model_type": "qwen3",
-        "num_hidden_layers": 3,
-        "num_key_value_heads": 2,
-        "head_dim": 16,
-        "dtype": "bfloat16",
-    }
-    for name in ("expert", "learner"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text(json.dumps(config))
-    (tmp_path / "expert" / "model.safetensors").write_bytes(b"x")
-    files = {
-        role: AgentFiles(
-            role=role,
-            repo_id=role,
-            revision=None,
-            model_dir=tmp_path / folder,
-            inner_link=None,
-            inner_variant="ln_res_adapter",
-            model_files=("config.json", "model.safetensors"),
-        )
-        for role, folder in (("expert", "expert"), ("learner", "learner"))
-    }
-    sizes = {tmp_path / role / "model.safetensors": 10**9 for role in files}
-    paths = ReleaseFiles(agents=files, links={}, source="here", sizes=sizes)
-    configs = {role: AutoConfig.from_pretrained(tmp_path / role) for role in files}
-
-    def footprint(release=paths, **given):
-        settings, _ = resolve_settings(
-            {"style": "distillation", "batch_size": 2, "max_new_tokens": 5, **given}
-        )
-        return estimate(settings, DISTILLATION, release, configs)
-
-    stored = footprint()
-    assert (stored.files, stored.missing, stored.weights) == (2 * 10**9, 10**9, 2 * 10**9)
-    assert stored.cache == 2 * 3 * 2 * 16 * (2 * 5) * 2, (
-        "keys and values, layers, heads, width, positions, bytes"
-    )
-    assert footprint(dtype="float32").weights == 4 * 10**9
-    assert "2 GB, of which 1 GB still to download" in describe_footprint(stored)
-
-    shared = dict.fromkeys(files, files["expert"])
-    assert footprint(ReleaseFiles(agents=shared, links={}, source="here", sizes=sizes)).weights == 10**9
-
-    configs["learner"] = PreTrainedConfig(dtype="bfloat16")
-    assert "expected peak 2.5 GB without caches" in describe_footprint(footprint())

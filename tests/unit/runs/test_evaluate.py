@@ -12,6 +12,7 @@ from recursivemas.grading import Grade
 from recursivemas.output import progress
 from recursivemas.output.redaction import keep_secret
 from recursivemas.question import Question
+from recursivemas.recursion.batches import Batches
 from recursivemas.recursion.trace import Solution
 from recursivemas.runs import evaluate, prepare
 from recursivemas.runs.record import SampleRecord
@@ -32,10 +33,11 @@ class WarningSolver:
 def test_warnings_stand_above_the_progress_bar(capsys, monkeypatch):
     settings, _ = resolve_settings({})
     folder = SimpleNamespace(pending=lambda keys: iter(range(len(keys))), num_done=0, put=lambda *_: None)
-    batches = [[Question(id="q", text="What?")]]
+    questions = [Question(id="q", text="What?")]
+    batches = Batches(WarningSolver(), 8)
     monkeypatch.setattr(progress, "REFRESH_IN_FILE_S", 0.0)
     graders = SimpleNamespace(grade=lambda _: [])
-    evaluate._solve(DISTILLATION, WarningSolver(), batches, settings.solve, graders, folder, show=True)
+    evaluate._solve(DISTILLATION, questions, settings.solve, graders, batches, folder, show=True)
     written = capsys.readouterr().err
     before, _, after = written.partition("look here")
     assert "question" in before

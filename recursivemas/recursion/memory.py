@@ -1,0 +1,203 @@
+"""What a run takes of memory, agent by agent, and how many questions fit side by side.
+
+A row is longest where its agent has read the longest prompt and thought or written all that it may. One
+agent's rows are there at a time, the weights of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+
+from recursivemas.agents.agent import Agent
+from recursivemas.agents.computing import SPLIT, Placement
+from recursivemas.agents.memory import cache_bytes, free_bytes, work_bytes
+from recursivemas.errors import UserError
+from recursivemas.prompts import PromptSource
+from recursivemas.question import Question
+from recursivemas.recursion.prompts import Prepared, PromptWriter
+from recursivemas.recursion.toolbox import tool_names
+from recursivemas.settings import AUTO, SWEEP, SWEPT_LENGTHS, SolveSettings
+from recursivemas.styles import Style
+from recursivemas.tools import Toolbox
+
+NUM_PROBED = 8
+"""Of how many questions, those with the longest texts, the prompts are written to know the longest."""
+USABLE = 0.9
+"""The share of free memory that is counted on: the rest is lost between tensors."""
+MOST_ROWS = 256
+"""The most questions side by side that `auto` takes: beyond, a step takes longer in proportion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """An agent's model, loaded or yet to be, as far as its memory goes."""
+
+    device: Placement
+    name: str
+    """What agents share that share their weights."""
+    weights: int
+    """Bytes."""
+    config: PreTrainedConfig
+    """Of its text part."""
+    dtype: torch.dtype
+    eager: bool
+    """Whether it keeps attention's scores."""
+
+
+def loaded_models(agents: Mapping[str, Agent]) -> dict[str, LoadedModel]:
+    """The models of loaded agents, by role."""
+    models = {}
+    for role, agent in agents.items():
+        model = agent.model
+        tensors = [*model.parameters(), *model.buffers()]
+        models[role] = LoadedModel(
+            device=SPLIT if len(set(getattr(model, "hf_device_map", {}).values())) > 1 else agent.device,
+            name=str(id(model)),
+            weights=sum(tensor.nbytes for tensor in tensors),
+            config=model.config.get_text_config(),
+            dtype=agent.engine.dtype,
+            eager=model.config._attn_implementation == "eager",
+        )
+    return models
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentMemory:
+    """What an agent takes, in bytes."""
+
+    role: str
+    model: LoadedModel
+    prompt: int
+    """Positions of its longest prompt."""
+    positions: int
+    """Positions of its longest row."""
+    cache: int | None
+    """Of that row; None where the model's configuration does not tell it."""
+    row: int | None
+    """That, and what working on it takes for a while."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryPlan:
+    """What fits where. `free` are bytes by device, before any weights are there, None where nobody knows."""
+
+    agents: tuple[AgentMemory, ...]
+    free: Mapping[Placement, int | None]
+
+    def weights(self, device: Placement) -> int:
+        """Of all models on a device; what agents share counts once."""
+        return sum({one.model.name: one.model.weights for one in self.on(device)}.values())
+
+    def on(self, device: Placement) -> list[AgentMemory]:
+        return [one for one in self.agents if one.model.device == device]
+
+    def row(self, device: Placement) -> int | None:
+        """Bytes of the largest row of an agent on that device."""
+        rows = [one.row for one in self.on(device)]
+        known = [row for row in rows if row is not None]
+        return max(known) if len(known) == len(rows) else None
+
+    def rows_that_fit(self, device: Placement) -> int | None:
+        """How many questions fit side by side beside the weights; None where that is not known."""
+        free, row = self.free[device], self.row(device)
+        if free is None or row is None:
+            return None
+        return max(int(free * USABLE) - self.weights(device), 0) // row
+
+    def batch_size(self, num_questions: int) -> int | None:
+        """What batch_size `auto` takes for so many questions: 1 or more, None where that is not known."""
+        fitting = [self.rows_that_fit(device) for device in self.free]
+        known = [rows for rows in fitting if rows is not None]
+        if len(known) < len(fitting):
+            return None
+        return max(min(*known, MOST_ROWS, num_questions), 1)
+
+
+def plan_memory(
+    style: Style,
+    models: Mapping[str, LoadedModel],
+    prompts: Mapping[str, int],
+    settings: SolveSettings,
+    *,
+    loaded: bool,
+) -> MemoryPlan:
+    """A plan for models by role whose longest prompts have those positions.
+
+    `loaded` tells whether the models are in memory already, where what is free is beside them.
+    """
+    agents = []
+    for role, model in models.items():
+        positions = prompts[role] + _follows(style, settings, role)
+        cache = cache_bytes(model.config, model.dtype, positions)
+        row = None
+        if cache is not None:
+            # A fork keeps what was read, once, beside the copy that is written on.
+            forked = cache_bytes(model.config, model.dtype, prompts[role]) if settings.num_rollouts > 1 else 0
+            work = work_bytes(model.config, model.dtype, prompts[role], eager=model.eager)
+            row = cache + (forked or 0) + work
+        agents.append(
+            AgentMemory(
+                role=role, model=model, prompt=prompts[role], positions=positions, cache=cache, row=row
+            )
+        )
+    plan = MemoryPlan(agents=tuple(agents), free={model.device: None for model in models.values()})
+    free: dict[Placement, int | None] = {}
+    for device in plan.free:
+        left = free_bytes(device)
+        free[device] = left + plan.weights(device) if loaded and left is not None else left
+    return MemoryPlan(agents=plan.agents, free=free)
+
+
+def _follows(style: Style, settings: SolveSettings, role: str) -> int:
+    """How many positions follow an agent's prompt, at most."""
+    answers = role == style.answering_role
+    if settings.passes == "text" or (answers and settings.num_rounds == 1):
+        return settings.max_new_tokens
+    return max(_latents(settings), settings.max_new_tokens if answers else 0)
+
+
+def _latents(settings: SolveSettings) -> int:
+    """How many latents a thought has, at most."""
+    return max(SWEPT_LENGTHS) if settings.latent_length == SWEEP else settings.latent_length
+
+
+def choose_batch_size(plan: MemoryPlan, num_questions: int) -> int:
+    """What batch_size `auto` takes. Raises UserError where that cannot be known."""
+    size = plan.batch_size(num_questions)
+    if size is None:
+        unknown = [str(device) for device, free in plan.free.items() if free is None]
+        why = f"what is free on {unknown[0]} is not known" if unknown else "a cache's size is not known"
+        raise UserError(f"batch_size {AUTO!r} cannot be chosen: {why}; give a number")
+    return size
+
+
+def longest_prompts(
+    style: Style,
+    tokenizers: Mapping[str, PreTrainedTokenizerBase],
+    source: PromptSource,
+    settings: SolveSettings,
+    toolbox: Toolbox | None,
+    questions: Sequence[Question],
+) -> dict[str, int]:
+    """The positions of each agent's longest prompt, by role, its slots filled.
+
+    It is looked for among the questions with the longest texts. Raises UserError where none of these can be
+    shown to the agents.
+    """
+    writer = PromptWriter(style, tokenizers, source, settings, tool_names(style, toolbox))
+    longest = sorted(questions, key=lambda question: len(question.text), reverse=True)[:NUM_PROBED]
+    prepared = writer.prepare(longest)
+    good = [one for one in prepared if isinstance(one, Prepared)]
+    if not good:
+        raise UserError(f"the longest prompts cannot be told: {prepared[0] if prepared else 'no questions'}")
+    filled = settings.max_new_tokens if settings.passes == "text" else _latents(settings)
+    lengths = dict.fromkeys(style.roles, 0)
+    for one in good:
+        for (role, with_feedback), chat in one.chats.items():
+            slots = len(style.inbound(role, with_feedback=with_feedback))
+            lengths[role] = max(lengths[role], chat.num_text_tokens + filled * slots)
+    return lengths

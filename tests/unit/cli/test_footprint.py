@@ -1,0 +1,164 @@
+"""What a dry run tells of memory, and that the run which follows takes the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from recursivemas import Question, load_mas_system
+from recursivemas.agents.memory import cache_bytes
+from recursivemas.cli.footprint import describe_files, describe_memory, read_plan
+from recursivemas.cli.main import run_main
+from recursivemas.errors import UserError
+from recursivemas.recursion import memory
+from recursivemas.runs.prepare import PreparedRun, prepare
+from recursivemas.settings import SWEPT_LENGTHS, SolveSettings
+
+pytestmark = pytest.mark.process
+
+CPU = torch.device("cpu")
+SMALL = {"num_recursive_rounds": 2, "latent_length": 3, "max_new_tokens": 6}
+
+
+@pytest.fixture
+def questions(tmp_path) -> Path:
+    path = tmp_path / "questions.jsonl"
+    rows = [{"problem": f"What is {n} + {n}?" + n * "?", "answer": str(2 * n)} for n in range(12)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def free(monkeypatch) -> dict[str, int | None]:
+    """How much is free, to be set; nothing is known of what is not set."""
+    budget: dict[str, int | None] = {}
+    monkeypatch.setattr(memory, "free_bytes", lambda device: budget.get(str(device)))
+    return budget
+
+
+def run_of(toy_release, questions, **given) -> PreparedRun:
+    usual = {"style": "mixture", "release": str(toy_release), "device": "cpu", **SMALL}
+    return prepare(dataset_path=str(questions), **{**usual, **given})
+
+
+def test_files_count_once_and_those_that_are_there_are_not_missing(tmp_path):
+    (tmp_path / "here").write_bytes(b"x")
+    paths = SimpleNamespace(sizes={tmp_path / "here": 2 * 10**9, tmp_path / "there": 10**9})
+    assert describe_files(paths) == "files: 3 GB, of which 1 GB still to download"
+
+
+def test_the_plan_is_that_of_the_loaded_system(toy_release, questions, free):
+    free["cpu"] = 10**9
+    run = run_of(toy_release, questions)
+    told = read_plan(run)
+    with run.load() as system:
+        loaded = system.plan_memory(run.settings.solve, run.toolbox, run.questions)
+        pairs = [(one, system.agents[one.role]) for one in told.agents]
+    assert told.weights(CPU) == loaded.weights(CPU)
+    assert loaded.free[CPU] == told.free[CPU] + told.weights(CPU), "the weights are there already"
+    for one, agent in pairs:
+        last = one.role == "summarizer"
+        assert one.positions == one.prompt + (SMALL["max_new_tokens"] if last else SMALL["latent_length"])
+        config = agent.model.config.get_text_config()
+        assert one.cache == cache_bytes(config, agent.engine.dtype, one.positions)
+        assert one.row > one.cache
+    for before, after in zip(told.agents, loaded.agents, strict=True):
+        assert (before.prompt, before.positions, before.row) == (after.prompt, after.positions, after.row)
+
+
+def test_prompts_are_as_long_as_the_longest_that_is_read(toy_release, questions, free):
+    run = run_of(toy_release, questions, latent_length=5)
+    plan = {one.role: one for one in read_plan(run).agents}
+    with run.load() as system:
+        solutions = system.solve(run.questions, num_rounds=2, latent_length=5, max_new_tokens=2)
+    for role, one in plan.items():
+        usages = [usage for solution in solutions for usage in solution.usage if usage.role == role]
+        assert one.prompt == max(usage.prompt_tokens + usage.latents_read for usage in usages)
+
+
+def test_texts_sweeps_and_forks_make_rows_longer(toy_release, questions, free):
+    latents = read_plan(run_of(toy_release, questions, max_new_tokens=2)).agents[0]
+    texts = read_plan(run_of(toy_release, questions, mode="text", max_new_tokens=40)).agents[0]
+    assert abs(texts.prompt - (latents.prompt - SMALL["latent_length"] + 40)) < 3, "words may join otherwise"
+    assert texts.positions == texts.prompt + 40
+    swept = read_plan(run_of(toy_release, questions, latent_length=-1)).agents[0]
+    assert swept.positions - swept.prompt == max(SWEPT_LENGTHS)
+    forked = read_plan(run_of(toy_release, questions, max_new_tokens=2, num_rollouts=2)).agents[0]
+    assert forked.row > latents.row
+    assert forked.cache == latents.cache
+    alone = read_plan(run_of(toy_release, questions, mode="single", max_new_tokens=40)).agents
+    assert [one.positions - one.prompt for one in alone] == [40]
+
+
+def test_auto_takes_what_fits(toy_release, questions, free):
+    run = run_of(toy_release, questions, batch_size="auto")
+    plan = read_plan(run)
+    weights, row = plan.weights(CPU), plan.row(CPU)
+    assert row == max(one.row for one in plan.agents)
+    for rows, taken in ((0, 1), (1, 1), (5, 5), (200, 12)):
+        free["cpu"] = int((weights + rows * row + row // 2) / memory.USABLE)
+        assert read_plan(run).batch_size(12) == taken
+        told = list(describe_memory(run))
+        assert told[-1] == f"--batch_size auto would take {taken}; set is auto"
+        assert (
+            f"with them fit {rows} questions" in told[1]
+            if rows
+            else "not even" in told[1].replace("with even", "not even")
+        )
+    free["cpu"] = 10**12
+    assert read_plan(run).batch_size(10**6) == memory.MOST_ROWS
+
+
+def test_what_is_not_known_is_said(toy_release, questions, free):
+    run = run_of(toy_release, questions, device="cuda:7", batch_size="auto")
+    assert read_plan(run).batch_size(12) is None
+    told = list(describe_memory(run))
+    assert told[1].startswith("cuda:7: ")
+    assert "what is free there is not known here" in told[1]
+    assert told[2] == "--batch_size auto cannot be told here: it needs to know what is free"
+
+
+def test_the_run_takes_what_the_dry_run_said_and_keeps_to_it(toy_release, questions, free, tmp_path, capsys):
+    plan = read_plan(run_of(toy_release, questions))
+    weights, row = plan.weights(CPU), plan.row(CPU)
+    free["cpu"] = int((weights + 5.5 * row) / memory.USABLE)
+    flags = ["--style", "mixture", "--release", str(toy_release), "--device", "cpu"]
+    flags += ["--dataset_path", str(questions), *(f"--{name}={value}" for name, value in SMALL.items())]
+    flags += ["--batch_size", "auto", "--output_dir", str(tmp_path / "run")]
+    assert run_main([*flags, "--dry_run"]) == 0
+    assert "--batch_size auto would take 5; set is auto" in capsys.readouterr().out
+    free["cpu"] -= weights  # they are loaded when the run asks
+    assert run_main(flags) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["batch_size"] == 5
+    assert config["settings"]["batch_size"] == {"value": "auto", "origin": "explicit"}
+    lines = (tmp_path / "run" / "samples.jsonl").read_text().splitlines()
+    (tmp_path / "run" / "samples.jsonl").write_text("".join(f"{line}\n" for line in lines[:7]))
+    free["cpu"] = 10**12
+    assert run_main([*flags, "--resume"]) == 0
+    again = (tmp_path / "run" / "samples.jsonl").read_text().splitlines()
+    assert again[:7] == lines[:7]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["batch_size"] == 5
+
+
+def test_solve_takes_auto_and_says_where_it_cannot(toy_release, free):
+    asked = [Question(id=str(n), text=f"{n} + 1?") for n in range(3)]
+    with load_mas_system("mixture", device="cpu", release=toy_release, dtype="float64") as system:
+        with pytest.raises(UserError, match=r"batch_size 'auto' cannot be chosen: what is free on cpu"):
+            system.solve(asked, batch_size="auto")
+        free["cpu"] = 10**9
+        auto = system.solve(asked, batch_size="auto", num_rounds=1, latent_length=1, max_new_tokens=2)
+        fixed = system.solve(asked, batch_size=1, num_rounds=1, latent_length=1, max_new_tokens=2)
+    assert [one.text for one in auto] == [one.text for one in fixed]
+
+
+def test_other_words_are_refused(capsys):
+    with pytest.raises(UserError, match="batch_size is 'all'; it has to be a whole number or auto"):
+        SolveSettings(batch_size="all")
+    with pytest.raises(SystemExit):
+        run_main(["--batch_size", "many"])
+    assert "'many' is neither a whole number nor auto" in capsys.readouterr().err
