@@ -10,6 +10,7 @@ from recursivemas.engine.base import (
     Generated,
     Pauses,
     Piece,
+    Positions,
     Prompt,
     Resumption,
     Segment,
@@ -17,7 +18,8 @@ from recursivemas.engine.base import (
     Thoughts,
     WriteRequest,
 )
-from recursivemas.engine.local import LocalEngine
+from recursivemas.engine.local import LocalEngine, reuse_prefixes
+from recursivemas.engine.prefix_cache import PrefixCache
 from recursivemas.engine.sampling import random_stream
 from recursivemas.engine.stream import rows_not_finite
 from recursivemas.sampling import SamplingSettings
@@ -29,6 +31,8 @@ __all__ = [
     "LocalEngine",
     "Pauses",
     "Piece",
+    "Positions",
+    "PrefixCache",
     "Prompt",
     "Resumption",
     "SamplingSettings",
@@ -37,5 +41,6 @@ __all__ = [
     "Thoughts",
     "WriteRequest",
     "random_stream",
+    "reuse_prefixes",
     "rows_not_finite",
 ]

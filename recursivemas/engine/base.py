@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -31,6 +31,19 @@ NOT_FINITE = "not finite"
 
 
 @dataclass(frozen=True)
+class Positions:
+    """What it took to read positions of a row: those of its prompt, and what was put in later."""
+
+    computed: int = 0
+    """How many of them the model ran."""
+    reused: int = 0
+    """How many were kept from before."""
+
+    def __add__(self, other: Positions) -> Positions:
+        return Positions(self.computed + other.computed, self.reused + other.reused)
+
+
+@dataclass(frozen=True)
 class Thoughts:
     """What B rows have thought: inner(h_1)..inner(h_L), in the inner link's dtype."""
 
@@ -38,6 +51,8 @@ class Thoughts:
     """[B, L, D]."""
     failed: tuple[int, ...] = ()
     """The rows whose hidden states or thoughts are not finite: nothing can be made of them."""
+    read: tuple[Positions, ...] = ()
+    """What was read for them, a row each; empty where the engine does not count it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +90,8 @@ class Generated:
     """How many tokens were sampled, those that a pause took back among them."""
     ended_by: str
     """`stop`, `length`, NOT_FINITE where there were no numbers to sample from, or what a pause said."""
+    read: Positions = field(default_factory=Positions, compare=False)
+    """What was read for it, what pauses put in included."""
 
     @property
     def token_ids(self) -> tuple[int, ...]:

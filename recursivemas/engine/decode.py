@@ -1,32 +1,41 @@
 """Decoding text, with prompts that may hold latent thoughts, and rows that may pause.
 
-A row that pauses leaves the batch, and the others decode on. When its pause is over, it is read anew, its
-prompt with all that has followed, and joins the batch again.
+A row that pauses leaves the batch, and the others decode on. When its pause is over, it is read, its prompt
+with all that has followed, and joins the batch again; what it had read before may be kept for it.
 
-Shapes: B batch, T_i a row's prompt positions, V vocabulary, D hidden size.
+Shapes: B batch, V vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from recursivemas.engine.backbone import Backbone
-from recursivemas.engine.base import NOT_FINITE, Generated, Pauses, Resumption, Segment, WriteRequest
+from recursivemas.engine.base import (
+    NOT_FINITE,
+    Generated,
+    Pauses,
+    Positions,
+    Resumption,
+    Segment,
+    WriteRequest,
+)
+from recursivemas.engine.prefix_cache import Kept, common_length
+from recursivemas.engine.reading import Reader, Row
 from recursivemas.engine.sampling import NO_TOKEN, Sampler
-from recursivemas.engine.stream import PromptBatch, Stream
+from recursivemas.engine.stream import Stream
 from recursivemas.sampling import SamplingSettings
 
 
 def decode(
-    backbone: Backbone,
+    reader: Reader,
     stream: Stream,
-    prompts: Sequence[Tensor],
+    rows: Sequence[Row],
     requests: Sequence[WriteRequest],
     *,
     sampling: SamplingSettings,
@@ -37,15 +46,15 @@ def decode(
 ) -> Iterator[tuple[int, Generated]]:
     """Write after each sequence of a stream; yields a row's number in it when it is done and leaves.
 
-    `prompts` are what the stream has read, [T_i, D] each, `requests` what is wanted of it, in the same order;
-    all else is told at `recursivemas.engine.Session.write`, whose work this is.
+    `rows` are what the stream has read, `requests` what is wanted of it, in the same order; all else is told
+    at `recursivemas.engine.Session.write`, whose work this is. What is kept of a row is noted in it.
     """
     for request in requests:
         if request.max_new_tokens < 1:
             raise ValueError(f"max_new_tokens is {request.max_new_tokens}; it has to be 1 or more")
+    backbone = reader.backbone
     running = [
-        _Row(index, prompt, request)
-        for index, (prompt, request) in enumerate(zip(prompts, requests, strict=True))
+        _Row(index, row, request) for index, (row, request) in enumerate(zip(rows, requests, strict=True))
     ]
     waiting: list[tuple[_Row, Future[Any]]] = []
     sampler = _sampler(sampling, running)
@@ -62,6 +71,7 @@ def decode(
             if on_step:
                 on_step(len(going) + len(waiting))
             if len(going) < len(running):
+                _keep_those_that_leave(reader, stream, running, going)
                 yield from _done(running)
                 running = [running[index] for index in going]
                 sampler = _sampler(sampling, running)
@@ -76,7 +86,7 @@ def decode(
         yield from _done(back)
         back = [row for row in back if not row.ended_by]
         if back:
-            stream = _rejoined(backbone, stream, running, back)
+            stream = _rejoined(reader, stream, running, back)
             running += back
             sampler = _sampler(sampling, running)
 
@@ -86,12 +96,13 @@ class _Row:
     """One row on its way, and what it has been writing since its last pause."""
 
     index: int
-    prompt: Tensor
+    row: Row
     request: WriteRequest
     segments: list[Segment] = field(default_factory=list)
     writing: list[int] = field(default_factory=list)
     num_sampled: int = 0
     ended_by: str = ""
+    read: Positions = field(default_factory=Positions)
 
     def takes(self, token: int, stop_ids: Collection[int]) -> bool:
         """Take the row's next token; tells whether more may follow."""
@@ -105,22 +116,33 @@ class _Row:
         return not self.ended_by
 
     def resume(self, resumption: Resumption) -> None:
+        before = self.token_ids()
         self.segments += [Segment(resumption.written), Segment(resumption.inserted, written=False)]
         self.writing = []
+        same = len(self.row) + common_length(before, self.token_ids())
+        self.row.kept_length = min(self.row.kept_length, same)
         self.ended_by = resumption.ended_by
 
     def generated(self) -> Generated:
         segments = [*self.segments, Segment(tuple(self.writing))]
-        return Generated(tuple(segments), self.num_sampled, self.ended_by)
+        return Generated(tuple(segments), self.num_sampled, self.ended_by, self.read)
 
     def said(self) -> list[int]:
         """What the row has written so far, for the repetition penalty."""
         return [*self.request.said, *self.generated().token_ids]
 
-    def sequence(self, backbone: Backbone) -> Tensor:
-        """All of the row so far as embeddings [T_i + tokens, D]."""
-        ids = [id_ for segment in self.generated().segments for id_ in segment.token_ids]
-        return torch.cat([self.prompt, backbone.embed(ids)])
+    def token_ids(self) -> tuple[int, ...]:
+        """All that follows the prompt."""
+        return tuple(id_ for segment in self.generated().segments for id_ in segment.token_ids)
+
+    def keep(self, kept: Kept | None, length: int) -> None:
+        """Note that the row's first `length` positions are kept."""
+        self.row.kept, self.row.kept_length = kept, length
+
+    def sequence(self, backbone: Backbone) -> Row:
+        """All of the row so far."""
+        embeddings = torch.cat([self.row.embeddings, backbone.embed(self.token_ids())])
+        return replace(self.row, embeddings=embeddings)
 
 
 def _done(rows: Sequence[_Row]) -> Iterator[tuple[int, Generated]]:
@@ -159,12 +181,23 @@ def _back_from_pause(
     return [row for row, _ in returned]
 
 
-def _rejoined(backbone: Backbone, stream: Stream, running: Sequence[_Row], back: Sequence[_Row]) -> Stream:
+def _keep_those_that_leave(
+    reader: Reader, stream: Stream, running: Sequence[_Row], going: Sequence[int]
+) -> None:
+    """They may come back: with what they waited for, or to be written after once more."""
+    for index, row in enumerate(running):
+        if index not in going:
+            row.keep(reader.keep(stream, index), stream.lengths[index])
+
+
+def _rejoined(reader: Reader, stream: Stream, running: Sequence[_Row], back: Sequence[_Row]) -> Stream:
     """The stream of the running rows and, behind them, those that are back."""
     join = bool(running) and stream.can_join
     # Where a cache cannot be joined, the running rows are read anew, too.
     rows = back if join else [*running, *back]
-    fresh = Stream(backbone, PromptBatch.left_pad([row.sequence(backbone) for row in rows]))
+    fresh, positions = reader.read([row.sequence(reader.backbone) for row in rows])
+    for row, read in zip(rows, positions, strict=True):
+        row.read += read
     if not join:
         return fresh
     stream.join(fresh)

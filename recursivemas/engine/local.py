@@ -5,17 +5,21 @@ Shapes: B rows, T_i a row's positions, L latent steps, D hidden size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain, takewhile
 
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel
 
 from recursivemas.engine.backbone import Backbone
-from recursivemas.engine.base import Generated, Pauses, Prompt, Thoughts, WriteRequest
+from recursivemas.engine.base import Engine, Generated, Pauses, Positions, Prompt, Thoughts, WriteRequest
 from recursivemas.engine.decode import decode
-from recursivemas.engine.stream import PromptBatch, Stream, check_lengths, roll_out, rows_not_finite
+from recursivemas.engine.prefix_cache import PrefixCache
+from recursivemas.engine.reading import Reader, Row
+from recursivemas.engine.stream import Stream, check_lengths, roll_out, rows_not_finite
 from recursivemas.links import InnerLink
 from recursivemas.sampling import SamplingSettings
 
@@ -25,6 +29,7 @@ class LocalEngine:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
+        self.prefix_cache = PrefixCache(0)
         self._backbone = Backbone(model)
 
     @property
@@ -55,54 +60,84 @@ class LocalEngine:
     def open(self, prompts: Sequence[Prompt]) -> LocalSession:
         rows = self._embed(prompts)
         check_lengths([len(row) for row in rows])
-        return LocalSession(self._backbone, [_Copy(self._backbone, rows, _Reading(self._backbone, rows))])
+        reader = Reader(self._backbone, self.prefix_cache)
+        return LocalSession(reader, [_Copy(reader, rows, _Reading(reader, rows))])
 
-    def _embed(self, prompts: Sequence[Prompt]) -> list[Tensor]:
+    def _embed(self, prompts: Sequence[Prompt]) -> list[Row]:
         """Each prompt's input embeddings [T_i, D]; all token ids are embedded in one go."""
         backbone = self._backbone
         texts = [piece for prompt in prompts for piece in prompt if isinstance(piece, tuple)]
         ids = [id_ for piece in texts for id_ in piece]
         embedded = iter(backbone.embed(ids).split([len(piece) for piece in texts]))
         return [
-            torch.cat(
-                [
-                    next(embedded) if isinstance(piece, tuple) else piece.to(backbone.device, backbone.dtype)
-                    for piece in prompt
-                ]
-                or [backbone.embed([])]
+            Row(
+                torch.cat(
+                    [
+                        next(embedded)
+                        if isinstance(piece, tuple)
+                        else piece.to(backbone.device, backbone.dtype)
+                        for piece in prompt
+                    ]
+                    or [backbone.embed([])]
+                ),
+                _head(prompt),
             )
             for prompt in prompts
         ]
 
 
+def _head(prompt: Prompt) -> tuple[int, ...]:
+    """The token ids up to the first latent."""
+    pieces = takewhile(lambda piece: isinstance(piece, tuple) or not len(piece), prompt)
+    return tuple(id_ for piece in pieces if isinstance(piece, tuple) for id_ in piece)
+
+
+@contextmanager
+def reuse_prefixes(engines: Iterable[Engine], cache: PrefixCache) -> Iterator[None]:
+    """Have the engines keep what they read meanwhile, and read none of it twice.
+
+    An engine of another kind than ours sees to it by itself.
+    """
+    ours = [engine for engine in engines if isinstance(engine, LocalEngine)]
+    for engine in ours:
+        engine.prefix_cache = cache
+    try:
+        yield
+    finally:
+        cache.clear()
+        for engine in ours:
+            engine.prefix_cache = PrefixCache(0)
+
+
 class _Reading:
     """Rows that have been read, or will be on first use, for one copy of them or several."""
 
-    def __init__(self, backbone: Backbone, rows: Sequence[Tensor]) -> None:
+    def __init__(self, reader: Reader, rows: Sequence[Row]) -> None:
         self.num_copies = 1
-        self._backbone = backbone
+        self._reader = reader
         self._rows = list(rows)
         self._stream: Stream | None = None
 
-    def take(self, rows: Sequence[int]) -> Stream:
+    def take(self, rows: Sequence[int]) -> tuple[Stream, list[Positions]]:
         """A stream of these rows, for one of the copies; what is read is read once for all of them."""
         self.num_copies -= 1
         if self._stream is None and self.num_copies == 0:
-            return Stream(self._backbone, PromptBatch.left_pad([self._rows[row] for row in rows]))
+            return self._reader.read([self._rows[row] for row in rows])
+        read = [Positions() for _ in self._rows]
         if self._stream is None:
-            self._stream = Stream(self._backbone, PromptBatch.left_pad(self._rows))
+            self._stream, read = self._reader.read(self._rows)
         stream = self._stream.copy() if self.num_copies else self._stream
         if list(rows) != list(range(len(self._rows))):
             stream.keep(list(rows))
-        return stream
+        return stream, [read[row] for row in rows]
 
 
 class _Copy:
-    """As many rows as were opened, each with all that has followed its prompt: embeddings [T_i, D]."""
+    """As many rows as were opened, each with all that has followed its prompt."""
 
-    def __init__(self, backbone: Backbone, rows: Sequence[Tensor], reading: _Reading) -> None:
-        self.rows = list(rows)
-        self._backbone = backbone
+    def __init__(self, reader: Reader, rows: Sequence[Row], reading: _Reading) -> None:
+        self.rows = [replace(row) for row in rows]
+        self._reader = reader
         self._reading: _Reading | None = reading
 
     def append(self, row: int, embeddings: Tensor) -> None:
@@ -110,21 +145,22 @@ class _Copy:
         if self._reading is not None:
             self._reading.num_copies -= 1
             self._reading = None
-        self.rows[row] = torch.cat([self.rows[row], embeddings.to(self._backbone.dtype)])
+        grown = self.rows[row]
+        grown.embeddings = torch.cat([grown.embeddings, embeddings.to(self._reader.backbone.dtype)])
 
-    def read(self, rows: Sequence[int]) -> Stream:
-        """A stream of these rows; where they have grown since they were read, a new one."""
+    def read(self, rows: Sequence[int]) -> tuple[Stream, list[Positions]]:
+        """A stream of these rows, read now if they have grown since they were, and what it took."""
         if self._reading is None:
-            return Stream(self._backbone, PromptBatch.left_pad([self.rows[row] for row in rows]))
-        stream = self._reading.take(rows)
+            return self._reader.read([self.rows[row] for row in rows])
+        taken = self._reading.take(rows)
         self._reading = None
-        return stream
+        return taken
 
     def fork(self, copies: int) -> list[_Copy]:
         """So many of it; what is read is read once for all of them."""
-        reading = self._reading or _Reading(self._backbone, self.rows)
+        reading = self._reading or _Reading(self._reader, self.rows)
         reading.num_copies += copies - 1
-        return [_Copy(self._backbone, self.rows, reading) for _ in range(copies)]
+        return [_Copy(self._reader, self.rows, reading) for _ in range(copies)]
 
 
 class LocalSession:
@@ -134,8 +170,8 @@ class LocalSession:
     need little more memory than one, and each row runs beside the neighbours that it would have by itself.
     """
 
-    def __init__(self, backbone: Backbone, copies: Sequence[_Copy]) -> None:
-        self._backbone = backbone
+    def __init__(self, reader: Reader, copies: Sequence[_Copy]) -> None:
+        self._reader = reader
         self._copies = list(copies)
         self._width = len(copies[0].rows)
 
@@ -146,25 +182,28 @@ class LocalSession:
     def think(self, link: InnerLink, steps: int) -> Thoughts:
         if steps < 0:
             raise ValueError(f"{steps} latent steps are asked for; it has to be 0 or more")
+        backbone = self._reader.backbone
         if steps == 0:
-            none = torch.empty(len(self), 0, self._backbone.hidden_size, device=self._backbone.device)
+            none = torch.empty(len(self), 0, backbone.hidden_size, device=backbone.device)
             return Thoughts(none.to(link.dtype))
         every_row = range(self._width)
-        rollouts = []
+        rollouts, read = [], []
         for copy in self._copies:
-            rollouts.append(roll_out(copy.read(every_row), link, steps))
+            stream, positions = copy.read(every_row)
+            read += positions
+            rollouts.append(roll_out(stream, link, steps))
             for row in every_row:
                 copy.append(row, rollouts[-1].thoughts[row])
         hidden = torch.cat([rollout.hidden for rollout in rollouts])
         latents = torch.cat([rollout.thoughts for rollout in rollouts])
-        return Thoughts(latents, tuple(rows_not_finite(hidden, latents)))
+        return Thoughts(latents, tuple(rows_not_finite(hidden, latents)), tuple(read))
 
     def fork(self, copies: int) -> LocalSession:
         if copies < 1:
             raise ValueError(f"{copies} copies are asked for; it has to be 1 or more")
         forks = [copy.fork(copies) for copy in self._copies]
         in_order = chain.from_iterable(zip(*forks, strict=True))  # all of them once, then all once more
-        return LocalSession(self._backbone, list(in_order))
+        return LocalSession(self._reader, list(in_order))
 
     @torch.no_grad()
     def write(
@@ -177,6 +216,7 @@ class LocalSession:
         on_step: Callable[[int], None] | None = None,
         rejoin_every: int = 0,
     ) -> Iterator[tuple[int, Generated]]:
+        embed = self._reader.backbone.embed
         for number, copy in enumerate(self._copies):
             asked = [request for request in requests if request.row // self._width == number]
             if not asked:
@@ -184,10 +224,11 @@ class LocalSession:
             places = [request.row % self._width for request in asked]
             for place, request in zip(places, asked, strict=True):
                 if request.inserted:
-                    copy.append(place, self._backbone.embed(request.inserted))
+                    copy.append(place, embed(request.inserted))
+            stream, read = copy.read(places)
             finished = decode(
-                self._backbone,
-                copy.read(places),
+                self._reader,
+                stream,
                 [copy.rows[place] for place in places],
                 asked,
                 sampling=sampling,
@@ -198,5 +239,5 @@ class LocalSession:
             )
             for index, generated in finished:
                 ids = [id_ for segment in generated.segments for id_ in segment.token_ids]
-                copy.append(places[index], self._backbone.embed(ids))
-                yield asked[index].row, generated
+                copy.append(places[index], embed(ids))
+                yield asked[index].row, replace(generated, read=read[index] + generated.read)

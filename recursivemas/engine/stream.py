@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from recursivemas.engine.backbone import Backbone
 from recursivemas.engine.caches import is_known, join_caches, pad_left, trim_cache
+from recursivemas.engine.row_cache import RowCache, cut_row
 from recursivemas.links import InnerLink
 
 
@@ -25,6 +27,8 @@ class PromptBatch:
     """[B, T, D]."""
     mask: Tensor
     """[B, T] int64: 1 at a prompt's positions, 0 at the padding before them."""
+    lengths: tuple[int, ...]
+    """How many positions each prompt has."""
 
     @classmethod
     def left_pad(cls, prompts: Sequence[Tensor]) -> PromptBatch:
@@ -40,7 +44,7 @@ class PromptBatch:
         for row, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
             embeddings[row, longest - length :] = prompt
             mask[row, longest - length :] = 1
-        return cls(embeddings, mask)
+        return cls(embeddings, mask, tuple(lengths))
 
 
 def check_lengths(lengths: Sequence[int]) -> None:
@@ -53,16 +57,28 @@ class Stream:
     """Prefill on creation, then one position a `step`.
 
     `hidden` [B, D] is always the final-layer hidden state at the newest position: a latent step feeds back
-    `inner_link(hidden)`, a text step the embedding of a token sampled from it.
+    `inner_link(hidden)`, a text step the embedding of a token sampled from it. `lengths` is how many
+    positions each row has so far.
+
+    `cache` may hold what stands before the prompts: `past` says how many positions of each row.
     """
 
-    def __init__(self, backbone: Backbone, prompts: PromptBatch) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        prompts: PromptBatch,
+        cache: DynamicCache | None = None,
+        past: Sequence[int] = (),
+    ) -> None:
         self.backbone = backbone
-        self._cache = backbone.new_cache()
-        self._mask = prompts.mask  # [B, S]
-        positions = (prompts.mask.cumsum(dim=1) - 1).clamp(min=0)  # [B, T]
+        self._cache = backbone.new_cache() if cache is None else cache
+        before = list(past) or [0] * len(prompts.lengths)
+        self.lengths = [past + length for past, length in zip(before, prompts.lengths, strict=True)]
+        self._mask = torch.cat([_mask_of(before, like=prompts.mask), prompts.mask], dim=1)  # [B, S]
+        positions = (self._mask.cumsum(dim=1) - 1).clamp(min=0)  # [B, S]
         self._next_position = positions[:, -1:] + 1  # [B, 1]
-        self.hidden = backbone.hidden(prompts.embeddings, self._mask, positions, self._cache)
+        new = positions[:, max(before) :]  # [B, T]
+        self.hidden = backbone.hidden(prompts.embeddings, self._mask, new, self._cache)
 
     def step(self, embeddings: Tensor) -> None:
         """Append one position a row: input embeddings [B, D], cast to the model's dtype."""
@@ -70,6 +86,11 @@ class Stream:
         inputs = embeddings.to(self.backbone.dtype).unsqueeze(1)  # [B, 1, D]
         self.hidden = self.backbone.hidden(inputs, self._mask, self._next_position, self._cache)
         self._next_position = self._next_position + 1
+        self.lengths = [length + 1 for length in self.lengths]
+
+    def cut(self, row: int, until: int) -> RowCache:
+        """A copy of the cache of a row's first `until` positions."""
+        return cut_row(self._cache, row, self.lengths[row], until)
 
     def copy(self) -> Stream:
         """The same sequences once more, to go on with in another way."""
@@ -86,6 +107,7 @@ class Stream:
         self._mask = self._mask[index]
         self._next_position = self._next_position[index]
         self.hidden = self.hidden[index]
+        self.lengths = [self.lengths[row] for row in rows]
         self._trim()
 
     @property
@@ -103,13 +125,22 @@ class Stream:
         self._mask = torch.cat([pad_left(mask, length, dim=1) for mask in (self._mask, other._mask)])
         self._next_position = torch.cat([self._next_position, other._next_position])
         self.hidden = torch.cat([self.hidden, other.hidden])  # [B + B other, D]
+        self.lengths = [*self.lengths, *other.lengths]
 
     def _trim(self) -> None:
         """Drop the padding that only rows which are gone had needed."""
-        padding = int((self._mask.cumsum(dim=1).amax(dim=0) == 0).sum())
+        padding = self._mask.shape[1] - max(self.lengths)
         if padding and self.can_join:
             trim_cache(self._cache, padding)
             self._mask = self._mask[:, padding:]
+
+
+def _mask_of(lengths: Sequence[int], *, like: Tensor) -> Tensor:
+    """The mask [B, S] of rows of these lengths, padded on the left to the longest."""
+    longest = max(lengths)
+    places = torch.arange(longest, device=like.device)  # [S]
+    starts = like.new_tensor([longest - length for length in lengths])  # [B]
+    return (places >= starts.unsqueeze(1)).to(like.dtype)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from recursivemas.agents.agent import Agent
-from recursivemas.engine import NOT_FINITE, Generated, SamplingSettings, Session, WriteRequest, random_stream
+from recursivemas.engine import (
+    NOT_FINITE,
+    Generated,
+    Positions,
+    SamplingSettings,
+    Session,
+    WriteRequest,
+    random_stream,
+)
 from recursivemas.grading import has_answer, release_has_answer
 from recursivemas.prompts import PromptSource
 from recursivemas.question import CODE_KINDS, Question, QuestionKind
@@ -43,6 +51,8 @@ class Draft:
     """How many tokens the writing took."""
     num_inserted: int = 0
     """How many tokens of tools' results there are."""
+    read: Positions = field(default_factory=Positions)
+    """What was read for it, its prompt included."""
     text: str = ""
     tool_calls: list[ToolCall] = field(default_factory=list)
     ended_by: str = ""
@@ -211,5 +221,6 @@ class Writer:
                 draft.tool_calls.append(replace(call, start=start, end=len(draft.text)))
             draft.sequence += segment.token_ids
         draft.num_sampled += generated.num_sampled
+        draft.read += generated.read
         draft.failed = generated.ended_by == NOT_FINITE
         draft.ended_by = draft.ended_by or generated.ended_by

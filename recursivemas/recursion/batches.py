@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from recursivemas.engine import PrefixCache
 from recursivemas.errors import UserError
 from recursivemas.question import Question
 from recursivemas.recursion.observers import Watcher
@@ -41,6 +42,11 @@ class Batches:
         """In order."""
         self._solver = solver
         self._can_halve = can_halve
+
+    @property
+    def prefix_cache(self) -> PrefixCache:
+        """What agents keep of what they have read of a batch."""
+        return self._solver.prefix_cache
 
     def solve(
         self,

@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from recursivemas.engine import Thoughts
+from recursivemas.engine import Positions, Thoughts
 from recursivemas.errors import UserError
 from recursivemas.recursion.answer import Draft
 from recursivemas.recursion.channels import LatentMessage, Read
@@ -95,11 +95,19 @@ class UsageLog(Observer):
         rows = self.turns[turn.round, turn.role]
         if isinstance(thought, Thoughts):
             rows[:] = [replace(row, latent_steps=thought.latents.shape[1]) for row in rows]
+            for row, read in enumerate(thought.read):
+                rows[row] = with_positions(rows[row], read)
             return
         for row, draft in thought.items():
-            rows[row] = replace(
-                rows[row], generated_tokens=draft.num_sampled, result_tokens=draft.num_inserted
+            rows[row] = with_positions(
+                replace(rows[row], generated_tokens=draft.num_sampled, result_tokens=draft.num_inserted),
+                draft.read,
             )
+
+
+def with_positions(usage: StageUsage, read: Positions) -> StageUsage:
+    """A turn's usage with what was read in it."""
+    return replace(usage, positions_computed=read.computed, positions_reused=read.reused)
 
 
 class LatentLog(Observer):

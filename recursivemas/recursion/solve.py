@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 
 from recursivemas.agents.agent import Agent
+from recursivemas.engine import PrefixCache, reuse_prefixes
 from recursivemas.errors import UserError
 from recursivemas.links import OuterLink
 from recursivemas.output.progress import Silence
@@ -17,7 +18,7 @@ from recursivemas.recursion.answer import Draft, Writer
 from recursivemas.recursion.channels import Batch, LatentChannel, Read, TextChannel, explain_not_finite
 from recursivemas.recursion.link_controls import Tampering, choose_links
 from recursivemas.recursion.loop import Turn, recurse
-from recursivemas.recursion.observers import Notes, Watcher
+from recursivemas.recursion.observers import Notes, Watcher, with_positions
 from recursivemas.recursion.prompts import Prepared, PromptWriter
 from recursivemas.recursion.toolbox import tool_names
 from recursivemas.recursion.trace import Solution, StageUsage
@@ -30,7 +31,7 @@ class Solver:
     """Solves batches of questions with loaded agents under one set of settings.
 
     Made once and used for any number of batches. Agents have those tools of `toolbox` that the style gives
-    them.
+    them. `prefix_cache` holds what they have read of the batch at hand.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Solver:
         boxes = {spec.role: toolbox.only(spec.tools) if toolbox else None for spec in style.agents}
         tokenizers = {role: agent.tokenizer for role, agent in agents.items()}
         self._prompts = PromptWriter(style, tokenizers, source, settings, tool_names(style, toolbox))
+        self.prefix_cache = PrefixCache(settings.prefix_cache)
         self._writers = {role: Writer(agent, source, settings, boxes[role]) for role, agent in agents.items()}
 
     def solve(self, questions: Sequence[Question], watcher: Watcher | None = None) -> list[Solution]:
@@ -91,8 +93,11 @@ class Solver:
             mode=self._passes,
             keep_latents=self._settings.save_latents,
         )
-        final = self._recurse(batch, notes, watcher)
-        drafts = self._answer(batch, final, notes, watcher)
+        engines = [agent.engine for agent in self._agents.values()]
+        # Of one batch: what it computes depends on nothing else, so that a resumed run ends the same.
+        with reuse_prefixes(engines, self.prefix_cache):
+            final = self._recurse(batch, notes, watcher)
+            drafts = self._answer(batch, final, notes, watcher)
         return [
             self._solution(batch, row, rollout, drafts.get((row, rollout)), final, notes)
             for row in range(len(batch))
@@ -185,7 +190,7 @@ class Solver:
             replace(usage, seconds=notes.clock.seconds[turn] / num_rows) for turn, usage in turns.items()
         ]
         written = replace(
-            answer,
+            with_positions(answer, draft.read),
             generated_tokens=draft.num_sampled,
             result_tokens=draft.num_inserted,
             seconds=notes.clock.seconds[last] / (num_rows * self._settings.num_rollouts),

@@ -34,6 +34,11 @@ class StageUsage:
     """Sampled: the retry's among them, end-of-sequence tokens not."""
     result_tokens: Count = 0
     """Read from tools."""
+    positions_computed: Count = 0
+    """Of all that it read, tokens and latents, the positions that the model ran: those of the prompt, of
+    tools' results, of a retry's cue."""
+    positions_reused: Count = 0
+    """Those that were kept from before (docs/architecture.md, "Nothing is read twice")."""
     seconds: Number = 0.0
     """The batch's time divided evenly among its questions, waiting for tools included."""
 

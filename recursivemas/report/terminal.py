@@ -49,9 +49,23 @@ def format_summary(summary: Mapping[str, Any]) -> str:
         f"{score['correct']} of {score['total']} by the {name} grader{_undecided(score)}"
         for name, score in summary["metrics"].items()
     )
-    counts = [f"correct: {verdicts}", f"took {_duration(summary['seconds'])}", *_remarks(summary)]
+    counts = [
+        f"correct: {verdicts}",
+        f"took {_duration(summary['seconds'])}",
+        *_reading(summary),
+        *_remarks(summary),
+    ]
     tools = [_describe_calls(name, tool) for name, tool in summary["tools"].items()]
     return "\n".join([format_table(list(columns.values()), rows), *counts, *tools])
+
+
+def _reading(summary: Mapping[str, Any]) -> list[str]:
+    """What reading took, where some of it was not needed."""
+    positions = summary.get("positions", {"reused": 0})  # older runs did not count them
+    if not positions["reused"]:
+        return []
+    computed, reused = positions["computed"], positions["reused"]
+    return [f"computed {computed} positions that were read; {reused} more were kept from before"]
 
 
 def _remarks(summary: Mapping[str, Any]) -> list[str]:

@@ -89,6 +89,7 @@ def evaluate(
             folder.put_in_order()
         samples = (sample for sample, _ in iterate_samples(lock.path))
         summary = summarise(samples, system.benchmark, folder.seconds, config["tools"])
+        summary["prefix_cache"] = batches.prefix_cache.figures()
         folder.finish(summary, **facts)
     lock.finish()
     return summary

@@ -15,6 +15,7 @@ from recursivemas.benchmarks import Benchmark
 from recursivemas.runs.intervals import share_interval
 from recursivemas.runs.record import SampleRecord
 
+POSITIONS = ("positions_computed", "positions_reused")
 COSTS = (
     "prompt_tokens",
     "latents_read",
@@ -74,6 +75,8 @@ def summarise(
         stages.add(sample)
         calls.add(sample)
         counts.update(name for name in ("retried", "past_context") if getattr(sample, name))
+        for usage in sample.usage:
+            counts.update({name: getattr(usage, name) for name in POSITIONS})
     metrics = {name: score(outcomes, name, benchmark.metric) for name in outcomes[0].correct}
     headline = benchmark.graders[0]
     unparsed = metrics[headline]["unparsed"]
@@ -88,6 +91,7 @@ def summarise(
         "num_retried": counts["retried"],
         "num_past_context": counts["past_context"],
         "stages": stages.rows(),
+        "positions": {"computed": counts["positions_computed"], "reused": counts["positions_reused"]},
         "tools": calls.figures(),
         "seconds": seconds,
         "peak_memory_bytes": _peak_memory(),

@@ -153,6 +153,12 @@ class SolveSettings:
         "the tools' pace; 0: each as soon as it can",
         minimum=0,
     )
+    prefix_cache: int = option(
+        2 * 2**30,
+        "bytes for what agents have read in a batch and would read again: prompts up to their first slot, "
+        "rows that a retry or a tool's result goes on from; 0: all is read anew",
+        minimum=0,
+    )
     save_latents: bool = option(False, "keep every message in the run folder")
 
     def __post_init__(self) -> None:

@@ -36,6 +36,23 @@ def test_a_system_is_its_rounds_written_out(system, rounds):
 
 
 @pytest.mark.usefixtures("short_retry")
+def test_texts_do_not_depend_on_what_is_kept_and_less_is_computed(system):
+    settings = {**FASTER, "num_rounds": 3, "batch_size": 2}
+    anew, reused = (
+        system.solve(QUESTIONS[1:3], prefix_cache=max_bytes, **settings) for max_bytes in (0, 1 << 30)
+    )
+    assert [solution.text for solution in reused] == [solution.text for solution in anew]
+    for one, other in zip(anew, reused, strict=True):
+        for before, now in zip(one.usage, other.usage, strict=True):
+            assert before.positions_computed >= before.prompt_tokens + before.latents_read
+            assert before.positions_reused == 0
+            assert now.positions_computed + now.positions_reused == before.positions_computed
+            if now.round == 3:  # the same prompt as in the round before, and a retry
+                assert now.positions_computed < before.positions_computed / 2, f"{now.role}"
+                assert now.positions_computed > now.latents_read
+
+
+@pytest.mark.usefixtures("short_retry")
 @pytest.mark.parametrize("greedy", [True, False])
 def test_texts_do_not_depend_on_the_batch_or_the_order(system, greedy):
     def texts(questions, batch_size):
