@@ -1,13 +1,15 @@
 """Decoding text, with prompts that may hold latent thoughts, and rows that may pause.
 
-A row that pauses leaves the batch, and the others decode on. When its pause is over, it is read, its prompt
-with all that has followed, and joins the batch again; what it had read before may be kept for it.
+A row that is done leaves the batch, and the next one that waits takes its place. A row that pauses leaves it,
+too, and keeps its place. When its pause is over, it is read, its prompt with all that has followed, and joins
+the batch again; what it had read before may be kept for it.
 
 Shapes: B batch, V vocabulary.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
@@ -34,33 +36,39 @@ from recursivemas.sampling import SamplingSettings
 
 def decode(
     reader: Reader,
-    stream: Stream,
     rows: Sequence[Row],
     requests: Sequence[WriteRequest],
     *,
+    width: int,
     sampling: SamplingSettings,
     stop_ids: Collection[int],
     pauses: Pauses | None = None,
     on_step: Callable[[int], None] | None = None,
     rejoin_every: int = 0,
 ) -> Iterator[tuple[int, Generated]]:
-    """Write after each sequence of a stream; yields a row's number in it when it is done and leaves.
+    """Write after rows, `width` of them side by side at most; yields a row's number when it is done.
 
-    `rows` are what the stream has read, `requests` what is wanted of it, in the same order; all else is told
-    at `recursivemas.engine.Session.write`, whose work this is. What is kept of a row is noted in it.
+    A row that is done makes room for the next one. `requests` are what is wanted of the rows, in the same
+    order; all else is told at `recursivemas.engine.Session.write`, whose work this is. What is kept of a row
+    is noted in it.
     """
     for request in requests:
         if request.max_new_tokens < 1:
             raise ValueError(f"max_new_tokens is {request.max_new_tokens}; it has to be 1 or more")
     backbone = reader.backbone
-    running = [
-        _Row(index, row, request) for index, (row, request) in enumerate(zip(rows, requests, strict=True))
-    ]
+    queue = _queue(rows, requests, width)
+    running: list[_Row] = []
     waiting: list[tuple[_Row, Future[Any]]] = []
-    sampler = _sampler(sampling, running)
+    stream: Stream | None = None
     num_steps = 0
-    while running or waiting:
-        if running:
+    while running or waiting or queue:
+        room = width - len(running) - len(waiting)
+        if queue and room and (reader.knows_cache or not running):
+            new = [queue.popleft() for _ in range(min(room, len(queue)))]
+            stream = _joined(reader, stream, running, new)
+            running += new
+            sampler = _sampler(sampling, running)
+        if running and stream:
             num_steps += 1
             tokens = sampler.choose(backbone.logits(stream.hidden))
             going = [
@@ -69,7 +77,7 @@ def decode(
                 if row.takes(token, stop_ids) and not _pauses(row, pauses, waiting)
             ]
             if on_step:
-                on_step(len(going) + len(waiting))
+                on_step(len(going) + len(waiting) + len(queue))
             if len(going) < len(running):
                 _keep_those_that_leave(reader, stream, running, going)
                 yield from _done(running)
@@ -86,9 +94,22 @@ def decode(
         yield from _done(back)
         back = [row for row in back if not row.ended_by]
         if back:
-            stream = _rejoined(reader, stream, running, back)
+            stream = _joined(reader, stream, running, back)
             running += back
             sampler = _sampler(sampling, running)
+
+
+def _queue(rows: Sequence[Row], requests: Sequence[WriteRequest], width: int) -> deque[_Row]:
+    """The rows in the order in which they are taken up: where some have to wait, the longest come first.
+
+    Those that may write most would be left alone at the end; of others, long prompts go side by side. Copies
+    of a fork keep their order, all once and then all once more: so each is read before its copies.
+    """
+    pairs = enumerate(zip(rows, requests, strict=True))
+    queue = [_Row(index, row, request) for index, (row, request) in pairs]
+    if len(queue) > width:
+        queue.sort(key=lambda one: (-one.request.max_new_tokens, 0 if one.row.fork else -len(one.row)))
+    return deque(queue)
 
 
 @dataclass(eq=False)
@@ -141,8 +162,9 @@ class _Row:
 
     def sequence(self, backbone: Backbone) -> Row:
         """All of the row so far."""
+        fork, self.row.fork = self.row.fork, None
         embeddings = torch.cat([self.row.embeddings, backbone.embed(self.token_ids())])
-        return replace(self.row, embeddings=embeddings)
+        return replace(self.row, embeddings=embeddings, fork=fork)
 
 
 def _done(rows: Sequence[_Row]) -> Iterator[tuple[int, Generated]]:
@@ -190,15 +212,15 @@ def _keep_those_that_leave(
             row.keep(reader.keep(stream, index), stream.lengths[index])
 
 
-def _rejoined(reader: Reader, stream: Stream, running: Sequence[_Row], back: Sequence[_Row]) -> Stream:
-    """The stream of the running rows and, behind them, those that are back."""
-    join = bool(running) and stream.can_join
+def _joined(reader: Reader, stream: Stream | None, running: Sequence[_Row], new: Sequence[_Row]) -> Stream:
+    """The stream of the running rows and, behind them, those that come to it or come back."""
+    join = stream is not None and bool(running) and stream.can_join
     # Where a cache cannot be joined, the running rows are read anew, too.
-    rows = back if join else [*running, *back]
+    rows = new if join else [*running, *new]
     fresh, positions = reader.read([row.sequence(reader.backbone) for row in rows])
     for row, read in zip(rows, positions, strict=True):
         row.read += read
-    if not join:
+    if stream is None or not join:
         return fresh
     stream.join(fresh)
     return stream

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain, takewhile
+from itertools import takewhile
 
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel
 
 from recursivemas.engine.backbone import Backbone
-from recursivemas.engine.base import Engine, Generated, Pauses, Positions, Prompt, Thoughts, WriteRequest
+from recursivemas.engine.base import Engine, Generated, Pauses, Prompt, Thoughts, WriteRequest
 from recursivemas.engine.decode import decode
 from recursivemas.engine.prefix_cache import PrefixCache
-from recursivemas.engine.reading import Reader, Row
-from recursivemas.engine.stream import Stream, check_lengths, roll_out, rows_not_finite
+from recursivemas.engine.reading import Fork, Reader, Row
+from recursivemas.engine.stream import check_lengths, roll_out, rows_not_finite
 from recursivemas.links import InnerLink
 from recursivemas.sampling import SamplingSettings
 
@@ -30,6 +30,9 @@ class LocalEngine:
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
         self.prefix_cache = PrefixCache(0)
+        """What its sessions keep of what they read."""
+        self.max_rows: int | None = None
+        """How many rows of a session run side by side; None: as many as were opened."""
         self._backbone = Backbone(model)
 
     @property
@@ -60,8 +63,8 @@ class LocalEngine:
     def open(self, prompts: Sequence[Prompt]) -> LocalSession:
         rows = self._embed(prompts)
         check_lengths([len(row) for row in rows])
-        reader = Reader(self._backbone, self.prefix_cache)
-        return LocalSession(reader, [_Copy(reader, rows, _Reading(reader, rows))])
+        width = min(len(rows), self.max_rows or len(rows))
+        return LocalSession(Reader(self._backbone, self.prefix_cache), rows, width)
 
     def _embed(self, prompts: Sequence[Prompt]) -> list[Row]:
         """Each prompt's input embeddings [T_i, D]; all token ids are embedded in one go."""
@@ -109,74 +112,20 @@ def reuse_prefixes(engines: Iterable[Engine], cache: PrefixCache) -> Iterator[No
             engine.prefix_cache = PrefixCache(0)
 
 
-class _Reading:
-    """Rows that have been read, or will be on first use, for one copy of them or several."""
-
-    def __init__(self, reader: Reader, rows: Sequence[Row]) -> None:
-        self.num_copies = 1
-        self._reader = reader
-        self._rows = list(rows)
-        self._stream: Stream | None = None
-
-    def take(self, rows: Sequence[int]) -> tuple[Stream, list[Positions]]:
-        """A stream of these rows, for one of the copies; what is read is read once for all of them."""
-        self.num_copies -= 1
-        if self._stream is None and self.num_copies == 0:
-            return self._reader.read([self._rows[row] for row in rows])
-        read = [Positions() for _ in self._rows]
-        if self._stream is None:
-            self._stream, read = self._reader.read(self._rows)
-        stream = self._stream.copy() if self.num_copies else self._stream
-        if list(rows) != list(range(len(self._rows))):
-            stream.keep(list(rows))
-        return stream, [read[row] for row in rows]
-
-
-class _Copy:
-    """As many rows as were opened, each with all that has followed its prompt."""
-
-    def __init__(self, reader: Reader, rows: Sequence[Row], reading: _Reading) -> None:
-        self.rows = [replace(row) for row in rows]
-        self._reader = reader
-        self._reading: _Reading | None = reading
-
-    def append(self, row: int, embeddings: Tensor) -> None:
-        """Input embeddings [T, D] that follow a row; what was read before does not hold them."""
-        if self._reading is not None:
-            self._reading.num_copies -= 1
-            self._reading = None
-        grown = self.rows[row]
-        grown.embeddings = torch.cat([grown.embeddings, embeddings.to(self._reader.backbone.dtype)])
-
-    def read(self, rows: Sequence[int]) -> tuple[Stream, list[Positions]]:
-        """A stream of these rows, read now if they have grown since they were, and what it took."""
-        if self._reading is None:
-            return self._reader.read([self.rows[row] for row in rows])
-        taken = self._reading.take(rows)
-        self._reading = None
-        return taken
-
-    def fork(self, copies: int) -> list[_Copy]:
-        """So many of it; what is read is read once for all of them."""
-        reading = self._reading or _Reading(self._reader, self.rows)
-        reading.num_copies += copies - 1
-        return [_Copy(self._reader, self.rows, reading) for _ in range(copies)]
-
-
 class LocalSession:
     """Rows as input embeddings; they are read when something is first asked of them.
 
-    The copies of a fork are taken one after another, with as many rows side by side as were forked: so they
-    need little more memory than one, and each row runs beside the neighbours that it would have by itself.
+    At most `width` of them run side by side: as many as were opened, or fewer where the engine says so.
+    Copies of a fork wait until there is room, so that they need little more memory than one.
     """
 
-    def __init__(self, reader: Reader, copies: Sequence[_Copy]) -> None:
+    def __init__(self, reader: Reader, rows: Sequence[Row], width: int) -> None:
         self._reader = reader
-        self._copies = list(copies)
-        self._width = len(copies[0].rows)
+        self._rows = list(rows)
+        self._width = width
 
     def __len__(self) -> int:
-        return self._width * len(self._copies)
+        return len(self._rows)
 
     @torch.no_grad()
     def think(self, link: InnerLink, steps: int) -> Thoughts:
@@ -186,24 +135,30 @@ class LocalSession:
         if steps == 0:
             none = torch.empty(len(self), 0, backbone.hidden_size, device=backbone.device)
             return Thoughts(none.to(link.dtype))
-        every_row = range(self._width)
         rollouts, read = [], []
-        for copy in self._copies:
-            stream, positions = copy.read(every_row)
+        for first in range(0, len(self), self._width):
+            rows = self._rows[first : first + self._width]
+            stream, positions = self._reader.read(rows)
             read += positions
             rollouts.append(roll_out(stream, link, steps))
-            for row in every_row:
-                copy.append(row, rollouts[-1].thoughts[row])
+            for row, thoughts in zip(rows, rollouts[-1].thoughts, strict=True):
+                self._append(row, thoughts)
         hidden = torch.cat([rollout.hidden for rollout in rollouts])
         latents = torch.cat([rollout.thoughts for rollout in rollouts])
         return Thoughts(latents, tuple(rows_not_finite(hidden, latents)), tuple(read))
 
+    def _append(self, row: Row, embeddings: Tensor) -> None:
+        """Input embeddings [T, D] that follow a row; what is kept of it does not hold them."""
+        row.embeddings = torch.cat([row.embeddings, embeddings.to(self._reader.backbone.dtype)])
+
     def fork(self, copies: int) -> LocalSession:
         if copies < 1:
             raise ValueError(f"{copies} copies are asked for; it has to be 1 or more")
-        forks = [copy.fork(copies) for copy in self._copies]
-        in_order = chain.from_iterable(zip(*forks, strict=True))  # all of them once, then all once more
-        return LocalSession(self._reader, list(in_order))
+        for row in self._rows:
+            row.fork = row.fork or Fork(len(row), num_unread=1)
+            row.fork.num_unread += copies - 1
+        rows = [replace(row) for _ in range(copies) for row in self._rows]
+        return LocalSession(self._reader, rows, self._width)
 
     @torch.no_grad()
     def write(
@@ -217,27 +172,22 @@ class LocalSession:
         rejoin_every: int = 0,
     ) -> Iterator[tuple[int, Generated]]:
         embed = self._reader.backbone.embed
-        for number, copy in enumerate(self._copies):
-            asked = [request for request in requests if request.row // self._width == number]
-            if not asked:
-                continue
-            places = [request.row % self._width for request in asked]
-            for place, request in zip(places, asked, strict=True):
-                if request.inserted:
-                    copy.append(place, embed(request.inserted))
-            stream, read = copy.read(places)
-            finished = decode(
-                self._reader,
-                stream,
-                [copy.rows[place] for place in places],
-                asked,
-                sampling=sampling,
-                stop_ids=stop_ids,
-                pauses=pauses,
-                on_step=on_step,
-                rejoin_every=rejoin_every,
-            )
-            for index, generated in finished:
-                ids = [id_ for segment in generated.segments for id_ in segment.token_ids]
-                copy.append(places[index], embed(ids))
-                yield asked[index].row, replace(generated, read=read[index] + generated.read)
+        rows = [self._rows[request.row] for request in requests]
+        for row, request in zip(rows, requests, strict=True):
+            if request.inserted:
+                self._append(row, embed(request.inserted))
+        finished = decode(
+            self._reader,
+            rows,
+            requests,
+            width=self._width,
+            sampling=sampling,
+            stop_ids=stop_ids,
+            pauses=pauses,
+            on_step=on_step,
+            rejoin_every=rejoin_every,
+        )
+        for index, generated in finished:
+            ids = [id_ for segment in generated.segments for id_ in segment.token_ids]
+            self._append(rows[index], embed(ids))
+            yield requests[index].row, generated

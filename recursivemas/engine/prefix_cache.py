@@ -78,17 +78,16 @@ class PrefixCache:
             self._by_use[id(kept)] = self._by_use.pop(id(kept))
         return kept.cache
 
-    def find_head(self, model: Hashable, ids: TokenIds, most: int) -> Start | None:
-        """The cache of the longest beginning of `ids` that is kept, of `most` of them at most."""
+    def find_head(self, model: Hashable, ids: TokenIds) -> Start | None:
+        """The cache of the longest beginning of `ids` that is kept."""
         heads, found, length = self._heads.get(model, {}), None, 0
-        most = min(most, len(ids))
         for count in {len(head) for head in heads}:
-            if length < count <= most and ids[:count] in heads:
+            if length < count <= len(ids) and ids[:count] in heads:
                 found, length = heads[ids[:count]], count
         in_order = self._in_order.get(model, [])
         place = bisect_left(in_order, ids)
         for neighbour in in_order[max(place - 1, 0) : place + 1]:  # none has more in common with it
-            common = min(common_length(neighbour, ids), most)
+            common = common_length(neighbour, ids)
             held = heads[neighbour].cache
             if common > length and held is not None and held.serves(common):
                 found, length = heads[neighbour], common

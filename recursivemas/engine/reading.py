@@ -12,19 +12,32 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from operator import itemgetter
 
+import torch
 from torch import Tensor
 
 from recursivemas.engine.backbone import Backbone
 from recursivemas.engine.base import Positions
 from recursivemas.engine.caches import is_known
 from recursivemas.engine.prefix_cache import Kept, PrefixCache, Start, TokenIds, common_length
-from recursivemas.engine.row_cache import open_windows, put_rows
+from recursivemas.engine.row_cache import RowCache, open_windows, put_rows
 from recursivemas.engine.stream import PromptBatch, Stream
 
 MIN_SHARED = 16
 """As many positions are worth a run of the model that reads them once for all rows."""
+
+
+@dataclass(eq=False)
+class Fork:
+    """What copies of a row share: whoever is read first leaves its cache to the others."""
+
+    length: int
+    """How many positions they have in common."""
+    num_unread: int
+    kept: Kept | None = None
 
 
 @dataclass(eq=False)
@@ -38,6 +51,8 @@ class Row:
     kept: Kept | None = None
     kept_length: int = 0
     """How many of its positions are kept there."""
+    fork: Fork | None = None
+    """Until it is read, where it is one of several copies."""
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -50,37 +65,49 @@ class Reader:
         self.backbone = backbone
         self._kept = prefix_cache
         cache = backbone.new_cache()
-        self._keeps = prefix_cache.max_bytes > 0 and is_known(cache)
+        self.knows_cache = is_known(cache)
+        """Whether rows can be taken out of the model's kind of cache, and put into it."""
+        self._keeps = prefix_cache.max_bytes > 0 and self.knows_cache
         self._has_states = any(hasattr(layer, "conv_states") for layer in cache.layers)
 
     def read(self, rows: Sequence[Row]) -> tuple[Stream, list[Positions]]:
         """A stream of these rows, and what it took to read each."""
-        lengths = [len(row) for row in rows]
-        if not self._keeps:
-            whole = PromptBatch.left_pad([row.embeddings for row in rows])
-            return Stream(self.backbone, whole), [Positions(length) for length in lengths]
         work = _Work(rows, [self._find(row) for row in rows])
-        self._share(work)
-        if self._has_states:
+        if self._keeps:
+            self._share(work)
+        if self._keeps and self._has_states:
             self._stop_at_heads(work)
-        stream = self._go_on(work, range(len(rows)), lengths)
+        stream = self._go_on(work, range(len(rows)), [len(row) for row in rows])
+        for index, row in enumerate(rows):
+            self._leave_to_copies(row, stream, index)
         return stream, [
-            Positions(computed, max(length - computed, 0))
-            for computed, length in zip(work.computed, lengths, strict=True)
+            Positions(computed, max(len(row) - computed, 0))
+            for computed, row in zip(work.computed, rows, strict=True)
         ]
 
     def keep(self, stream: Stream, index: int) -> Kept | None:
         """What a stream's row has read, for when it comes back."""
         return self._kept.keep(stream.cut(index, stream.lengths[index])) if self._keeps else None
 
+    def _leave_to_copies(self, row: Row, stream: Stream, index: int) -> None:
+        fork, row.fork = row.fork, None
+        if fork is None:
+            return
+        fork.num_unread -= 1
+        if fork.num_unread == 0:
+            fork.kept = None
+        elif fork.kept is None and fork.length == len(row) and self.knows_cache:
+            fork.kept = Kept(stream.cut(index, len(row)))
+
     def _find(self, row: Row) -> Start | None:
-        """The most that is kept of a row; its last position is read in any case, for its hidden state."""
-        most = len(row) - 1
-        head = self._kept.find_head(self.backbone, row.head, most)
-        own, length = self._kept.use(row.kept) if row.kept else None, min(row.kept_length, most)
-        if own is None or not own.serves(length) or (head is not None and head[1] >= length):
-            return head
-        return own, length
+        """The most that is kept of a row."""
+        known = [
+            (self._kept.use(row.kept) if row.kept else None, row.kept_length),
+            (row.fork.kept.cache, row.fork.length) if row.fork and row.fork.kept else (None, 0),
+            self._kept.find_head(self.backbone, row.head) or (None, 0),
+        ]
+        starts = [(cache, _usable(cache, length, len(row))) for cache, length in known if cache]
+        return max((start for start in starts if start[1]), key=itemgetter(1), default=None)
 
     def _share(self, work: _Work) -> None:
         """Where rows begin alike, read what they begin with once."""
@@ -120,11 +147,14 @@ class Reader:
         """A stream of rows that are read from so far on up to so far, side by side."""
         cache = self.backbone.new_cache()
         starts = [(work.starts[index], start) for index, (start, _) in group.items()]
-        with open_windows(cache):
-            if any(start for _, start in starts):
+        past = [start for _, start in starts]
+        rests = [work.rows[index].embeddings[start:end] for index, (start, end) in group.items()]
+        with open_windows(cache) if self._keeps or any(past) else nullcontext():
+            if any(past):
                 put_rows(cache, [(one[0], start) if one and start else None for one, start in starts])
-            rests = [work.rows[index].embeddings[start:end] for index, (start, end) in group.items()]
-            past = [start for _, start in starts]
+            if not any(map(len, rests)):
+                hidden = [one[0].hidden for one, _ in starts if one and one[0].hidden is not None]
+                return Stream.resume(self.backbone, cache, past, torch.stack(hidden))
             stream = Stream(self.backbone, PromptBatch.left_pad(rests), cache, past)
             for place, (index, (start, end)) in enumerate(group.items()):
                 work.computed[index] += end - start
@@ -134,11 +164,23 @@ class Reader:
     def _keep_head(self, work: _Work, index: int, stream: Stream, place: int) -> None:
         head, end = work.rows[index].head, stream.lengths[place]
         at_end = len(head) == end
-        if not head or self._kept.has_head(self.backbone, head) or (self._has_states and not at_end):
+        if not self._keeps or not head or (self._has_states and not at_end):
+            return
+        if self._kept.has_head(self.backbone, head):
             return
         cache = stream.cut(place, len(head))
         self._kept.keep_head(self.backbone, head, cache)
         work.starts[index] = cache, len(head)
+
+
+def _usable(cache: RowCache, length: int, num_positions: int) -> int:
+    """How many of a row's positions a cache serves that holds so many of them; 0 where it serves none.
+
+    The last one is among them only if its hidden state is known.
+    """
+    if length >= num_positions and not (cache.length == num_positions and cache.hidden is not None):
+        length = num_positions - 1
+    return length if cache.serves(length) else 0
 
 
 class _Work:

@@ -1,8 +1,8 @@
 """One row's part of a cache: cut out of a batch, kept, and put into another batch.
 
-Shapes: B batch, H heads, n positions that a layer holds, D_h a head's size. A batch is padded on the left, so
-a row's last position is the batch's. Attention can go on behind any of the positions that are held, a sliding
-window behind those whose window is held; linear attention has the state of a row's end, and no other.
+Shapes: B batch, H heads, n positions that a layer holds, D_h a head's size, D hidden size. A batch is padded
+on the left, so a row's last position is the batch's. Attention can go on behind any of the positions that are
+held, a sliding window behind those whose window is; linear attention has the state of a row's end alone.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ class RowCache:
 
     length: int
     layers: tuple[LayerRow, ...]
+    hidden: Tensor | None
+    """[D]: the final hidden state at the last of them, where it is known."""
 
     @property
     def num_bytes(self) -> int:
@@ -64,8 +66,11 @@ class RowCache:
         return length <= self.length and all(layer.serves(length, self.length) for layer in self.layers)
 
 
-def cut_row(cache: DynamicCache, row: int, length: int, until: int) -> RowCache:
-    """A copy of the first `until` positions of a row, whose `length` ones are the last of the batch."""
+def cut_row(cache: DynamicCache, row: int, length: int, until: int, hidden: Tensor) -> RowCache:
+    """A copy of the first `until` positions of a row, whose `length` ones are the last of the batch.
+
+    `hidden` [D] is the final hidden state at the last one.
+    """
     layers = []
     for layer in cache.layers:
         pair = (layer.keys, layer.values) if hasattr(layer, "keys") else ()
@@ -80,7 +85,7 @@ def cut_row(cache: DynamicCache, row: int, length: int, until: int) -> RowCache:
                 (states[0], states[1]) if until == length else ({}, {}),
             )
         )
-    return RowCache(until, tuple(layers))
+    return RowCache(until, tuple(layers), hidden.clone() if until == length else None)
 
 
 def put_rows(cache: DynamicCache, rows: Sequence[tuple[RowCache, int] | None]) -> None:

@@ -6,7 +6,6 @@ Shapes: B batch (rows still running), T prompt positions, S positions so far, L 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -90,14 +89,19 @@ class Stream:
 
     def cut(self, row: int, until: int) -> RowCache:
         """A copy of the cache of a row's first `until` positions."""
-        return cut_row(self._cache, row, self.lengths[row], until)
+        return cut_row(self._cache, row, self.lengths[row], until, self.hidden[row])
 
-    def copy(self) -> Stream:
-        """The same sequences once more, to go on with in another way."""
-        copied = object.__new__(Stream)
-        copied.__dict__ |= self.__dict__  # tensors are replaced at each step, the cache is changed in place
-        copied._cache = deepcopy(self._cache)
-        return copied
+    @classmethod
+    def resume(
+        cls, backbone: Backbone, cache: DynamicCache, lengths: Sequence[int], hidden: Tensor
+    ) -> Stream:
+        """Sequences of these lengths that a cache holds, with hidden states [B, D]: nothing is computed."""
+        stream = object.__new__(cls)
+        stream.backbone, stream._cache, stream.hidden = backbone, cache, hidden
+        stream.lengths = list(lengths)
+        next_position = torch.tensor(stream.lengths, device=hidden.device).unsqueeze(1)  # [B, 1]
+        stream._mask, stream._next_position = _mask_of(lengths, like=next_position), next_position
+        return stream
 
     def keep(self, rows: list[int]) -> None:
         """Go on with these rows only, in this order."""
