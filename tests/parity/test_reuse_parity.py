@@ -126,7 +126,7 @@ def test_a_row_is_written_after_again_where_it_ended(name, greedy):
     with reuse_prefixes([engine], PrefixCache(ROOM)):
         reused = answer_twice(engine, sampling)
     assert reused == anew
-    assert len({len(row.token_ids) for row in anew[0]}) > 2, "rows should end at different steps"
+    assert len({len(row.token_ids) for row in anew[0]}) > 1, "rows should end at different steps"
     for row, first, second in zip(anew[1], *reused, strict=True):
         cue_and_last_token = 3 + (first.ended_by == "length")
         assert second.read.computed <= 4
