@@ -52,10 +52,6 @@ def decode(
     order; all else is told at `recursivemas.engine.Session.write`, whose work this is. What is kept of a row
     is noted in it.
     """
-    for request in requests:
-        if request.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens is {request.max_new_tokens}; it has to be 1 or more")
-    backbone = reader.backbone
     queue = _queue(rows, requests, width)
     running: list[_Row] = []
     waiting: list[tuple[_Row, Future[Any]]] = []
@@ -70,7 +66,7 @@ def decode(
             sampler = _sampler(sampling, running)
         if running and stream:
             num_steps += 1
-            tokens = sampler.choose(backbone.logits(stream.hidden))
+            tokens = sampler.choose(reader.backbone.logits(stream.hidden))
             going = [
                 index
                 for index, (row, token) in enumerate(zip(running, tokens.tolist(), strict=True))
@@ -87,10 +83,11 @@ def decode(
                     stream.keep(going)
                     tokens = tokens[going]
             if going:
-                stream.step(backbone.embed(tokens))
+                stream.step(reader.backbone.embed(tokens))
         if not pauses or (rejoin_every and running and num_steps % rejoin_every):
             continue
-        back = _back_from_pause(waiting, pauses, block=not running, together=bool(rejoin_every))
+        idle = not running and not (queue and len(waiting) < width)
+        back = _back_from_pause(waiting, pauses, block=idle, together=bool(rejoin_every))
         yield from _done(back)
         back = [row for row in back if not row.ended_by]
         if back:
@@ -105,6 +102,9 @@ def _queue(rows: Sequence[Row], requests: Sequence[WriteRequest], width: int) ->
     Those that may write most would be left alone at the end; of others, long prompts go side by side. Copies
     of a fork keep their order, all once and then all once more: so each is read before its copies.
     """
+    for request in requests:
+        if request.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {request.max_new_tokens}; it has to be 1 or more")
     pairs = enumerate(zip(rows, requests, strict=True))
     queue = [_Row(index, row, request) for index, (row, request) in pairs]
     if len(queue) > width:
