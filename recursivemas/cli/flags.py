@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from functools import partial
 from types import NoneType
@@ -63,12 +63,17 @@ def add_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", action="version", version=f"recursivemas {__version__}")
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """One flag a setting. Absent flags stay absent, so that an explicit value is told from a default."""
+def add_run_arguments(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
+    """One flag a setting, but for those `without` which a command does.
+
+    Absent flags stay absent, so that an explicit value is told from a default.
+    """
     for part in fields(RunSettings):
         kind = get_type_hints(RunSettings)[part.name]
         group = parser.add_argument_group(kind.__doc__)
         for option in iterate_options(kind):
+            if option.name in without:
+                continue
             group.add_argument(
                 f"--{option.name}", default=argparse.SUPPRESS, help=help_text(option), **argument(option)
             )
@@ -87,7 +92,7 @@ def argument(option: Option) -> dict[str, Any]:
     if kind is bool:
         return {"nargs": "?", "const": True, "type": _read_bool, "metavar": "BOOL"}
     if kind == tuple[str, ...]:
-        return {"action": _Append, "metavar": "KEY=PATH"}
+        return {"action": Append, "metavar": "KEY=PATH"}
     if words := option.metadata.get("words"):
         return {"type": partial(_read_number, words=words), "metavar": "|".join(["N", *words])}
     plain = next((one for one in get_args(kind) if one is not NoneType), kind)
@@ -96,7 +101,7 @@ def argument(option: Option) -> dict[str, Any]:
     return {"type": plain, "metavar": {str: "TEXT", int: "N", float: "X"}[plain]}
 
 
-class _Append(argparse.Action):
+class Append(argparse.Action):
     """Collects a repeated flag into a tuple, starting from none."""
 
     def __call__(

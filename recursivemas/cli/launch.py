@@ -13,6 +13,7 @@ from recursivemas.agents.load import resolve_devices, resolve_dtype
 from recursivemas.errors import UserError
 from recursivemas.files.whole import check_writable
 from recursivemas.report import format_example, format_summary, result_line
+from recursivemas.runs.ablation import RECORD as ABLATION
 from recursivemas.runs.evaluate import check_outputs, evaluate
 from recursivemas.runs.files import CONFIG, SAMPLES, count_missing, iterate_samples, read_config, read_summary
 from recursivemas.runs.lock import RunLock
@@ -42,9 +43,13 @@ def launch(prepared: PreparedRun) -> None:
     rank, settings, folder = current_rank(), prepared.settings, prepared.folder
     if rank.count > 1 and not settings.record.output_dir:
         raise UserError("several processes need one run folder; give --output_dir FOLDER")
+    if (folder / ABLATION).exists():
+        raise UserError(
+            f"{folder} holds an ablation; give another --output_dir, or go on by `recursivemas ablate`"
+        )
     runs = plan_runs(settings, prepared.origins, folder)
     check_before_work(prepared, runs, rank)
-    summaries = {run.settings.solve.latent_length: summary for run in runs if (summary := _finished(run))}
+    summaries = {run.settings.solve.latent_length: summary for run in runs if (summary := read_finished(run))}
     waiting = [run for run in runs if run.settings.solve.latent_length not in summaries]
     is_sweep = settings.solve.latent_length == SWEEP
     if waiting:
@@ -88,7 +93,7 @@ def check_before_work(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: R
             check_same_settings(read_config(run.folder), run.settings)
 
 
-def _finished(run: PlannedRun) -> Summary | None:
+def read_finished(run: PlannedRun) -> Summary | None:
     """The summary of a run that is to be resumed and has nothing left to do: all its answers are there."""
     if not run.settings.record.resume:
         return None

@@ -14,20 +14,17 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from recursivemas import report
-from recursivemas.cli import training
+from recursivemas.cli import ablate, training
 from recursivemas.cli.flags import Parser, add_run_arguments, add_version
 from recursivemas.cli.listing import list_datasets, list_styles
 from recursivemas.errors import ToldElsewhereError, UserError
 from recursivemas.output.redaction import redact_urls
 from recursivemas.output.screen import harmless
-from recursivemas.release.patience import first_failure_counts, quiet_retries
+from recursivemas.release.patience import quiet_retries
 from recursivemas.report import compare, show
-
-if TYPE_CHECKING:
-    from recursivemas.runs.prepare import PreparedRun
 
 DISK_ADVICE = {
     errno.ENOSPC: ". What was finished is kept: free some space and run again with --resume",
@@ -51,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_version(run)
     add_run_arguments(run)
     run.set_defaults(command=_run)
+
+    ablating = commands.add_parser("ablate", help="run a system over a grid of links, lengths and rounds")
+    ablate.add_arguments(ablating)
+    ablating.set_defaults(command=ablate.run)
 
     for name, text, listing in (
         ("styles", "the published styles, their agents and tools", list_styles),
@@ -164,25 +165,14 @@ def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any
 
 def _run(arguments: dict[str, Any]) -> None:
     from recursivemas.cli.launch import launch
+    from recursivemas.cli.plan import print_plan
     from recursivemas.runs.prepare import prepare
 
     run = prepare(**arguments)
     if run.settings.record.dry_run:
-        _print_plan(run)
+        print_plan(run)
     else:
         launch(run)
-
-
-def _print_plan(run: PreparedRun) -> None:
-    """The plan as far as it can be told; raises UserError where a run would not get as far as its models."""
-    from recursivemas.cli.plan import describe_plan
-
-    problems: list[str] = []
-    with first_failure_counts():
-        for section in describe_plan(run, problems):
-            print(f"{redact_urls(section)}\n", flush=True)
-    if problems:
-        raise UserError("a run would stop here:\n" + "\n".join(problems))
 
 
 def _import_prompts(arguments: dict[str, Any]) -> None:

@@ -12,7 +12,9 @@ from recursivemas.agents.load import resolve_devices, resolve_dtype
 from recursivemas.cli.footprint import describe_files, describe_memory
 from recursivemas.cli.reproduction import describe_reproduction
 from recursivemas.errors import UserError
+from recursivemas.output.redaction import redact_urls
 from recursivemas.recursion.toolbox import writing_agents
+from recursivemas.release.patience import first_failure_counts
 from recursivemas.release.resolve import ReleaseFiles
 from recursivemas.report import format_table
 from recursivemas.runs.prepare import PreparedRun
@@ -20,6 +22,16 @@ from recursivemas.sampling import SamplingSettings
 from recursivemas.styles import AgentSpec, Style
 from recursivemas.system import check_dimensions
 from recursivemas.tools import Toolbox
+
+
+def print_plan(run: PreparedRun) -> None:
+    """The plan as far as it can be told; raises UserError where a run would not get as far as its models."""
+    problems: list[str] = []
+    with first_failure_counts():
+        for section in describe_plan(run, problems):
+            print(f"{redact_urls(section)}\n", flush=True)
+    if problems:
+        raise UserError("a run would stop here:\n" + "\n".join(problems))
 
 
 def describe_plan(run: PreparedRun, problems: list[str]) -> Iterator[str]:

@@ -135,7 +135,7 @@ class Comparison:
             title=f"Against {self.first.run.label}, on the {len(self.shared)} questions that all runs have",
             header=["run", "grader", "better on", "worse on", "points", "95% interval", "p"],
             rows=[
-                [pair.run.label, grader, *_difference_cells(difference)]
+                [pair.run.label, grader, *difference_cells(difference)]
                 for pair in self.pairs
                 for grader, difference in pair.differences.items()
             ],
@@ -168,7 +168,12 @@ def compare(runs: Sequence[Path]) -> Comparison:
     """
     if len(runs) < 2:
         raise UserError(f"compare needs two run folders or more, and got {len(runs)}")
-    first, *others = read_runs(runs)
+    return compare_runs(read_runs(runs))
+
+
+def compare_runs(runs: Sequence[Run]) -> Comparison:
+    """The same for two runs or more that were read."""
+    first, *others = runs
     for run in others:
         _check_same_task(first, run)
     graders = [name for name in first.graders if all(name in run.graders for run in others)]
@@ -231,7 +236,7 @@ def _differences_in_words(pair: Pair) -> str:
     return "; ".join(f"{name} {now}, not {before}" for name, (before, now) in pair.other_settings.items())
 
 
-def _difference_cells(difference: PairedDifference) -> list[str]:
+def difference_cells(difference: PairedDifference) -> list[str]:
     low, high = difference.interval_95
     return [
         str(difference.only_second),

@@ -7,8 +7,7 @@ here returns its plot, or says why there is none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recursivemas.report.canvas import (
     COLOURS,
@@ -23,27 +22,12 @@ from recursivemas.report.canvas import (
 )
 from recursivemas.report.grouping import Family
 from recursivemas.report.layout import choose_grader
+from recursivemas.report.lines import Series, draw_lines, draw_runs, percents
 from recursivemas.report.published import ByMode, by_rounds, counts_as_published
 from recursivemas.runs.read import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Series:
-    """Runs that a line joins, each at its place on the axis."""
-
-    label: str
-    colour: str
-    marker: str
-    dash: str
-    points: list[tuple[int, Run]]
-
-    @property
-    def is_sweep(self) -> bool:
-        """Whether it goes over two places or more."""
-        return len({x for x, _ in self.points}) > 1
 
 
 def accuracy_by_rounds(family: Family, grader: str | None = None) -> Plot | str:
@@ -68,7 +52,7 @@ def accuracy_by_rounds(family: Family, grader: str | None = None) -> Plot | str:
     title, subtitle = f"{family.metric} by rounds", _subtitle(family, grader)
     with canvas(title, subtitle) as (figure, [panel]):
         width = len(series) + bool(published)
-        limits = _draw_lines(panel, series, width, 0.07, grader) + _draw_published(panel, published, width)
+        limits = draw_lines(panel, series, width, 0.07, grader) + _draw_published(panel, published, width)
         panel.set_xticks(places, [str(place) for place in places])
         if singles := family.of_mode("single"):
             limits += _draw_alone(panel, singles, places, grader)
@@ -101,7 +85,7 @@ def accuracy_by_latent_length(family: Family, grader: str | None = None) -> Plot
     title, subtitle = f"{family.metric} by latent length", _subtitle(family, grader)
     with canvas(title, subtitle) as (figure, [panel]):
         span = places[-1] - places[0]
-        limits = _draw_lines(panel, series, len(series), 0.012 * span, grader)
+        limits = draw_lines(panel, series, len(series), 0.012 * span, grader)
         panel.set_xticks(places, list(map(str, places)))
         colours = {run.rounds: each.colour for each in series for _, run in each.points}
         if texts := [run for run in family.of_mode("text") if run.rounds in colours]:
@@ -119,39 +103,6 @@ def accuracy_by_latent_length(family: Family, grader: str | None = None) -> Plot
 # Parts of a plot; each returns the percents that the axis has to hold.
 
 
-def _draw_lines(
-    panel: Axes, series: Sequence[Series], width: int, step: float, grader: str | None
-) -> list[float]:
-    """Each series in its own lane of `width` lanes, `step` apart, so that none hides another."""
-    limits = []
-    for i, each in enumerate(series):
-        places = [x + dodge(i, width, step) for x, _ in each.points]
-        limits += _draw_runs(panel, each, places, grader)
-    return limits
-
-
-def _draw_runs(
-    panel: Axes, series: Series, places: Sequence[float], grader: str | None, **look: Any
-) -> list[float]:
-    rows = [_percents(run, grader) for _, run in series.points]
-    panel.errorbar(
-        places,
-        [value for value, _, _ in rows],
-        yerr=[[value - low for value, low, _ in rows], [high - value for value, _, high in rows]],
-        label=series.label,
-        color=series.colour,
-        marker=series.marker,
-        linestyle=series.dash,
-        linewidth=2.5,
-        markersize=9,
-        elinewidth=1.5,
-        capsize=5,
-        clip_on=False,
-        **look,
-    )
-    return [limit for row in rows for limit in row]
-
-
 def _draw_alone(panel: Axes, runs: Sequence[Run], places: Sequence[int], grader: str | None) -> list[float]:
     """Agents by themselves, in a place of their own before the first round."""
     alone = places[0] - 1
@@ -160,7 +111,7 @@ def _draw_alone(panel: Axes, runs: Sequence[Run], places: Sequence[int], grader:
         label = f"{run.mode.removeprefix('single: ')} alone"
         marker = MARKERS[i % len(MARKERS)]
         series = Series(label=label, colour=GREY, marker=marker, dash="none", points=[(alone, run)])
-        limits += _draw_runs(panel, series, [alone + dodge(i, len(runs), 0.07)], grader)
+        limits += draw_runs(panel, series, [alone + dodge(i, len(runs), 0.07)], grader)
     panel.set_xticks([alone, *places], ["one agent", *map(str, places)])
     return limits
 
@@ -176,8 +127,8 @@ def _draw_texts(
         colour, label = colours[run.rounds], f"text, {_rounds(run.rounds)}"
         series = Series(label=label, colour=colour, marker="s", dash="--", points=[(0, run)])
         x = place + dodge(i, len(runs), 0.02 * span)
-        limits += _draw_runs(panel, series, [x], grader, markerfacecolor="white", markeredgewidth=2)
-        panel.axhline(_percents(run, grader)[0], color=colour, linestyle="--", linewidth=1.5, clip_on=False)
+        limits += draw_runs(panel, series, [x], grader, markerfacecolor="white", markeredgewidth=2)
+        panel.axhline(percents(run, grader)[0], color=colour, linestyle="--", linewidth=1.5, clip_on=False)
     panel.set_xticks([place, *places], ["text", *map(str, places)])
     return limits
 
@@ -216,13 +167,6 @@ def _draw_published(panel: Axes, figures: dict[int, ByMode], width: int) -> list
 
 # ---------------------------------------------------------------------------------------------------------
 # Words and numbers
-
-
-def _percents(run: Run, grader: str | None) -> tuple[float, float, float]:
-    """Value, and low and high end of its interval, in percent."""
-    score = run.score(choose_grader(run, grader))
-    low, high = score["interval_95"]
-    return 100 * score["value"], 100 * low, 100 * high
 
 
 def _places(series: Sequence[Series]) -> list[int]:

@@ -99,6 +99,16 @@ def test_identity_between_sizes_is_the_ridge_map_of_their_common_tokens(system):
     assert residual < 0.95 * y.square().mean()
 
 
+def test_without_latents_there_is_nothing_that_a_link_could_change(system):
+    """So one cell of an ablation stands for all links."""
+    found = []
+    for links in ("trained", "zero", "random", "identity", "shuffle", "noise:0.5"):
+        solutions = solve(system, links, latent_length=0, max_new_tokens=6, greedy=False)
+        assert all(not len(message) for rows in messages(solutions).values() for message in rows)
+        found.append([one.text for one in solutions])
+    assert found == found[:1] * len(found)
+
+
 @pytest.mark.parametrize("links", ["off", "noise", "noise:0", "noise:nan", "zero:1", ""])
 def test_other_names_are_refused(system, links):
     with pytest.raises(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -34,7 +35,14 @@ for arguments in {commands!r}:
 
 def test_commands_that_run_no_model_need_no_torch(tmp_path):
     first, second = (str(write_run(tmp_path / name, [True, False])) for name in ("a", "b"))
+    axes = {"mode": ["latent"], "links": ["trained", "zero"], "latent_length": [8]}
+    grid = {**axes, "variants": {"loaded": []}, "num_recursive_rounds": [3]}
+    for links in axes["links"]:
+        write_run(tmp_path / "ablation" / "cells" / f"{links}-length8-rounds3", [True, False], links=links)
+    record = {**grid, "full": "trained-length8-rounds3"}
+    (tmp_path / "ablation" / "ablation.json").write_text(json.dumps(record))
     commands = [
+        ["ablate", str(tmp_path / "ablation"), "--no_plots"],
         ["--help"],
         ["--version"],
         ["styles"],
