@@ -82,6 +82,11 @@ def texts(folder: Path) -> dict[str, list[str]]:
     }
 
 
+def links_of(folder: Path) -> dict:
+    """The outer links that ran, by the digests of their files."""
+    return json.loads((folder / "config.json").read_text())["outer_links"]
+
+
 def figures(folder: Path) -> list[dict]:
     """All figures but those of time."""
     records = json.loads((folder / "figures.json").read_text())
@@ -115,16 +120,18 @@ def test_a_grid_is_run_with_models_that_are_loaded_once(flags, whole, counted, t
 
 
 def test_each_cell_is_the_run_that_run_makes(flags, whole, tmp_path):
-    """A variant, a control, no latents, text, and an agent alone, each by itself."""
+    """A variant, a control, no latents, text, and an agent alone: as each by itself, on the same links."""
     run = [word for word in flags[1:] if word not in ("--variant", "loaded")]
     other = run.pop().partition(":")[2]
     for name in ("--links", "--latent_length", "--num_recursive_rounds", "--mode"):
         place = run.index(name)
         del run[place : place + 2]
     kinds = {
-        "other-zero-length2-rounds1": [
-            *("--ckpt_override", other, "--links", "zero", "--latent_length", "2"),
-            *("--num_recursive_rounds", "1"),
+        "other-trained-length2-rounds1": [
+            *("--ckpt_override", other, "--latent_length", "2", "--num_recursive_rounds", "1"),
+        ],
+        "zero-length2-rounds1": [
+            *("--links", "zero", "--latent_length", "2", "--num_recursive_rounds", "1"),
         ],
         "length0-rounds1": ["--latent_length", "0", "--num_recursive_rounds", "1", "--links", "zero"],
         "text-rounds1": ["--mode", "text", "--num_recursive_rounds", "1"],
@@ -135,6 +142,8 @@ def test_each_cell_is_the_run_that_run_makes(flags, whole, tmp_path):
         assert run_main([*run, *more, "--output_dir", str(tmp_path / name)]) == 0
         lines = (tmp_path / name / "samples.jsonl").read_text().splitlines()
         assert [json.loads(line)["text"] for line in lines] == found[name], name
+        if name != "single":
+            assert links_of(tmp_path / name) == links_of(whole / "cells" / name), name
     assert len({str(found[name]) for name in CELLS}) > len(CELLS) / 2, "the cells are told apart"
 
 
