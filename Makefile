@@ -4,7 +4,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV ?= .venv
 BIN := $(VENV)/bin
-DEMO_TOKENS ?= 48
+DEMO_QUESTIONS ?= 170
+DEMO_DIR ?= runs/demo
 # Processes that share the tests; each takes a core and about a gigabyte.
 WORKERS ?= 2
 
@@ -15,8 +16,9 @@ export TOKENIZERS_PARALLELISM ?= false
 .PHONY: demo test test-quick test-sandbox docs lint format clean
 
 demo: $(VENV)/.installed
-	$(BIN)/python run.py --style mixture --release toy --device cpu \
-	  --dataset math500 --dataset_path dataset/demo_math500.jsonl --max_new_tokens $(DEMO_TOKENS)
+	$(BIN)/python -m recursivemas ablate --style sequential_light --release toy --device cpu --greedy \
+	  --dataset dataset/toy_heldout.jsonl --num_samples $(DEMO_QUESTIONS) --question_seed 1 --batch_size 64 \
+	  --links trained,zero,shuffle --num_recursive_rounds 3,2,1 --output_dir $(DEMO_DIR) --no_plots
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

@@ -9,7 +9,7 @@ import torch
 import transformers
 
 from recursivemas.engine import LocalEngine
-from recursivemas.toy.backbones import Tokens, make_qwen3
+from recursivemas.zoo.backbones import Tokens, make_qwen3
 
 VOCAB_SIZE = 8192
 

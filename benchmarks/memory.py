@@ -29,7 +29,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from recursivemas import load_mas_system
 from recursivemas.release.resolve import model_view
 from recursivemas.styles import HUB_ORGANISATION, PUBLISHED_STYLES
-from recursivemas.toy import ensure
+from recursivemas.zoo import ensure
 
 MIB = 2**20
 

@@ -62,7 +62,7 @@ def make_sample(number: int, num_tokens: int, draw: random.Random) -> dict[str, 
 
 
 def config_of(num_samples: int) -> dict[str, Any]:
-    settings, origins = resolve_settings({"release": "toy"})
+    settings, origins = resolve_settings({"release": "toy-random"})
     return {
         "settings": {
             name: {"value": value, "origin": origins[name]} for name, value in settings.values().items()

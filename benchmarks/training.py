@@ -24,8 +24,8 @@ from recursivemas.agents.agent import Agent
 from recursivemas.links import InnerLink, OuterLink
 from recursivemas.prompts import load_prompts
 from recursivemas.styles import PUBLISHED_STYLES
-from recursivemas.toy import ensure
 from recursivemas.training import InnerSettings, OuterSettings, as_training_rows, train_inner, train_outer
+from recursivemas.zoo import ensure
 
 STYLE = PUBLISHED_STYLES["distillation"]
 MIB = 2**20
@@ -67,7 +67,7 @@ def make_system(arguments: argparse.Namespace) -> MASSystem:
         dataset="math500",
         agents=agents,
         outer_links={(link.source, link.target): OuterLink(size, size) for link in STYLE.links},
-        prompts=load_prompts("default", release="toy", style_prompts={}),
+        prompts=load_prompts("default", release="toy-random", style_prompts={}),
         paths=None,
     )
 

@@ -46,7 +46,7 @@ class MASSystem:
 
     `agents` by role, `outer_links` by (source, target), `paths` says which files they came from, `prompts`
     writes what they are shown, `benchmark` is what `dataset` names, `graph` is the style itself and `style`
-    its name. A context manager; `close` gives the memory back.
+    its name, `release` where the models come from. A context manager; `close` gives the memory back.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class MASSystem:
         outer_links: Mapping[tuple[str, str], OuterLink],
         prompts: PromptSource,
         paths: ResolvedMASPaths,
+        release: str | Path = "hub",
     ) -> None:
         self.graph = style
         self.benchmark = find_benchmark(dataset)
@@ -65,6 +66,7 @@ class MASSystem:
         self.outer_links = dict(outer_links)
         self.prompts = prompts
         self.paths = paths
+        self.release = str(release)
 
     @property
     def style(self) -> str:
@@ -132,7 +134,8 @@ class MASSystem:
         if explicit.get("latent_length") == SWEEP:
             raise UserError(f"solve() takes one latent_length, not {SWEEP} for several; call it for each")
         style = self.style if PUBLISHED_STYLES.get(self.style) == self.graph else "own"
-        run, _ = resolve_settings({"style": style, "dataset": self.dataset, **explicit}, self.benchmark)
+        loaded = {"style": style, "dataset": self.dataset, "release": self.release}
+        run, _ = resolve_settings({**loaded, **explicit}, self.benchmark)
         asked = as_questions(questions, task=self.benchmark.task)
         system = self.alone(run.solve.role) if run.solve.mode == "single" else self
         if toolbox is None:
@@ -152,6 +155,7 @@ class MASSystem:
             outer_links={},
             prompts=self.prompts,
             paths=self.paths,
+            release=self.release,
         )
 
     def _check_whole(self) -> None:
@@ -267,9 +271,8 @@ def load_mas_system(
         "trust_remote_code": trust_remote_code,
     }
     agents, outer_links = _load_parts(graph, paths, devices, loading, link_dtype)
-    return MASSystem(
-        style=graph, dataset=benchmark, agents=agents, outer_links=outer_links, prompts=prompts, paths=paths
-    )
+    parts: dict[str, Any] = {"agents": agents, "outer_links": outer_links, "prompts": prompts, "paths": paths}
+    return MASSystem(style=graph, dataset=benchmark, release=release, **parts)
 
 
 def _load_parts(

@@ -22,13 +22,15 @@ def load_questions(
     seed: int = 42,
     num_samples: int | None = None,
     question_seed: int | None = None,
+    style: str | None = None,
 ) -> list[Question]:
     """The benchmark's questions in file order, all of them or `num_samples`.
 
     `path` is a local file in the benchmark's fields; without it the rows come from the hub, or from the
     benchmark's own local path. `split` overrides the hub split. `seed` shuffles options where the benchmark
     does. `num_samples` takes the first N, or with `question_seed` a random N, still in file order; more than
-    there are gives all. Ids depend on neither.
+    there are gives all. Ids depend on neither. A row with a column `styles`, a list, is for these alone: for
+    another `style` it is as if it were not there.
 
     Raises DatasetError when the rows cannot be had, are none, lack a column, or share an id.
     """
@@ -37,12 +39,33 @@ def load_questions(
     rows, where = _read_rows(benchmark, path, split)
     if len(rows) == 0:
         raise DatasetError(f"{where} holds no questions")
+    rows = _for_style(rows, style, where)
     questions = [
         _to_question(benchmark, rows[index], index, seed, where)
         for index in _chosen(len(rows), num_samples, question_seed)
     ]
     _check_ids(questions, where)
     return questions
+
+
+def _for_style(rows: Sequence[Any], style: str | None, where: str) -> Sequence[Any]:
+    named = {
+        index: row["styles"]
+        for index, row in enumerate(rows)
+        if isinstance(row, Mapping) and row.get("styles")
+    }
+    if style is None or not named:
+        return rows
+    for index, styles in named.items():
+        if not isinstance(styles, list):
+            raise DatasetError(
+                f"{where}, row {index} (counted from 0): 'styles' is {styles!r}; it has to be a list of names"
+            )
+    kept = [row for index, row in enumerate(rows) if style in named.get(index, [style])]
+    if not kept:
+        known = ", ".join(sorted({str(name) for styles in named.values() for name in styles}))
+        raise DatasetError(f"{where} holds no questions for the style {style}; it has some for {known}")
+    return kept
 
 
 def _chosen(num_rows: int, num_samples: int | None, question_seed: int | None) -> Sequence[int]:

@@ -190,6 +190,6 @@ def _import_prompts(arguments: dict[str, Any]) -> None:
 
 
 def _build_toy(arguments: dict[str, Any]) -> None:
-    from recursivemas.toy import build
+    from recursivemas.zoo import build
 
     print(build(arguments["directory"]))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas.errors import UserError
+from recursivemas.files.toy_release import PROMPTS, brought_by
 from recursivemas.prompts.fetch import fetch_published
 from recursivemas.prompts.pack import PromptPack, load_pack
 from recursivemas.prompts.prompt_file import PUBLISHED_PROMPTS, PromptFile, read_prompt_file
@@ -18,17 +19,19 @@ from recursivemas.styles import SINGLE_PROMPT
 
 logger = logging.getLogger(__name__)
 
-PROMPT_NAMES = ("auto", "published", "default")
+PROMPT_NAMES = ("auto", "published", "default", "release")
 
 
 def load_prompts(
     prompts: str | Path, *, release: str | Path, style_prompts: Mapping[str, Any] | None = None
 ) -> PromptSource:
-    """The source that `prompts` names: `auto`, `published`, `default`, a pack, a prompts.py, a checkout.
+    """The source that `prompts` names: one of PROMPT_NAMES, a pack, a prompts.py, a checkout.
 
-    `auto` stands for `published` with the release `hub`, whose checkpoints know these words, and for
-    `default` elsewhere. `style_prompts` are a style's own, which come before the others. Raises UserError for
-    what is none of these, and PromptsError where the published prompts cannot be had or do not load.
+    `release` is the pack that a release folder brings with it, as `toy` does. `auto` stands for `published`
+    with the release `hub`, whose checkpoints know these words, for `release` where there is such a pack, and
+    for `default` elsewhere. `style_prompts` are a style's own, which come before the others. Raises
+    UserError for what is none of these, and PromptsError where the published prompts cannot be had or do not
+    load.
     """
     name = name_prompts(prompts, release)
     if name == "published":
@@ -40,6 +43,8 @@ def load_prompts(
                 "will differ from the published; --prompts published has theirs"
             )
         return load_pack().with_prompts(style_prompts or {})
+    if name == "release":
+        return load_pack(_of_release(release)).with_prompts(style_prompts or {})
     path = Path(prompts)
     if not path.exists():
         raise UserError(
@@ -55,8 +60,19 @@ def name_prompts(prompts: str | Path, release: str | Path) -> str:
     """What `prompts` names, `auto` resolved."""
     name = str(prompts)
     if name == "auto":
-        return "published" if str(release) == "hub" else "default"
+        if str(release) == "hub":
+            return "published"
+        return "release" if brought_by(release, PROMPTS) else "default"
     return name
+
+
+def _of_release(release: str | Path) -> Path:
+    pack = brought_by(release, PROMPTS)
+    if pack is None:
+        raise UserError(
+            f"the release {str(release)!r} brings no {PROMPTS}; give --prompts default, or another pack"
+        )
+    return pack
 
 
 def _builders(file: PromptFile, style_prompts: Mapping[str, Any]) -> PublishedPrompts:

@@ -22,6 +22,7 @@ from huggingface_hub.utils import tqdm as hub_tqdm
 from recursivemas.files.digests import digests
 from recursivemas.files.disk_cache import DiskCache, user_cache
 from recursivemas.files.thread_pools import thread_pool
+from recursivemas.files.toy_release import TRAINED_TOY
 from recursivemas.output.redaction import keep_secret
 from recursivemas.release.answers import Listing, guard_client
 from recursivemas.release.errors import CLIENT_ERRORS, ReleaseError, explain, http_status, in_words
@@ -134,6 +135,12 @@ class FolderRelease:
         for place in places:
             if place.is_dir():
                 return open_folder(place, full_name(repo))
+        if self.folder == TRAINED_TOY:
+            raise ReleaseError(
+                f"the trained toy does not hold {repo}: not every style has been trained so far. Give "
+                "--release toy-random, which has all of them untrained, or train it with `python -m "
+                "recursivemas.toy train DIR --styles STYLE` and give --release DIR"
+            )
         raise ReleaseError(
             f"the release {self.name} does not hold {repo}: neither {places[0]} nor {places[1]} is a folder. "
             "Copy the repository there, give another release, or override it with a folder of your own."
@@ -144,19 +151,24 @@ Release = HubRelease | FolderRelease
 
 
 def open_release(release: str | Path) -> Release:
-    """`hub`, `toy` (built first if need be), or an existing folder. Raises ReleaseError for anything else."""
+    """`hub`, `toy` (it comes with the package), `toy-random` (built first if need be), or an existing folder.
+
+    Raises ReleaseError for anything else.
+    """
     if release == "hub":
         return HubRelease()
     if release == "toy":
-        from recursivemas.toy import ensure
+        return FolderRelease(TRAINED_TOY, f"toy ({TRAINED_TOY})")
+    if release == "toy-random":
+        from recursivemas.zoo import ensure
 
         folder = ensure()
-        return FolderRelease(folder, f"toy ({folder})")
+        return FolderRelease(folder, f"toy-random ({folder})")
     folder = Path(release).expanduser()
     if not folder.is_dir():
         raise ReleaseError(
-            f"release {str(release)!r} is not known. Accepted are hub, toy, and an existing folder that "
-            f"holds {HUB_ORGANISATION}/<repository> or <repository>."
+            f"release {str(release)!r} is not known. Accepted are hub, toy, toy-random, and an existing "
+            f"folder that holds {HUB_ORGANISATION}/<repository> or <repository>."
         )
     return FolderRelease(folder, str(folder))
 

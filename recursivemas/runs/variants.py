@@ -74,4 +74,5 @@ def _with_links(system: MASSystem, links: ReadLinks, paths: ResolvedMASPaths) ->
         outer_links=links.place_outer(agents),
         prompts=system.prompts,
         paths=paths,
+        release=system.release,
     )

@@ -48,7 +48,9 @@ class ModelSettings:
         "published prompts.py, a checkout's folder; auto: published for the release hub, else default",
         neutral=True,
     )
-    release: str = option("hub", "where models come from: hub, toy, or a release folder", neutral=True)
+    release: str = option(
+        "hub", "where models come from: hub, toy, toy-random, or a release folder", neutral=True
+    )
     revision: str | None = option(None, "commit, tag or branch of every repository on the hub")
     ckpt_override: tuple[str, ...] = option(
         (), "ROLE=DIR or outer=DIR: a folder instead of the release's (may be repeated)"

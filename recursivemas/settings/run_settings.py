@@ -1,6 +1,6 @@
 """All settings of a run, told flat or in groups, and where each value came from.
 
-Order: built-in default < recommended row < explicit flag < the release's own quirks.
+Order: built-in default < recommended row < what a release folder brings < explicit flag < quirks.
 Source of the recommended rows: docs/protocol.md, "Settings".
 """
 
@@ -21,9 +21,10 @@ from recursivemas.settings.groups import (
     SolveSettings,
     ToolSettings,
 )
+from recursivemas.settings.of_release import of_release
 from recursivemas.settings.recommended import recommended
 
-Origin = Literal["default", "recommended", "explicit", "sweep", "quirk"]
+Origin = Literal["default", "recommended", "release", "explicit", "sweep", "quirk"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,7 @@ class RunSettings:
 
 OPTIONS: Mapping[str, Option] = {option.name: option for option in iterate_options(RunSettings)}
 """All options by name, in the order of groups."""
+SEARCH_CHOICES = ("search_folder", "search_offline", "tavily_keys_file", "tavily_base_url")
 NEUTRAL = frozenset(name for name, option in OPTIONS.items() if option.metadata.get("neutral"))
 """Options that do not change what a run results in."""
 
@@ -74,6 +76,7 @@ def resolve_settings(
     quirks = benchmark.release_settings if base.solve.release_quirks else {}
     layers: dict[Origin, Mapping[str, Any]] = {
         "recommended": recommended(base.model.style, benchmark, base.model.recommended),
+        "release": _where_they_are_read(of_release(base.model.release), explicit),
         "explicit": explicit,
         "quirk": quirks,
     }
@@ -83,3 +86,9 @@ def resolve_settings(
         values |= layer
         origins |= dict.fromkeys(layer, origin)
     return RunSettings.of(**values), origins
+
+
+def _where_they_are_read(brought: Mapping[str, Any], explicit: Mapping[str, Any]) -> dict[str, Any]:
+    """What a release brings, but for its search folder where the search has been chosen otherwise."""
+    chosen = any(explicit.get(name) for name in SEARCH_CHOICES)
+    return {name: value for name, value in brought.items() if not (chosen and name == "search_folder")}

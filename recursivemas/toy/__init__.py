@@ -1,8 +1,5 @@
-"""The toy release: all five published styles in the published layout, small enough to build in seconds.
+"""The trained toy: small agents that were taught a task which none of them can do alone, and their links.
 
-Real architectures, own tokenizers and chat templates, random weights: it runs everything and knows nothing.
+`board` has the task, `lessons` what agents are taught of it, `schooling` teaches them, `rows` is what links
+learn from, and `train` makes all of it from nothing. The release itself comes with the package.
 """
-
-from recursivemas.toy.release import build, ensure
-
-__all__ = ["build", "ensure"]

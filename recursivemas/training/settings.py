@@ -172,7 +172,7 @@ class SourceSettings:
     num_samples: int = option(-1, "how many rows, from the first on; -1: all", minimum=-1)
     save_dir: str | None = option(None, "folder for links, checkpoints and metrics")
     resume: bool = option(False, "go on with the training in save_dir, if there is one")
-    release: str = option("hub", "where models come from: hub, toy, or a release folder")
+    release: str = option("hub", "where models come from: hub, toy, toy-random, or a release folder")
     revision: str | None = option(None, "commit, tag or branch of every repository on the hub")
     models: tuple[str, ...] = option((), "ROLE=MODEL: a folder or repository instead (may be repeated)")
     ckpt_override: tuple[str, ...] = option(

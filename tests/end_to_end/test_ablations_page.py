@@ -40,7 +40,7 @@ def test_the_commands_run(block, tmp_path, monkeypatch, toy_release, capsys):
     found = commands(block)
     assert [words[0] for words in found].count("ablate") >= 1
     for words in found:
-        words = [str(toy_release) if word == "toy" else word for word in words]
+        words = [str(toy_release) if word == "toy-random" else word for word in words]
         assert main(words) == 0, words
     printed = capsys.readouterr().out
     if "train outer" in block:

@@ -177,5 +177,5 @@ def test_several_processes_need_a_folder(monkeypatch, capsys):
     from recursivemas.runs.ranks import Rank
 
     monkeypatch.setattr(launch, "current_rank", lambda: Rank(1, 2))
-    assert run_main(["--release", "toy"]) == 2
+    assert run_main(["--release", "toy-random"]) == 2
     assert "give --output_dir FOLDER" in capsys.readouterr().err

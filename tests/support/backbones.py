@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from recursivemas.engine import LocalEngine
 from recursivemas.engine.backbone import Backbone
 from recursivemas.links import InnerLink
-from recursivemas.toy import backbones as zoo
+from recursivemas.zoo import backbones as zoo
 
 VOCAB_SIZE = 211
 SLIDING_WINDOW = 8  # shorter than the prompts of the tests, so that it slides

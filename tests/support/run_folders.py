@@ -36,7 +36,7 @@ def write_run(
     if not isinstance(verdicts, Mapping):
         verdicts = {"release": [[correct] for correct in verdicts]}
     rows = next(iter(verdicts.values()))
-    explicit = {"num_rollouts": len(rows[0]), "release": "toy", **explicit}
+    explicit = {"num_rollouts": len(rows[0]), "release": "toy-random", **explicit}
     settings, _ = resolve_settings(explicit)
     config = config_of(len(rows), platform=platform, **explicit)
     samples = [

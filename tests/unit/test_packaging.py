@@ -101,7 +101,13 @@ def test_the_wheel_holds_the_package_s_data(tmp_path):
     builders = pytest.importorskip("hatchling.builders.wheel")
     (wheel,) = builders.WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     names = set(ZipFile(wheel).namelist())
-    data = {"py.typed", "prompts/default.yaml", "toy/templates/chatml.jinja"}
+    data = {
+        "py.typed",
+        "prompts/default.yaml",
+        "zoo/templates/chatml.jinja",
+        "toy/prompts.yaml",
+        "trained_toy/settings.yaml",
+    }
     assert {f"recursivemas/{name}" for name in data} <= names
 
 

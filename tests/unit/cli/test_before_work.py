@@ -9,7 +9,7 @@ import pytest
 
 from recursivemas.cli.main import run_main
 
-FLAGS = ("--style", "mixture", "--dataset", "gpqa", "--device", "cpu", "--release", "toy")
+FLAGS = ("--style", "mixture", "--dataset", "gpqa", "--device", "cpu", "--release", "toy-random")
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOENT, errno.EROFS])

@@ -30,7 +30,7 @@ def test_without_torch_a_run_says_how_to_get_it_and_a_listing_needs_none():
         "import sys; sys.modules['torch'] = None; from recursivemas.cli import start; "
         "sys.argv = ['recursivemas', *{words!r}]; sys.exit(start.main())"
     )
-    for words, status in ((["styles"], 0), (["run", "--release", "toy", "--device", "cpu"], 2)):
+    for words, status in ((["styles"], 0), (["run", "--release", "toy-random", "--device", "cpu"], 2)):
         command = [sys.executable, "-c", code.format(words=words)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == status, done.stderr

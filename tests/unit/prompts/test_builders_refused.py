@@ -38,7 +38,7 @@ def test_only_what_a_style_and_task_need_has_to_be_there(tmp_path: Path) -> None
     path.write_text(path.read_text().replace('HIE_CODE_EXPERT_SLOT = "', 'OTHER = "'))
     path.write_text(path.read_text().replace('PLANNER_SLOT = "<<PLAN>>"', 'PLANNER_SLOT = ""'))
     path.write_text(path.read_text().replace("def build_code_planner_prompt(", "def nothing("))
-    source = load_prompts(path, release="toy")
+    source = load_prompts(path, release="toy-random")
     source.check(PUBLISHED_STYLES["deliberation"], task="math", mode="latent")
     for style, task, mode, lacks in (
         ("distillation", "math", "latent", r"lacks build_distill_expert_prompt, which style distillation"),
@@ -53,7 +53,7 @@ def test_only_what_a_style_and_task_need_has_to_be_there(tmp_path: Path) -> None
 
 
 def test_a_style_of_ones_own_has_to_fit_the_builders_slots() -> None:
-    source = load_prompts(PUBLISHED / "conditions", release="toy")
+    source = load_prompts(PUBLISHED / "conditions", release="toy-random")
     agent = {"role": "a", "repo": "x/a", "prompt": "sequential/critic"}
     style = load_style({"name": "mine", "agents": [agent], "links": []})
     with pytest.raises(Exception, match="has a slot 'plan' that no link to a fills"):
@@ -216,9 +216,9 @@ def test_an_error_in_a_module_beside_the_file_is_placed_there(tmp_path: Path) ->
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"none\.py' is no file; give auto, published, default"):
-        load_prompts(tmp_path / "none.py", release="toy")
+        load_prompts(tmp_path / "none.py", release="toy-random")
     with pytest.raises(PromptsError, match=r"prompts\.py is no file; give a published prompts\.py"):
-        load_prompts(tmp_path, release="toy")
+        load_prompts(tmp_path, release="toy-random")
 
 
 def test_the_file_sees_nothing_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

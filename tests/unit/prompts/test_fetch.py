@@ -30,7 +30,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[RawFiles
 def test_the_files_are_fetched_once(server: RawFiles, caplog: pytest.LogCaptureFixture) -> None:
     first = load_prompts("auto", release="hub")
     assert sorted(server.requests) == sorted(PLACES.values())
-    second = load_prompts("published", release="toy")
+    second = load_prompts("published", release="toy-random")
     assert len(server.requests) == 2
     for source in (first, second):
         assert isinstance(source, PublishedPrompts)
@@ -88,7 +88,7 @@ def test_both_ways_out_are_named_where_they_cannot_be_had(
     refusals.append(caught)
     monkeypatch.setenv(fetching.MIRROR_VARIABLE, "http://user:s3cret@127.0.0.1:9/key=s3cret")
     with pytest.raises(PromptsError, match=r"prompts\.py from 127\.0\.0\.1: ") as caught:
-        load_prompts("published", release="toy")
+        load_prompts("published", release="toy-random")
     refusals.append(caught)
     monkeypatch.setenv(fetching.MIRROR_VARIABLE, "file:///etc")
     with pytest.raises(PromptsError, match=f"{fetching.MIRROR_VARIABLE} is no http or https") as caught:
@@ -115,7 +115,7 @@ def test_our_own_words_with_published_checkpoints_are_warned_of(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(choosing, "fetch_published", lambda: pytest.fail("nothing is to be fetched"))
-    for release in ("toy", "folder"):
+    for release in ("toy-random", "folder"):
         source = load_prompts("auto", release=release)
         assert isinstance(source, PromptPack)
         assert source.sha256 == load_pack().sha256

@@ -155,7 +155,7 @@ def test_every_prompt_is_what_the_builders_give(kind: QuestionKind, in_text: boo
             )
             slots.append(tuple(given))
             expected.append((theirs, texts))
-    source = load_prompts(CONDITIONS, release="toy")
+    source = load_prompts(CONDITIONS, release="toy-random")
     for request, pieces, (theirs, texts), wanted in zip(
         asked, source.write(asked), expected, slots, strict=True
     ):
@@ -182,7 +182,7 @@ def test_every_prompt_is_what_the_builders_give(kind: QuestionKind, in_text: boo
 
 def test_the_imitation_has_both_kinds_of_conditions() -> None:
     """What a template could not do, and what the published file does (docs/protocol.md, "Prompts")."""
-    source = load_prompts(CONDITIONS, release="toy")
+    source = load_prompts(CONDITIONS, release="toy-random")
     lettered = "Which?\nA. x\nB. y"
 
     def show(prompt: str, kind: QuestionKind, text: str) -> str:
@@ -202,14 +202,14 @@ def test_the_imitation_has_both_kinds_of_conditions() -> None:
 
 
 def test_slots_are_told_from_a_question_that_spells_them() -> None:
-    source = load_prompts(PUBLISHED / "straight", release="toy")
+    source = load_prompts(PUBLISHED / "straight", release="toy-random")
     question = Question(id="1", text="<<PLAN>> <<PLAN>> <<<PLAN>>>?")
     (pieces,) = source.write([PromptRequest(prompt="sequential/critic", question=question)])
     assert pieces == [f"Refine.\n\n{question.text}\n\nPlan: ", Slot("plan"), "\n\nPlan only."]
 
 
 def test_what_a_run_records_and_asks_again_with() -> None:
-    source = load_prompts(CONDITIONS / "prompts.py", release="toy")
+    source = load_prompts(CONDITIONS / "prompts.py", release="toy-random")
     file = read_prompt_file(CONDITIONS)
     described = source.describe()
     assert (described["origin"], described["name"]) == ("file", "prompts.py")
@@ -226,7 +226,7 @@ def test_what_a_run_records_and_asks_again_with() -> None:
 
 
 def test_without_the_file_of_the_cue_our_own_words_are_used(caplog: pytest.LogCaptureFixture) -> None:
-    source = load_prompts(PUBLISHED / "straight", release="toy")
+    source = load_prompts(PUBLISHED / "straight", release="toy-random")
     for _ in range(2):
         source.check(PUBLISHED_STYLES["mixture"], task="code", mode="latent")
     assert source.retry_cue("function") == load_pack().retry_cue("function")
@@ -236,18 +236,18 @@ def test_without_the_file_of_the_cue_our_own_words_are_used(caplog: pytest.LogCa
 
 
 def test_system_texts_come_from_the_file() -> None:
-    source = load_prompts(CONDITIONS, release="toy")
+    source = load_prompts(CONDITIONS, release="toy-random")
     assert source.system("mixture/math") == "You answer with care."
     assert source.system("deliberation/reflector", ("python",)).startswith("As the reflector you have")
 
 
 def test_what_no_builder_writes_comes_from_a_pack() -> None:
-    source = load_prompts(CONDITIONS, release="toy")
+    source = load_prompts(CONDITIONS, release="toy-random")
     question = Question(id="1", text="1 + 1?")
     (pieces,) = source.write([PromptRequest(prompt=SINGLE_PROMPT, question=question)])
     assert pieces == load_pack().template(SINGLE_PROMPT, "math").render(question)
     own = {"mixture": {"science": {"any": "Mine: [[question]]"}}}
-    source = load_prompts(CONDITIONS, release="toy", style_prompts=own)
+    source = load_prompts(CONDITIONS, release="toy-random", style_prompts=own)
     ours, theirs = source.write(
         [PromptRequest(prompt=f"mixture/{role}", question=question) for role in ("science", "math")]
     )

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from recursivemas.files.toy_release import TRAINED_TOY
 from recursivemas.release.resolve import LinkFile, ReleaseError, ReleaseFiles, model_view, resolve_release
-from recursivemas.styles import AgentSpec, LinkSpec, Style
+from recursivemas.styles import PUBLISHED_STYLES, AgentSpec, LinkSpec, Style
 from tests.support.small_release import (
     SMALL_STYLE,
     outer_entry,
@@ -84,7 +85,7 @@ def test_a_missing_repository_names_both_places(resolve: Callable[..., ReleaseFi
 @pytest.mark.parametrize("release", ["hubb", "/no/such/folder"])
 def test_an_unknown_release_lists_what_is_accepted(release: str) -> None:
     with pytest.raises(
-        ReleaseError, match=f"'{release}' is not known. Accepted are hub, toy, and an existing"
+        ReleaseError, match=f"'{release}' is not known. Accepted are hub, toy, toy-random, and an existing"
     ):
         resolve_release(SMALL_STYLE, "math", release=release)
 
@@ -94,11 +95,20 @@ def test_a_folder_has_no_revisions(resolve: Callable[..., ReleaseFiles]) -> None
         resolve(revision="v1")
 
 
-def test_toy_is_built_and_used(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recursivemas.toy.ensure", lambda: home.parent)
-    files = resolve_release(SMALL_STYLE, "math", release="toy")
-    assert files.source == f"toy ({home.parent})"
+def test_the_random_toy_is_built_and_used(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recursivemas.zoo.ensure", lambda: home.parent)
+    files = resolve_release(SMALL_STYLE, "math", release="toy-random")
+    assert files.source == f"toy-random ({home.parent})"
     assert files.agents["solver"].model_dir == home / "Small-Solver"
+
+
+def test_the_trained_toy_comes_with_the_package_and_says_what_it_lacks() -> None:
+    files = resolve_release(PUBLISHED_STYLES["sequential_light"], "math", release="toy")
+    assert files.agents["planner"].model_dir.is_relative_to(TRAINED_TOY)
+    with pytest.raises(
+        ReleaseError, match=r"does not hold Small-\w+: .* Give --release toy-random, .* train DIR"
+    ):
+        resolve_release(SMALL_STYLE, "math", release="toy")
 
 
 def test_a_repository_may_be_a_path(resolve: Callable[..., ReleaseFiles], tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_line_a_length_text_and_agents_alone(tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "shown"),
-    [({"release": "hub"}, True), ({"release": "toy"}, False), ({"num_samples": 4}, False)],
+    [({"release": "hub"}, True), ({"release": "toy-random"}, False), ({"num_samples": 4}, False)],
 )
 def test_published_figures_stand_beside_runs_like_them(tmp_path, settings, shown):
     family = family_of(tmp_path, *rounds(1, 2, **{"release": "hub", **settings}))

@@ -121,7 +121,7 @@ def test_what_is_left_of_a_run_without_its_config_is_not_overwritten(left, resum
     for file in run.iterdir():
         if file.name != left:
             file.unlink()
-    flags = ["--release", "toy", "--device", "cpu", "--dataset_path", "dataset/demo_math500.jsonl"]
+    flags = ["--release", "toy-random", "--device", "cpu", "--dataset_path", "dataset/demo_math500.jsonl"]
     assert main(["run", *flags, "--output_dir", str(run), *resume]) == 2
     assert f"holds {left} of a run whose config.json is gone" in capsys.readouterr().err
     assert (run / left).read_bytes() == kept

@@ -75,6 +75,16 @@ def test_tools_and_judge_are_checked_before_questions_are_fetched(
     for name in ("TAVILY_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    run = ["run", "--style", "deliberation", "--dataset", "bamboogle", "--release", "toy", "--device", "cpu"]
+    run = [
+        "run",
+        "--style",
+        "deliberation",
+        "--dataset",
+        "bamboogle",
+        "--release",
+        "toy-random",
+        "--device",
+        "cpu",
+    ]
     assert main([*run, "--allow_unisolated_code", *given, *flags]) == 2
     assert says in capsys.readouterr().err

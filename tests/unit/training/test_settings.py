@@ -34,7 +34,9 @@ def test_a_model_of_no_agent_is_refused():
 )
 def test_links_that_training_would_not_start_from_are_refused(settings, key, role, tmp_path):
     given = (f"{key}={tmp_path}",)
-    source = SourceSettings(dataset_name="D", save_dir="S", role=role, ckpt_override=given, release="toy")
+    source = SourceSettings(
+        dataset_name="D", save_dir="S", role=role, ckpt_override=given, release="toy-random"
+    )
     with pytest.raises(UserError, match="gives links that init 'random' does not start from"):
         load_for_training(PUBLISHED_STYLES["sequential_light"], source, settings)
 
