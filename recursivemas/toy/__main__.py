@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recursivemas.styles import PUBLISHED_STYLES
-from recursivemas.toy.rows import write_held_out, write_tolls
+from recursivemas.toy.rows import write_held_out, write_tolls, write_training_rows
 from recursivemas.toy.train import Recipe, train_release
 from recursivemas.zoo import build
 
@@ -42,6 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     questions.add_argument("directory", type=Path, metavar="DIR")
     questions.set_defaults(command=_questions)
+    rows = commands.add_parser("rows", help="write a style's rows to train links on into a folder")
+    rows.add_argument("directory", type=Path, metavar="DIR")
+    rows.add_argument("--style", choices=sorted(PUBLISHED_STYLES), default="sequential_light")
+    rows.set_defaults(command=_rows)
     return parser
 
 
@@ -54,6 +58,12 @@ def _questions(given: argparse.Namespace) -> None:
     given.directory.mkdir(parents=True, exist_ok=True)
     write_held_out(given.directory / "toy_heldout.jsonl")
     write_tolls(given.directory / "toy_tolls")
+    print(given.directory)
+
+
+def _rows(given: argparse.Namespace) -> None:
+    given.directory.mkdir(parents=True, exist_ok=True)
+    write_training_rows(given.directory, PUBLISHED_STYLES[given.style])
     print(given.directory)
 
 

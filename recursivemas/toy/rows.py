@@ -11,6 +11,11 @@ from recursivemas.styles import PUBLISHED_STYLES, Style
 from recursivemas.toy.board import HELD_OUT_SQUARES, PATHS, SQUARES, Report, Trip
 from recursivemas.toy.lessons import PEOPLE, TRAINED_SQUARES, known_colours, random_start, say, toll_page
 
+NUM_ROUNDS = 3
+"""What every question can be answered in."""
+NUM_TEXT_ROWS = 1000
+TEXT_SEED = 1
+
 
 def play(style: Style, trip: Trip, num_rounds: int) -> list[dict[str, str]]:
     """What each agent says in each round, by role, if everybody does what it was taught."""
@@ -97,3 +102,13 @@ def write_tolls(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for square in SQUARES:
         (folder / f"{square}.txt").write_text(toll_page(square) + "\n", encoding="utf-8")
+
+
+def write_training_rows(folder: Path, style: Style) -> None:
+    """`texts.jsonl` for inner links and least squares, `answers.jsonl` for training through the recursion."""
+    for name, rows in (
+        ("texts.jsonl", text_rows(style, TEXT_SEED, NUM_TEXT_ROWS)),
+        ("answers.jsonl", answer_rows(style, 0, NUM_ROUNDS)),
+    ):
+        lines = (json.dumps(row) + "\n" for row in rows)
+        (folder / name).write_text("".join(lines), encoding="utf-8")

@@ -28,7 +28,7 @@ from recursivemas.styles import DEFAULT_INNER_VARIANT, HUB_ORGANISATION, PUBLISH
 from recursivemas.system import MASSystem, load_mas_system
 from recursivemas.toy.agents import make_agent, toy_agents
 from recursivemas.toy.lessons import TurnMaker, known_colours
-from recursivemas.toy.rows import text_rows, write_tolls
+from recursivemas.toy.rows import NUM_ROUNDS, NUM_TEXT_ROWS, TEXT_SEED, text_rows, write_tolls
 from recursivemas.toy.schooling import LessonWriter, Schooling, share_right, teach_agent
 from recursivemas.training import InnerSettings, OuterSettings, as_training_rows, train_inner, train_outer
 from recursivemas.zoo.layout import (
@@ -43,10 +43,8 @@ from recursivemas.zoo.weights import seed_for
 
 LATENT_LENGTH = 16
 """Steps of a rollout: what there is to say takes 15 or 16 tokens."""
-NUM_ROUNDS = 3
 MAX_NEW_TOKENS = 200
 TOLLS = "tolls"
-NUM_TEXT_ROWS = 1000
 NUM_TRIED_TURNS = 200
 MAX_COURSES = 5
 FIGURES = "training.json"
@@ -199,7 +197,7 @@ def train_links(directory: Path, style_name: str, recipe: Recipe) -> str:
 
 def learn_links(system: MASSystem, recipe: Recipe) -> None:
     """Train all links of a system in place."""
-    texts = as_training_rows(system.graph, text_rows(system.graph, 1, NUM_TEXT_ROWS))
+    texts = as_training_rows(system.graph, text_rows(system.graph, TEXT_SEED, NUM_TEXT_ROWS))
     for role in system.graph.roles:
         train_inner(system, role, texts, recipe.inner())
     train_outer(system, texts, recipe.start())

@@ -15,6 +15,7 @@ from recursivemas.agents.checkpoint import LoadError, read_outline
 from recursivemas.agents.computing import check_computing, check_models, loading_options
 from recursivemas.agents.load import load_engine
 from recursivemas.cli.main import run_main
+from recursivemas.links import InnerLink
 
 REPO = "Sequential-Light-Solver-Qwen2.5-Math-1.5B"
 ON_CPU = {"solver": torch.device("cpu")}
@@ -39,13 +40,14 @@ def test_attention_is_computed_as_asked_and_comes_to_the_same(model_dir, attn):
         engine, _ = load_engine(
             model_dir, device=torch.device("cpu"), dtype=torch.float64, trust_remote_code=False, **asked
         )
-        return engine.model.config._attn_implementation, engine.open([[(5, 6, 7)]])
+        torch.manual_seed(0)
+        link = InnerLink(engine.hidden_size).double()
+        return engine.model.config._attn_implementation, engine.open([[(5, 6, 7)]]).think(link, 3).latents
 
-    name, session = think(attn=attn)
+    name, thoughts = think(attn=attn)
     assert name == attn
     _, usual = think()
-    requests = [one._copies[0].read([0]).hidden for one in (session, usual)]
-    assert torch.allclose(*requests, rtol=1e-9)
+    assert torch.allclose(thoughts, usual, rtol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def told(**given) -> str:
         ),
         ({"style": "mixture", "mode": "text"}, ["  mode is text: a baseline"]),
         ({"style": "sequential_scaled", "mode": "text"}, ["are not those of the published text baselines"]),
-        ({"style": "mixture", "release": "toy-random"}, ["  models come from toy, not from the hub"]),
+        ({"style": "mixture", "release": "toy-random"}, ["  models come from toy-random, not from the hub"]),
         ({"style": "mixture", "release": "toy-random"}, ["  prompts are default, not the published ones"]),
         ({"style": "mixture", "prompts": "default"}, ["  prompts are default, not the published ones"]),
         ({"style": "mixture", "prompts": "my.yaml"}, ["  prompts are my.yaml, not the published ones"]),

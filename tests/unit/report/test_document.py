@@ -76,7 +76,7 @@ def test_the_rule_and_the_departures_are_stated(tmp_path, sweep):
     text = write_report(sweep, tmp_path / "out", with_plots=False)[0].read_text()
     assert "none was chosen for its score" in text
     assert "graded by the release grader" in text
-    assert "- t1: toy release" in text
+    assert "- t1: toy-random release" in text
     hub = write_run(tmp_path / "hub", [True], release="hub")
     text = write_report([hub], tmp_path / "out", with_plots=False)[0].read_text()
     assert "only mark the place" not in text

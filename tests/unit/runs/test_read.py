@@ -40,7 +40,11 @@ def test_costs_are_a_question_not_an_answer(tmp_path):
 
 def test_what_keeps_a_run_from_published_figures(tmp_path):
     own = write_run(tmp_path / "a", [True], dataset_path="my/file.jsonl", num_samples=1)
-    assert read_run(own).departures() == ["toy release", "questions from file.jsonl", "1 questions only"]
+    assert read_run(own).departures() == [
+        "toy-random release",
+        "questions from file.jsonl",
+        "1 questions only",
+    ]
     assert read_run(write_run(tmp_path / "b", [True], release="hub")).departures() == []
 
 

@@ -190,7 +190,7 @@ def test_faulty_overrides_are_refused(entries, message):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("batch_size", "2"),
+        ("num_rollouts", "2"),
         ("seed", "a"),
         ("top_k", 5.0),
         ("greedy", 1),
@@ -201,6 +201,12 @@ def test_faulty_overrides_are_refused(entries, message):
 def test_a_value_of_another_type_is_refused(field, value):
     with pytest.raises(UserError, match=f"{field} is {value!r}; it has to be of the type"):
         RunSettings.of(**{field: value})
+
+
+def test_a_batch_size_is_a_number_or_auto():
+    assert RunSettings.of(batch_size="auto").solve.batch_size == "auto"
+    with pytest.raises(UserError, match="batch_size is '2'; it has to be a whole number or auto"):
+        RunSettings.of(batch_size="2")
 
 
 def test_whole_numbers_stand_for_floats():

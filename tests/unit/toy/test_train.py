@@ -11,10 +11,13 @@ from recursivemas.errors import UserError
 from recursivemas.files.toy_release import PROMPTS, SETTINGS
 from recursivemas.prompts import load_prompts
 from recursivemas.settings import resolve_settings
+from recursivemas.styles import PUBLISHED_STYLES
 from recursivemas.toy import train
 from recursivemas.toy.__main__ import main
 from recursivemas.toy.schooling import Schooling
 from recursivemas.toy.train import LATENT_LENGTH, Recipe, train_release
+from recursivemas.training import read_training_rows
+from recursivemas.training.rows import usable_rows
 
 pytestmark = pytest.mark.process  # rendering tries templates out in one
 
@@ -88,6 +91,15 @@ def test_prompts_of_a_release_that_brings_none_are_refused(tmp_path: Path):
     with pytest.raises(UserError, match=f"brings no {PROMPTS}"):
         load_prompts("release", release=tmp_path)
     assert load_prompts("auto", release=tmp_path).describe()["name"] == "default"
+
+
+def test_the_command_writes_rows_that_links_can_be_trained_on(tmp_path: Path, capsys):
+    assert main(["rows", str(tmp_path), "--style", "mixture"]) == 0
+    style = PUBLISHED_STYLES["mixture"]
+    for name, count in (("texts.jsonl", 1000), ("answers.jsonl", 83 * 30)):
+        rows = read_training_rows(style, str(tmp_path / name))
+        kept, skipped = usable_rows(rows, style, style.roles)
+        assert (len(kept), len(skipped)) == (count, 0)
 
 
 def test_the_command_writes_questions_and_tolls(tmp_path: Path, capsys):
