@@ -110,7 +110,15 @@ def train_release(
 
 
 def _begin(directory: Path) -> None:
-    """What a release brings besides its repositories."""
+    """What a release brings besides its repositories.
+
+    Raises FileExistsError for a folder that holds something else than a toy that was trained before.
+    """
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / PROMPTS).is_file():
+        raise FileExistsError(
+            f"{directory} holds files and is no trained toy (there is no {PROMPTS}); nothing was touched, "
+            "name a new folder"
+        )
     directory.mkdir(parents=True, exist_ok=True)
     load_pack(PACK).save(directory / PROMPTS)
     write_tolls(directory / TOLLS)

@@ -93,6 +93,14 @@ def test_prompts_of_a_release_that_brings_none_are_refused(tmp_path: Path):
     assert load_prompts("auto", release=tmp_path).describe()["name"] == "default"
 
 
+def test_another_folder_is_left_alone(tmp_path: Path, capsys):
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["train", str(tmp_path)])
+    assert "is no trained toy" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
 def test_the_command_writes_rows_that_links_can_be_trained_on(tmp_path: Path, capsys):
     assert main(["rows", str(tmp_path), "--style", "mixture"]) == 0
     style = PUBLISHED_STYLES["mixture"]
