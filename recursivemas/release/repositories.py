@@ -120,12 +120,22 @@ class HubRelease:
         return open_on_hub(full_name(repo), revision)
 
 
+UNTRAINED_YET = (
+    "Not every style of the toy has been trained so far. Give --release toy-random, which has all of them "
+    "untrained, or train it with `python -m recursivemas.toy train DIR --styles STYLE` and give --release DIR"
+)
+
+
 @dataclass(frozen=True)
 class FolderRelease:
     """A folder that holds `owner/name` or `name` for each repository."""
 
     folder: Path
     name: str
+    way_out: str = (
+        "Copy the repository there, give another release, or override it with a folder of your own."
+    )
+    """What to do where a repository is not there."""
 
     def __str__(self) -> str:
         return self.name
@@ -135,15 +145,9 @@ class FolderRelease:
         for place in places:
             if place.is_dir():
                 return open_folder(place, full_name(repo))
-        if self.folder == TRAINED_TOY:
-            raise ReleaseError(
-                f"the trained toy does not hold {repo}: not every style has been trained so far. Give "
-                "--release toy-random, which has all of them untrained, or train it with `python -m "
-                "recursivemas.toy train DIR --styles STYLE` and give --release DIR"
-            )
         raise ReleaseError(
             f"the release {self.name} does not hold {repo}: neither {places[0]} nor {places[1]} is a folder. "
-            "Copy the repository there, give another release, or override it with a folder of your own."
+            f"{self.way_out}"
         )
 
 
@@ -158,7 +162,7 @@ def open_release(release: str | Path) -> Release:
     if release == "hub":
         return HubRelease()
     if release == "toy":
-        return FolderRelease(TRAINED_TOY, f"toy ({TRAINED_TOY})")
+        return FolderRelease(TRAINED_TOY, f"toy ({TRAINED_TOY})", UNTRAINED_YET)
     if release == "toy-random":
         from recursivemas.zoo import ensure
 

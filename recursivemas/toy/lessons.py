@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from random import Random
 
 from recursivemas.styles import Style
+from recursivemas.tools.search.base import Hit
+from recursivemas.tools.search.tool import format_hits
 from recursivemas.tools.tags import as_block
 from recursivemas.toy.board import (
     ARROWS,
@@ -35,8 +37,6 @@ KNOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 """By style family and role, whose arrows an agent knows by heart."""
 TRAINED_SQUARES = tuple(square for square in SQUARES if square not in HELD_OUT_SQUARES)
 PEOPLE = range(2, 10)
-SEARCH_RESULT = "Query: {query}\nResults:\n[1] {page}\nURL: {query}.txt\n{page}"
-"""What the search tool says of the one page that names a square."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,11 @@ def known_colours(style: Style, role: str) -> tuple[str, ...]:
     return KNOWN[style.family][role]
 
 
+def asks_tolls(style: Style) -> bool:
+    """Whether questions go on to a toll: where the answering agent has tools to find it with."""
+    return bool(style.agent(style.answering_role).tools)
+
+
 def toll_page(square: str) -> str:
     return f"{square}: {TOLLS[square]}"
 
@@ -78,7 +83,7 @@ class TurnMaker:
         self._role = role
         self._known = known_colours(style, role)
         self._answers = role == style.answering_role
-        self._asks_tolls = style.family == "deliberation"
+        self._asks_tolls = asks_tolls(style)
 
     def random_turn(self, random: Random) -> Turn:
         path = random.choice(PATHS)
@@ -116,7 +121,8 @@ def say(trip: Trip, step: Step, answers: bool) -> tuple[Passage, ...]:
     if not trip.num_people:
         return (Passage(f"{step} \\boxed{{ {square} }}"),)
     toll = TOLLS[square]
-    found = SEARCH_RESULT.format(query=square, page=toll_page(square))
+    page = toll_page(square)
+    found = format_hits(square, [Hit(title=page, url=f"{square}.txt", content=page)])
     total = toll * trip.num_people
     return (
         Passage(f"{step} <search> {square} </search>"),

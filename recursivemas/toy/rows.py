@@ -9,7 +9,15 @@ from random import Random
 
 from recursivemas.styles import PUBLISHED_STYLES, Style
 from recursivemas.toy.board import HELD_OUT_SQUARES, PATHS, SQUARES, Report, Trip
-from recursivemas.toy.lessons import PEOPLE, TRAINED_SQUARES, known_colours, random_start, say, toll_page
+from recursivemas.toy.lessons import (
+    PEOPLE,
+    TRAINED_SQUARES,
+    asks_tolls,
+    known_colours,
+    random_start,
+    say,
+    toll_page,
+)
 
 NUM_ROUNDS = 3
 """What every question can be answered in."""
@@ -34,8 +42,8 @@ def play(style: Style, trip: Trip, num_rounds: int) -> list[dict[str, str]]:
 
 
 def ask(style: Style, trip: Trip, random: Random) -> Trip:
-    """The question as the style's agents are asked it: deliberation's tool caller tells tolls."""
-    return Trip(trip.start, trip.path, random.choice(PEOPLE)) if style.family == "deliberation" else trip
+    """The question as the style's agents are asked it: an answering agent with tools tells tolls."""
+    return Trip(trip.start, trip.path, random.choice(PEOPLE)) if asks_tolls(style) else trip
 
 
 def text_rows(style: Style, seed: int, count: int) -> Iterator[dict[str, str]]:

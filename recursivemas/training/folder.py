@@ -101,7 +101,7 @@ class TrainingFolder:
         checkpoint = self.newest()
         if checkpoint is None:
             return None
-        return {"folder": checkpoint, **torch.load(checkpoint / STATE, weights_only=True)}
+        return {"folder": checkpoint, **torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)}
 
     def newest(self) -> Path | None:
         """The newest checkpoint that is whole."""

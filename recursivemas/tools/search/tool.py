@@ -119,7 +119,7 @@ class SearchTool:
         key = [provider.describe(), query, MAX_HITS]
         known = _read_entry(self._cache.get(key)) if self._cache is not None else None
         if known is not None:
-            return ToolAnswer(text=_format(query, known), cached=True)
+            return ToolAnswer(text=format_hits(query, known), cached=True)
         if self._offline:
             return ToolAnswer(text=NOT_CACHED, status="failed")
         try:
@@ -128,10 +128,10 @@ class SearchTool:
             return ToolAnswer(text=ERROR.format(kind=error.kind, message=error), status="failed")
         if self._cache is not None:
             self._cache.put(key, _entry(provider, query, hits))
-        return ToolAnswer(text=_format(query, hits))
+        return ToolAnswer(text=format_hits(query, hits))
 
 
-def _format(query: str, hits: Sequence[Hit]) -> str:
+def format_hits(query: str, hits: Sequence[Hit]) -> str:
     """What an agent reads of a search, letter by letter as the release writes it."""
     lines = [f"Query: {query}", "Results:" if hits else NO_HITS]
     for number, hit in enumerate(hits[:MAX_HITS], start=1):
