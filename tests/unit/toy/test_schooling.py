@@ -112,3 +112,15 @@ def test_it_learns_and_the_same_seed_learns_the_same(agent):
     assert losses != other
     turns = [TurnMaker(style, "solver").random_turn(Random(5))]
     assert share_right(model, turns, writer(style, "solver", tokenizer)) == 0.0
+
+
+def test_blurred_words_are_drawn_to_others(agent):
+    model, _ = agent
+    embedding = model.get_input_embeddings()
+    ids = torch.randint(0, 400, (64, 20), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        own = embedding(ids)
+        moved = blur(embedding, ids, torch.full(ids.shape, 0.5), torch.Generator().manual_seed(1)) - own
+        towards = embedding(ids.unique()).mean(dim=0) - own
+    share = (moved * towards).sum() / towards.square().sum()
+    assert 0.08 < share < 0.17  # half of the largest blur at most, so an eighth on average
