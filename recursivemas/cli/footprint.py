@@ -11,6 +11,7 @@ from recursivemas.agents.computing import Placement
 from recursivemas.agents.load import resolve_devices, resolve_dtype
 from recursivemas.agents.memory import held_dtype, weight_bytes
 from recursivemas.errors import UserError
+from recursivemas.output.sizes import format_size, format_sizes
 from recursivemas.output.tables import format_table
 from recursivemas.recursion.memory import LoadedModel, MemoryPlan, longest_prompts, plan_memory
 from recursivemas.release.resolve import ReleaseFiles
@@ -22,7 +23,8 @@ NOT_HERE = torch.device("meta")
 
 def describe_files(paths: ReleaseFiles) -> str:
     missing = sum(size for path, size in paths.sizes.items() if not path.is_file())
-    return f"files: {_bytes(sum(paths.sizes.values()))}, of which {_bytes(missing)} still to download"
+    told = format_sizes([sum(paths.sizes.values()), missing])
+    return f"files: {told[0]}, of which {told[1]} still to download"
 
 
 def describe_memory(run: PreparedRun) -> Iterator[str]:
@@ -31,18 +33,13 @@ def describe_memory(run: PreparedRun) -> Iterator[str]:
     Raises UserError where models, questions or prompts cannot be looked up.
     """
     plan = read_plan(run)
+    sizes = [[one.model.weights, one.cache, one.row, one.kept] for one in plan.agents]
+    told = iter(format_sizes([size for row in sizes for size in row]))
     rows = [
-        [
-            one.role,
-            _bytes(one.model.weights),
-            str(one.prompt),
-            str(one.positions),
-            _bytes(one.cache),
-            _bytes(one.row),
-        ]
+        [one.role, next(told), str(one.prompt), str(one.positions), next(told), next(told), next(told)]
         for one in plan.agents
     ]
-    headings = ["agent", "weights in memory", "longest prompt", "longest row", "its cache", "with its work"]
+    headings = ["agent", "weights", "longest prompt", "longest row", "its cache", "with its work", "kept"]
     yield format_table(headings, rows)
     for device in plan.free:
         yield _describe_device(plan, device, run.settings.model.device)
@@ -87,19 +84,13 @@ def _describe_device(plan: MemoryPlan, device: Placement, name: str) -> str:
     """What of a device is free, what stands there, and how many questions fit beside it."""
     weights, free = plan.weights(device), plan.free[device]
     where = name if device == NOT_HERE else str(device)
-    held = f"{where}: {_bytes(weights)} of weights"
+    held = f"{where}: {format_size(weights)} of weights"
     if free is None:
         return f"{held}; what is free there is not known here"
     rows = plan.rows_that_fit(device)
     if rows is None:
-        return f"{held}, {_bytes(free)} free; how much a row takes is not known"
+        return f"{held}, {format_size(free)} free; how much a row takes is not known"
     if rows == 0:
-        return f"{held}, {_bytes(free)} free: they do not fit there with even one question"
-    return f"{held}, {_bytes(free)} free: with them fit {rows} questions side by side"
-
-
-def _bytes(num_bytes: int | None) -> str:
-    """In units of 10^9 or 10^6 bytes, to three digits."""
-    if num_bytes is None:
-        return "not known"
-    return f"{num_bytes / 1e9:.3g} GB" if num_bytes >= 1e8 or num_bytes == 0 else f"{num_bytes / 1e6:.3g} MB"
+        return f"{held}, {format_size(free)} free: they do not fit there with even one question"
+    kept = format_size(plan.kept(device, rows))
+    return f"{held}, {format_size(free)} free: with them fit {rows} questions side by side and {kept} kept"

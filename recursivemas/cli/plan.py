@@ -13,6 +13,7 @@ from recursivemas.cli.footprint import describe_files, describe_memory
 from recursivemas.cli.reproduction import describe_reproduction
 from recursivemas.errors import UserError
 from recursivemas.output.redaction import redact_urls
+from recursivemas.output.sizes import format_sizes
 from recursivemas.recursion.toolbox import writing_agents
 from recursivemas.release.patience import first_failure_counts
 from recursivemas.release.resolve import ReleaseFiles
@@ -95,6 +96,7 @@ def _agents(run: PreparedRun) -> Iterator[str]:
     models = {role: (files.model_dir, outlines[role]) for role, files in paths.agents.items()}
     check_models(model.attn, model.quantization, resolve_dtype(model.dtype), models)
     configs = {role: outline.config for role, outline in outlines.items()}
+    weights = format_sizes([paths.weight_bytes(role) for role in paths.agents])
     agents = [
         [
             role,
@@ -102,9 +104,9 @@ def _agents(run: PreparedRun) -> Iterator[str]:
             files.revision or "-",
             str(configs[role].hidden_size),
             str(configs[role].dtype) if model.dtype == "auto" else model.dtype,
-            f"{paths.weight_bytes(role) / 1e9:.3g} GB",
+            size,
         ]
-        for role, files in paths.agents.items()
+        for (role, files), size in zip(paths.agents.items(), weights, strict=True)
     ]
     yield format_table(["agent", "repository", "revision", "hidden size", "dtype", "weights"], agents)
     yield format_table(["file of", "place"], _places(style, paths))

@@ -79,6 +79,8 @@ class AgentMemory:
     """Of that row; None where the model's configuration does not tell it."""
     row: int | None
     """That, and what working on it takes for a while."""
+    kept: int | None
+    """What is kept of a question's rows at most, to go on from, where `prefix_cache` has room for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,8 @@ class MemoryPlan:
 
     agents: tuple[AgentMemory, ...]
     free: Mapping[Placement, int | None]
+    prefix_cache: int
+    """The most bytes that are kept, on all devices together."""
 
     def weights(self, device: Placement) -> int:
         """Of all models on a device; what agents share counts once."""
@@ -101,12 +105,18 @@ class MemoryPlan:
         known = [row for row in rows if row is not None]
         return max(known) if len(known) == len(rows) else None
 
+    def kept(self, device: Placement, num_rows: int) -> int:
+        """Bytes that are kept there at most, of so many questions side by side."""
+        return min(num_rows * sum(one.kept or 0 for one in self.on(device)), self.prefix_cache)
+
     def rows_that_fit(self, device: Placement) -> int | None:
         """How many questions fit side by side beside the weights; None where that is not known."""
         free, row = self.free[device], self.row(device)
         if free is None or row is None:
             return None
-        return max(int(free * USABLE) - self.weights(device), 0) // row
+        room = max(int(free * USABLE) - self.weights(device), 0)
+        # What is kept grows with the rows, until it is as much as may be kept.
+        return max(room // (row + self.kept(device, 1)), (room - self.prefix_cache) // row)
 
     def batch_size(self, num_questions: int) -> int | None:
         """What batch_size `auto` takes for so many questions: 1 or more, None where that is not known."""
@@ -131,25 +141,43 @@ def plan_memory(
     """
     agents = []
     for role, model in models.items():
-        positions = prompts[role] + _follows(style, settings, role)
-        cache = cache_bytes(model.config, model.dtype, positions)
-        row = None
-        if cache is not None:
-            # A fork keeps what was read, once, beside the copy that is written on.
-            forked = cache_bytes(model.config, model.dtype, prompts[role]) if settings.num_rollouts > 1 else 0
-            work = work_bytes(model.config, model.dtype, prompts[role], eager=model.eager)
-            row = cache + (forked or 0) + work
-        agents.append(
-            AgentMemory(
-                role=role, model=model, prompt=prompts[role], positions=positions, cache=cache, row=row
-            )
-        )
-    plan = MemoryPlan(agents=tuple(agents), free={model.device: None for model in models.values()})
-    free: dict[Placement, int | None] = {}
-    for device in plan.free:
+        agents.append(_agent_memory(style, settings, role, model, prompts[role]))
+    free: dict[Placement, int | None] = {model.device: None for model in models.values()}
+    plan = MemoryPlan(agents=tuple(agents), free=free, prefix_cache=settings.prefix_cache)
+    for device in free:
         left = free_bytes(device)
         free[device] = left + plan.weights(device) if loaded and left is not None else left
-    return MemoryPlan(agents=plan.agents, free=free)
+    return plan
+
+
+def _agent_memory(
+    style: Style, settings: SolveSettings, role: str, model: LoadedModel, prompt: int
+) -> AgentMemory:
+    """What an agent takes whose longest prompt has so many positions."""
+    positions = prompt + _follows(style, settings, role)
+    cache = cache_bytes(model.config, model.dtype, positions)
+    read = cache_bytes(model.config, model.dtype, prompt)
+    row = kept = None
+    if cache is not None and read is not None:
+        # A fork keeps what was read, once, beside the copy that is written on.
+        forked = read if settings.num_rollouts > 1 else 0
+        row = cache + forked + work_bytes(model.config, model.dtype, prompt, eager=model.eager)
+        kept = read * _num_prompts(settings) + cache * _num_texts(style, settings, role)
+    return AgentMemory(
+        role=role, model=model, prompt=prompt, positions=positions, cache=cache, row=row, kept=kept
+    )
+
+
+def _num_prompts(settings: SolveSettings) -> int:
+    """How many of an agent's prompts for a question do not begin alike, at most, and are kept each."""
+    return settings.num_rounds if settings.passes == "text" else min(settings.num_rounds, 2)
+
+
+def _num_texts(style: Style, settings: SolveSettings, role: str) -> int:
+    """How many texts a turn of an agent's leaves to go on from, at most."""
+    if role == style.answering_role:
+        return settings.num_rollouts
+    return 1 if settings.passes == "text" else 0
 
 
 def _follows(style: Style, settings: SolveSettings, role: str) -> int:

@@ -14,6 +14,7 @@ from recursivemas.agents.memory import cache_bytes
 from recursivemas.cli.footprint import describe_files, describe_memory, read_plan
 from recursivemas.cli.main import run_main
 from recursivemas.errors import UserError
+from recursivemas.output.sizes import format_size, format_sizes
 from recursivemas.recursion import memory
 from recursivemas.runs.prepare import PreparedRun, prepare
 from recursivemas.settings import SWEPT_LENGTHS, SolveSettings
@@ -51,6 +52,11 @@ def test_files_count_once_and_those_that_are_there_are_not_missing(tmp_path):
     assert describe_files(paths) == "files: 3 GB, of which 1 GB still to download"
 
 
+def test_sizes_that_stand_beside_each_other_have_one_unit():
+    assert format_sizes([3_440_000_000, 82_300_000, 0, None]) == ["3.44 GB", "0.0823 GB", "0 GB", "not known"]
+    assert [format_size(size) for size in (999_000_000, 1234, 0)] == ["999 MB", "1.23 kB", "0 kB"]
+
+
 def test_the_plan_is_that_of_the_loaded_system(toy_release, questions, free):
     free["cpu"] = 10**9
     run = run_of(toy_release, questions)
@@ -68,6 +74,7 @@ def test_the_plan_is_that_of_the_loaded_system(toy_release, questions, free):
         assert one.row > one.cache
     for before, after in zip(told.agents, loaded.agents, strict=True):
         assert (before.prompt, before.positions, before.row) == (after.prompt, after.positions, after.row)
+        assert before.kept == after.kept
 
 
 def test_prompts_are_as_long_as_the_longest_that_is_read(toy_release, questions, free):
@@ -94,11 +101,23 @@ def test_texts_sweeps_and_forks_make_rows_longer(toy_release, questions, free):
     assert [one.positions - one.prompt for one in alone] == [40]
 
 
+@pytest.mark.parametrize("mode", ["latent", "text"])
+def test_no_more_is_kept_than_the_plan_says(toy_release, questions, free, mode):
+    run = run_of(toy_release, questions, mode=mode, num_rollouts=2, dtype="float32")
+    plan = read_plan(run)
+    with run.load() as system:
+        batches = system.batches(run.settings.solve, run.toolbox, run.questions, size=12)
+        list(batches.solve(run.questions))
+    held = batches.prefix_cache.figures()["most_bytes"]
+    assert 0.3 * plan.kept(CPU, 12) < held <= plan.kept(CPU, 12)
+
+
 def test_auto_takes_what_fits(toy_release, questions, free):
     run = run_of(toy_release, questions, batch_size="auto")
     plan = read_plan(run)
-    weights, row = plan.weights(CPU), plan.row(CPU)
-    assert row == max(one.row for one in plan.agents)
+    weights, row = plan.weights(CPU), plan.row(CPU) + plan.kept(CPU, 1)
+    assert plan.row(CPU) == max(one.row for one in plan.agents)
+    assert plan.kept(CPU, 1) == sum(one.kept for one in plan.agents)
     for rows, taken in ((0, 1), (1, 1), (5, 5), (200, 12)):
         free["cpu"] = int((weights + rows * row + row // 2) / memory.USABLE)
         assert read_plan(run).batch_size(12) == taken
@@ -113,6 +132,17 @@ def test_auto_takes_what_fits(toy_release, questions, free):
     assert read_plan(run).batch_size(10**6) == memory.MOST_ROWS
 
 
+def test_no_more_is_counted_than_may_be_kept(toy_release, questions, free):
+    plan = read_plan(run_of(toy_release, questions, prefix_cache=0))
+    weights, row = plan.weights(CPU), plan.row(CPU)
+    assert plan.kept(CPU, 5) == 0
+    for budget in (0, row):
+        free["cpu"] = int((weights + 5.5 * row + budget) / memory.USABLE)
+        run = run_of(toy_release, questions, prefix_cache=budget)
+        assert read_plan(run).rows_that_fit(CPU) == 5
+        assert f"5 questions side by side and {format_size(budget)} kept" in list(describe_memory(run))[1]
+
+
 def test_what_is_not_known_is_said(toy_release, questions, free):
     run = run_of(toy_release, questions, device="cuda:7", batch_size="auto")
     assert read_plan(run).batch_size(12) is None
@@ -124,7 +154,7 @@ def test_what_is_not_known_is_said(toy_release, questions, free):
 
 def test_the_run_takes_what_the_dry_run_said_and_keeps_to_it(toy_release, questions, free, tmp_path, capsys):
     plan = read_plan(run_of(toy_release, questions))
-    weights, row = plan.weights(CPU), plan.row(CPU)
+    weights, row = plan.weights(CPU), plan.row(CPU) + plan.kept(CPU, 1)
     free["cpu"] = int((weights + 5.5 * row) / memory.USABLE)
     flags = ["--style", "mixture", "--release", str(toy_release), "--device", "cpu"]
     flags += ["--dataset_path", str(questions), *(f"--{name}={value}" for name, value in SMALL.items())]
