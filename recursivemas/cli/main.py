@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas import report
-from recursivemas.cli import ablate, training
+from recursivemas.cli import ablate, profile, training
 from recursivemas.cli.flags import Parser, add_run_arguments, add_version
 from recursivemas.cli.listing import list_datasets, list_styles
 from recursivemas.errors import ToldElsewhereError, UserError
@@ -52,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     ablating = commands.add_parser("ablate", help="run a system over a grid of links, lengths and rounds")
     ablate.add_arguments(ablating)
     ablating.set_defaults(command=ablate.run)
+
+    profiling = commands.add_parser("profile", help="trace one batch of a run, stage by stage")
+    profile.add_arguments(profiling)
+    profiling.set_defaults(command=profile.run)
 
     for name, text, listing in (
         ("styles", "the published styles, their agents and tools", list_styles),

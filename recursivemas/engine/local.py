@@ -12,6 +12,7 @@ from itertools import takewhile
 
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 from transformers import GenerationConfig, PreTrainedModel
 
 from recursivemas.engine.backbone import Backbone
@@ -140,7 +141,8 @@ class LocalSession:
             rows = self._rows[first : first + self._width]
             stream, positions = self._reader.read(rows)
             read += positions
-            rollouts.append(roll_out(stream, link, steps))
+            with record_function("think"):
+                rollouts.append(roll_out(stream, link, steps))
             for row, thoughts in zip(rows, rollouts[-1].thoughts, strict=True):
                 self._append(row, thoughts)
         hidden = torch.cat([rollout.hidden for rollout in rollouts])
@@ -187,7 +189,8 @@ class LocalSession:
             on_step=on_step,
             rejoin_every=rejoin_every,
         )
-        for index, generated in finished:
-            ids = [id_ for segment in generated.segments for id_ in segment.token_ids]
-            self._append(rows[index], embed(ids))
-            yield requests[index].row, generated
+        with record_function("write"):
+            for index, generated in finished:
+                ids = [id_ for segment in generated.segments for id_ in segment.token_ids]
+                self._append(rows[index], embed(ids))
+                yield requests[index].row, generated

@@ -18,6 +18,7 @@ from operator import itemgetter
 
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 from recursivemas.engine.backbone import Backbone
 from recursivemas.engine.base import Positions
@@ -72,6 +73,10 @@ class Reader:
 
     def read(self, rows: Sequence[Row]) -> tuple[Stream, list[Positions]]:
         """A stream of these rows, and what it took to read each."""
+        with record_function("prefill"):
+            return self._read(rows)
+
+    def _read(self, rows: Sequence[Row]) -> tuple[Stream, list[Positions]]:
         work = _Work(rows, [self._find(row) for row in rows])
         if self._keeps:
             self._share(work)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 from recursivemas.engine import Positions, Thoughts
 from recursivemas.errors import UserError
@@ -45,6 +46,18 @@ class Announcer(Observer):
     def stage(self, turn: Turn) -> Iterator[None]:
         self._watcher.turn(turn.round, turn.role)
         yield
+
+
+class Spans(Observer):
+    """Marks turns in a profiler's trace, as `round 1/planner`; without a profiler that is next to nothing.
+
+    Within a turn the engine marks what it reads, thinks and writes: `prefill`, `think`, `write`.
+    """
+
+    @contextmanager
+    def stage(self, turn: Turn) -> Iterator[None]:
+        with record_function(f"round {turn.round}/{turn.role}"):
+            yield
 
 
 class ErrorPlaces(Observer):
@@ -161,7 +174,9 @@ class Notes:
         self.latents = LatentLog(keep=keep_latents)
         self.passages = PassageLog()
         messages = self.passages if mode == "text" else self.latents
-        self.observer = Observers([Announcer(watcher), ErrorPlaces(), self.clock, self.usage, messages])
+        # A span ends behind the clock, which waits for the device.
+        observers = [Announcer(watcher), Spans(), ErrorPlaces(), self.clock, self.usage, messages]
+        self.observer = Observers(observers)
 
 
 def _sizes(message: LatentMessage) -> list[MessageSize]:
