@@ -17,6 +17,7 @@ from recursivemas.options import Option
 from recursivemas.runs.record import Key, SampleRecord
 from recursivemas.runs.shapes import (
     COUNT,
+    FLAG,
     MAX_DEPTH,
     NUMBER,
     PLAIN,
@@ -58,12 +59,13 @@ def _setting(option: Option) -> Shape:
 _DEFAULT_ROLLOUTS = OPTIONS["num_rollouts"].default
 _SETTINGS = Record({}, {name: _setting(option) for name, option in OPTIONS.items()})
 _AGENT = Record({"role": TEXT}, {"tools": ListOf(TEXT)})
+_LINK = Record({"source": TEXT, "target": TEXT, "slot": TEXT, "feedback": FLAG})
 _TOOLS = Record({"max_calls": COUNT})
 
 CONFIG_SHAPE = Record(
     {
         "settings": MapOf(Record({"value": PLAIN, "origin": TEXT})),
-        "style": Record({"name": TEXT, "agents": ListOf(_AGENT, least=1)}),
+        "style": Record({"name": TEXT, "agents": ListOf(_AGENT, least=1)}, {"links": ListOf(_LINK)}),
         "questions": Record({"number": COUNT}),
         "platform": TEXT,
         "accelerator": TEXT_OR_NONE,

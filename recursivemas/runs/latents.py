@@ -14,6 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recursivemas.errors import UserError
 from recursivemas.files.whole import write_whole
 from recursivemas.runs.files import LATENTS, check_there
@@ -57,6 +60,39 @@ def read_message(path: str | Path, question_id: str, name: str) -> Tensor:
     )
 
 
+def read_messages(path: Path, question_id: str) -> dict[str, NDArray[np.float64]]:
+    """All messages [L, D_target] that the run kept of one question, by name; empty where it kept none.
+
+    Needs no torch, whatever they were computed in. Raises UserError for a file that is damaged.
+    """
+    from safetensors import SafetensorError, deserialize
+
+    file, start = _file_of(path, question_id), f"{question_id}/"
+    files = (
+        [file] if file.exists() else [older for older, _ in _headers(path) if older.stem.startswith("batch-")]
+    )
+    found: dict[str, NDArray[np.float64]] = {}
+    for one in files:
+        try:
+            tensors = deserialize(one.read_bytes())
+            found |= {
+                name.removeprefix(start): _numbers(**tensor)
+                for name, tensor in tensors
+                if name.startswith(start)
+            }
+        except (SafetensorError, KeyError) as error:
+            raise UserError(_damaged(one, error)) from error
+    return found
+
+
+def _numbers(dtype: str, shape: list[int], data: bytes) -> NDArray[np.float64]:
+    """A tensor as safetensors gives it, in a type that holds all of its values; KeyError for other types."""
+    numbers = np.frombuffer(data, {"BF16": "<u2", "F16": "<f2", "F32": "<f4", "F64": "<f8"}[dtype])
+    if dtype == "BF16":  # the upper half of a float32
+        numbers = (numbers.astype("<u4") << 16).view("<f4")
+    return numbers.reshape(shape).astype(np.float64)
+
+
 def saved_messages(path: str | Path) -> list[str]:
     """All messages that a run has kept, as `{question id}/r{round}/{source}->{target}`.
 
@@ -76,9 +112,11 @@ def _headers(path: Path, first: Path | None = None) -> Iterator[tuple[Path, list
             with safe_open(file, "np") as tensors:
                 yield file, list(tensors.keys())
         except SafetensorError as error:
-            raise UserError(
-                f"{file} is damaged ({error}); delete it. Its messages come back when the run is run again"
-            ) from error
+            raise UserError(_damaged(file, error)) from error
+
+
+def _damaged(file: Path, error: Exception) -> str:
+    return f"{file} is damaged ({error}); delete it. Its messages come back when the run is run again"
 
 
 def _file_of(path: Path, question_id: str) -> Path:

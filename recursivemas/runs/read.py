@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -257,7 +257,9 @@ def read_run(path: Path, label: str | None = None) -> Run:
             f"{SUMMARY} {'is missing' if summary is None else 'is there'}. Go on with it with --output_dir "
             f"{path} --resume, or leave it out"
         )
-    _check_verdicts(path, outcomes, summary)
+    wanted = {*outcomes[0].correct, summary["headline"]["grader"]}
+    for number, outcome in enumerate(outcomes, start=1):
+        check_verdicts(path, number, outcome, wanted)
     return Run(
         label=label or path.resolve().name, config=config, summary=summary, outcomes=outcomes, asked=asked
     )
@@ -268,16 +270,14 @@ def fingerprints(sample: SampleRecord) -> dict[str, int]:
     return {"question": hash(sample.question), "gold": hash(sample.gold)}
 
 
-def _check_verdicts(path: Path, outcomes: Sequence[Outcome], summary: Mapping[str, Any]) -> None:
-    """UserError where a sample lacks a verdict that others have, or the summary counts by another."""
-    wanted = {*outcomes[0].correct, summary["headline"]["grader"]}
-    for number, outcome in enumerate(outcomes, start=1):
-        if wanted != set(outcome.correct):
-            found, needed = ", ".join(outcome.correct) or "nobody", ", ".join(sorted(wanted))
-            raise UserError(
-                f"sample {number} in {path / SAMPLES} has verdicts of {found}, and the run those of "
-                f"{needed}. Was it edited? Leave the run out"
-            )
+def check_verdicts(path: Path, number: int, outcome: Outcome, wanted: Set[str]) -> None:
+    """UserError where a sample, the number-th of that run, has verdicts of other graders than those."""
+    if wanted != set(outcome.correct):
+        found, needed = ", ".join(outcome.correct) or "nobody", ", ".join(sorted(wanted))
+        raise UserError(
+            f"sample {number} in {path / SAMPLES} has verdicts of {found}, and the run those of {needed}. "
+            "Was it edited? Leave the run out"
+        )
 
 
 def read_runs(paths: Sequence[Path], *, unfinished: list[str] | None = None) -> list[Run]:

@@ -68,6 +68,7 @@ def is_shallow(value: Any, depth: int = MAX_DEPTH) -> bool:
 PLAIN = Leaf(f"a value nested at most {MAX_DEPTH} deep", is_shallow)
 TEXT = Leaf("a text", lambda value: isinstance(value, str))
 TEXT_OR_NONE = Leaf("a text or null", lambda value: value is None or isinstance(value, str))
+FLAG = Leaf("true or false", lambda value: isinstance(value, bool))
 COUNT = Leaf("a whole number from 0 on", lambda value: type(value) is int and 0 <= value < MAX_COUNT)
 NUMBER = Leaf("a number from 0 on", lambda value: _is_number(value) and value >= 0)
 

@@ -8,7 +8,7 @@ import torch
 
 from recursivemas.errors import UserError
 from recursivemas.runs.files import read_samples
-from recursivemas.runs.latents import read_message, save_latents, saved_messages
+from recursivemas.runs.latents import read_message, read_messages, save_latents, saved_messages
 
 NAME = "r1/planner->critic"
 IDS = ("sum/1", "sum_1", "../up", ".hidden", "", "長い" * 200, "half \ud800", "a b\x1b[2J")
@@ -71,3 +71,29 @@ def test_a_folder_may_be_given_as_text_and_has_to_be_there(tmp_path):
 def test_without_messages_no_folder_is_made(tmp_path):
     save_latents(tmp_path, "a", {})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_all_of_a_question_are_read_without_torch_to_the_last_bit(tmp_path, dtype):
+    message = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).to(dtype)
+    save_latents(tmp_path, "a/b", {NAME: message, "r2/critic->solver": -message})
+    save_latents(tmp_path, "a", {"b/c": message})
+    found = read_messages(tmp_path, "a/b")
+    assert sorted(found) == [NAME, "r2/critic->solver"]
+    assert torch.equal(torch.from_numpy(found[NAME]), message.double())
+    assert read_messages(tmp_path, "none") == {}
+
+
+def test_all_of_a_question_are_found_in_a_run_of_an_older_version(tmp_path):
+    (tmp_path / "latents").mkdir()
+    for key in "ab":
+        file = tmp_path / "latents" / f"batch-0000{int(key == 'b')}.safetensors"
+        safetensors.torch.save_file({f"{key}/{NAME}": torch.ones(2, 3)}, file)
+    assert list(read_messages(tmp_path, "b")) == [NAME]
+    for damaged in ({f"b/{NAME}": torch.ones(2, 3, dtype=torch.int64)}, None):
+        if damaged:
+            safetensors.torch.save_file(damaged, file)
+        else:
+            file.write_bytes(b"x")
+        with pytest.raises(UserError, match=r"batch-00001\.safetensors is damaged .*; delete it"):
+            read_messages(tmp_path, "b")
