@@ -13,7 +13,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test test-quick test-sandbox docs lint format clean
+.PHONY: demo test test-quick test-sandbox test-browser docs lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m recursivemas ablate --style sequential_light --release toy --device cpu --greedy \
@@ -26,6 +26,11 @@ test: $(VENV)/.installed-dev
 # While you work: what starts no process and takes no time.
 test-quick: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not process and not slow"
+
+# The page of a run in Chromium, which the system has to have (Debian: apt install chromium).
+test-browser: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --editable ".[browser]"
+	$(BIN)/python -m pytest tests/browser -rs
 
 # The sandbox's tests as an ordinary user, where you are root. The Python has to be readable to that user too.
 SANDBOX_USER ?= nobody

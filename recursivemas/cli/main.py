@@ -24,7 +24,7 @@ from recursivemas.errors import ToldElsewhereError, UserError
 from recursivemas.output.redaction import redact_urls
 from recursivemas.output.screen import harmless
 from recursivemas.release.patience import quiet_retries
-from recursivemas.report import compare, show
+from recursivemas.report import compare, show, view
 
 DISK_ADVICE = {
     errno.ENOSPC: ". What was finished is kept: free some space and run again with --resume",
@@ -98,6 +98,10 @@ def _add_views(commands: Any) -> None:
     showing = commands.add_parser("show", help="one question of a run, step by step")
     show.add_arguments(showing)
     showing.set_defaults(command=show.run)
+
+    viewing = commands.add_parser("view", help="a run as one page, to be opened in a browser")
+    view.add_arguments(viewing)
+    viewing.set_defaults(command=view.run)
 
 
 def _add_prompts(commands: Any) -> None:

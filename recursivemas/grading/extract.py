@@ -50,6 +50,20 @@ def _boxes(text: str) -> list[tuple[int, Span]]:
     return sorted(found, key=lambda item: item[0])
 
 
+def box_places(text: str) -> list[tuple[int, int]]:
+    r"""From where to where every `\boxed{...}` and `\fbox{...}` that is closed goes, the outermost ones."""
+    found: list[tuple[int, int]] = []
+    open_braces: list[int | None] = []  # where a box begins; None for other braces
+    for brace in _BRACE.finditer(text):
+        if brace["box"] or brace.group() == "{":
+            open_braces.append(brace.start() if brace["box"] else None)
+        elif brace.group() == "}" and open_braces and (start := open_braces.pop()) is not None:
+            while found and found[-1][0] > start:
+                found.pop()
+            found.append((start, brace.end()))
+    return found
+
+
 def _line_from(text: str, start: int) -> str:
     end = text.find("\n", start)
     return text[start:] if end < 0 else text[start:end]

@@ -110,7 +110,7 @@ class Comparison:
     def _table_of_runs(self) -> Table:
         run = self.first.run
         notes = [
-            f"{pair.run.label} is not set as {run.label} is: {_differences_in_words(pair)}."
+            f"{pair.run.label} is not set as {run.label} is: {differences_in_words(pair)}."
             for pair in self.pairs
             if pair.other_settings
         ]
@@ -232,7 +232,8 @@ def _pair(first: Entry, run: Run, graders: Sequence[str], shared: Sequence[str])
 # Figures as cells and as records
 
 
-def _differences_in_words(pair: Pair) -> str:
+def differences_in_words(pair: Pair) -> str:
+    """The settings that decide the answers and differ, beyond what the tables show."""
     return "; ".join(f"{name} {now}, not {before}" for name, (before, now) in pair.other_settings.items())
 
 
@@ -282,7 +283,7 @@ def _record_of_pair(pair: Pair, grader: str) -> dict[str, Any]:
         "tokens_saved": pair.tokens_saved,
         "all_tokens_saved": pair.all_tokens_saved,
         "speed_up": pair.speed_up,
-        "other_settings": _differences_in_words(pair),
+        "other_settings": differences_in_words(pair),
     }
 
 

@@ -1,0 +1,45 @@
+// What passed over a link: the figures of its latents, what they are near to, or the text that was passed on.
+
+function messagePanel(name, details, facts) {
+  const [round, link] = name.split("/");
+  const [source, target] = link.split("->");
+  const title = `Round ${round.slice(1)}: ${source}${target ? ` → ${target}` : " passes on"}`;
+  const body = details.messages[name] ? latentsOf(details.messages[name], facts) : [written(details.passages[name])];
+  return h("section", { class: "message", id: "message", "aria-label": title },
+    h("div", { class: "row" }, h("h3", {}, title),
+      h("button", { class: "plain", onclick: () => go({ m: "" }), "aria-label": "Close the message" }, "close ", h("kbd", {}, "esc"))),
+    body);
+}
+
+function latentsOf(message, facts) {
+  const [steps, width] = message.shape;
+  const head = h("p", {}, `${plural(steps, "latent")} of ${width} numbers, mean length ${precise(message.norm, 4)}.`);
+  if (!message.norms) return [head, howToKeep(facts)];
+  return [
+    head,
+    h("div", { class: "figures" },
+      h("div", {},
+        h("figure", {}, h("figcaption", {}, "Length (L2 norm) by step"), normPlot(message, steps)),
+        h("figure", {}, h("figcaption", {}, "Cosine to the same step a round before"), changePlot(message, steps))),
+      h("figure", {}, h("figcaption", {}, `Cosine of each step to each, 1 to ${steps}`),
+        steps > 1 ? heatMap(message) : h("p", { class: "quiet" }, "There is one step alone."))),
+  ];
+}
+
+function normPlot(message, steps) {
+  const high = Math.max(...message.norms);
+  return linePlot(message.norms, { label: `Lengths from ${figure(Math.min(...message.norms))} to ${figure(high)}`, low: 0, high: high || 1, steps });
+}
+
+function changePlot(message, steps) {
+  if (!message.before) return h("p", { class: "quiet" }, "Nothing went over this link a round before.");
+  const values = message.before.map((value) => (value === null ? null : value / 1000));
+  const low = Math.min(0, ...values.filter((value) => value !== null));
+  return linePlot(values, { label: "Cosines to the round before", low: low < 0 ? -1 : 0, high: 1, steps });
+}
+
+function howToKeep(facts) {
+  if (facts.has_latents) return h("p", { class: "hint" }, "The run kept no latents of this question.");
+  return h("p", { class: "hint" }, "The run kept no latents. Run it with ", code("--save_latents"),
+    " to see here how long they are, which are alike, and what changed since the round before.");
+}
