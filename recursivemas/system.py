@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import sys
+import gc
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from recursivemas.agents.agent import Agent
 from recursivemas.agents.checkpoint import Outline, read_outline
 from recursivemas.agents.computing import Placement, check_computing, check_models
-from recursivemas.agents.load import load_engine, resolve_devices, resolve_dtype
-from recursivemas.agents.load_links import ReadLinks, read_links
+from recursivemas.agents.load import resolve_devices, resolve_dtype
+from recursivemas.agents.load_agents import load_agents
+from recursivemas.agents.load_links import read_links
+from recursivemas.agents.offload import Offload, check_movable, check_offload
 from recursivemas.benchmarks import Benchmark, find_benchmark
-from recursivemas.engine import LocalEngine
 from recursivemas.errors import UserError, did_you_mean
 from recursivemas.links import LinkError, OuterLink
 from recursivemas.options import iterate_options
@@ -46,7 +46,8 @@ class MASSystem:
 
     `agents` by role, `outer_links` by (source, target), `paths` says which files they came from, `prompts`
     writes what they are shown, `benchmark` is what `dataset` names, `graph` is the style itself and `style`
-    its name, `release` where the models come from. A context manager; `close` gives the memory back.
+    its name, `release` where the models come from, `offload` how they move. A context manager; `close` gives
+    the memory back.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class MASSystem:
         prompts: PromptSource,
         paths: ResolvedMASPaths,
         release: str | Path = "hub",
+        offload: Offload | None = None,
     ) -> None:
         self.graph = style
         self.benchmark = find_benchmark(dataset)
@@ -67,6 +69,7 @@ class MASSystem:
         self.prompts = prompts
         self.paths = paths
         self.release = str(release)
+        self.offload = offload or Offload()
 
     @property
     def style(self) -> str:
@@ -91,6 +94,9 @@ class MASSystem:
         """Drop agents and links, and hand cached accelerator memory back."""
         self.agents.clear()
         self.outer_links.clear()
+        if self.offload.moving:
+            self.offload = Offload()
+            gc.collect()  # what moves a model and the model know each other
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -156,6 +162,7 @@ class MASSystem:
             prompts=self.prompts,
             paths=self.paths,
             release=self.release,
+            offload=self.offload,
         )
 
     def _check_whole(self) -> None:
@@ -204,7 +211,8 @@ class MASSystem:
         """What solving these questions takes, and what fits. Raises UserError where no prompt can be had."""
         tokenizers = {role: agent.tokenizer for role, agent in self.agents.items()}
         prompts = longest_prompts(self.graph, tokenizers, self.prompts, settings, toolbox, questions)
-        return plan_memory(self.graph, loaded_models(self.agents), prompts, settings, loaded=True)
+        models = loaded_models(self.agents, self.offload)
+        return plan_memory(self.graph, models, prompts, settings, self.offload.moving, loaded=True)
 
     def solver(self, settings: SolveSettings, toolbox: Toolbox | None = None) -> Solver:
         """What solves batches of questions under these settings, made once for any number of them.
@@ -226,6 +234,7 @@ def load_mas_system(
     outer_dtype: str | torch.dtype = "auto",
     attn: str = "auto",
     quantization: str | None = None,
+    offload: str = "auto",
     trust_remote_code: bool = False,
     release: str | Path = "hub",
     overrides: Mapping[str, str | Path] | None = None,
@@ -239,10 +248,12 @@ def load_mas_system(
     or a mapping from role to one of these. `dtype` holds for models and inner links, `outer_dtype` for outer
     links: `auto` keeps what is stored, and for outer links follows an explicit `dtype`. `attn` is `auto`,
     `sdpa`, `flash_attention_2` or `eager`, as transformers has them, `quantization` None, `bnb-4bit` or
-    `bnb-8bit`; both hold for models. `release` is `hub`, `toy` or a folder; `overrides` maps a role, or
-    `outer`, to a folder that is used instead; `revision` pins the hub's repositories; `prompts` says whose
-    words agents are shown: `published`, `default`, the file of a prompt pack or of a published prompts.py, a
-    checkout's folder, or a source of your own; `auto` is `published` for the release `hub`, else `default`.
+    `bnb-8bit`; both hold for models. `offload` is where agents wait while others compute: `none` (all stay),
+    `cpu` (main memory), `disk`, or `auto`, `none` where they fit. `release` is `hub`, `toy` or a folder;
+    `overrides` maps a role, or `outer`, to a folder that is used instead; `revision` pins the hub's
+    repositories; `prompts` says whose words agents are shown: `published`, `default`, the file of a prompt
+    pack or of a published prompts.py, a checkout's folder, or a source of your own; `auto` is `published` for
+    the release `hub`, else `default`.
 
     Everything that can be checked without weights is checked before any is loaded. Raises UserError for bad
     arguments, ReleaseError for files that cannot be had, LinkError and LoadError for what does not fit.
@@ -253,6 +264,7 @@ def load_mas_system(
     model_dtype = resolve_dtype(dtype)
     link_dtype = resolve_dtype(outer_dtype) or model_dtype
     check_computing(attn, quantization, model_dtype, devices)
+    check_offload(offload, quantization, devices)
     if isinstance(prompts, str | Path):
         prompts = load_prompts(prompts, release=release, style_prompts=graph.prompts)
         prompts.check(graph, task=benchmark.task, mode="latent")
@@ -270,9 +282,8 @@ def load_mas_system(
         "quantization": quantization,
         "trust_remote_code": trust_remote_code,
     }
-    agents, outer_links = _load_parts(graph, paths, devices, loading, link_dtype)
-    parts: dict[str, Any] = {"agents": agents, "outer_links": outer_links, "prompts": prompts, "paths": paths}
-    return MASSystem(style=graph, dataset=benchmark, release=release, **parts)
+    parts = _load_parts(graph, paths, devices, loading, link_dtype, offload)
+    return MASSystem(style=graph, dataset=benchmark, release=release, prompts=prompts, paths=paths, **parts)
 
 
 def _load_parts(
@@ -281,17 +292,22 @@ def _load_parts(
     devices: Mapping[str, Placement],
     loading: Mapping[str, Any],
     link_dtype: torch.dtype | None,
-) -> tuple[dict[str, Agent], dict[tuple[str, str], OuterLink]]:
-    """Agents and outer links from their files, checked first; `loading` are keywords of `load_engine`."""
+    offload: str,
+) -> dict[str, Any]:
+    """Agents, outer links and how agents move, from their files, checked first.
+
+    `loading` are keywords of `load_engine`; the parts are those of a `MASSystem`.
+    """
     model_dtype = loading["dtype"]
     outlines = read_outlines(paths, loading["trust_remote_code"])
     check_dimensions(paths, outlines)
     models = {role: (files.model_dir, outlines[role]) for role, files in paths.agents.items()}
     check_models(loading["attn"], loading["quantization"], model_dtype, models)
+    check_movable(offload, outlines)
     # Links come first: they are small, and what is wrong with them is known before gigabytes are loaded.
     links = read_links(graph, paths, outlines, model_dtype, link_dtype)
-    agents = _load_agents(graph, paths, outlines, links, devices, loading)
-    return agents, links.place_outer(agents)
+    agents, moves = load_agents(paths, outlines, links, devices, loading, offload)
+    return {"agents": agents, "outer_links": links.place_outer(agents), "offload": moves}
 
 
 def unload_mas_system(system: MASSystem) -> None:
@@ -359,37 +375,3 @@ def _check_names(settings: Mapping[str, Any]) -> None:
             f"solve() has no setting {unknown[0]!r}{did_you_mean(unknown[0], known)}; it has "
             f"{', '.join(sorted(known))}"
         )
-
-
-def _load_agents(
-    style: Style,
-    paths: ReleaseFiles,
-    outlines: Mapping[str, Outline],
-    links: ReadLinks,
-    devices: Mapping[str, Placement],
-    loading: Mapping[str, Any],
-) -> dict[str, Agent]:
-    """The agents by role. Agents of one repository on one device share its weights."""
-    loaded: dict[tuple[Path, Placement], tuple[LocalEngine, Any]] = {}
-    agents = {}
-    bar = tqdm(style.roles, unit="agent", file=sys.stderr, leave=False)
-    for role in bar:
-        bar.set_description(f"loading {role}")
-        files = paths.agents[role]
-        where = (files.model_dir.resolve(), devices[role])
-        if where not in loaded:
-            loaded[where] = load_engine(
-                files.model_dir, device=devices[role], outline=outlines[role], **loading
-            )
-        engine, tokenizer = loaded[where]
-        agents[role] = Agent(
-            role=role,
-            engine=engine,
-            tokenizer=tokenizer,
-            inner_link=links.place_inner(role, engine),
-            repo_id=files.repo_id,
-            revision=files.revision,
-            repo_path=files.model_dir,
-            inner_link_path=files.inner_link,
-        )
-    return agents

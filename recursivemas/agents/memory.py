@@ -47,8 +47,7 @@ def weight_bytes(
     held = held_dtype(outline.config, dtype)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(outline.whole, dtype=held)
-    tensors = [*model.parameters(), *model.buffers()]
-    num_bytes = sum(tensor.nbytes for tensor in tensors)
+    num_bytes = tensor_bytes(model)
     if quantization is not None:
         head = model.get_output_embeddings()
         linear = sum(
@@ -58,6 +57,11 @@ def weight_bytes(
         )
         num_bytes -= int(linear * (held.itemsize - QUANTIZED_BYTES[quantization]))
     return num_bytes
+
+
+def tensor_bytes(model: nn.Module) -> int:
+    """What a model's weights and buffers take, those that are tied once."""
+    return sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
 
 
 def cache_bytes(config: PreTrainedConfig, dtype: torch.dtype, positions: int) -> int | None:

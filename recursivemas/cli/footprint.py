@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -10,12 +10,14 @@ import torch
 from recursivemas.agents.computing import Placement
 from recursivemas.agents.load import resolve_devices, resolve_dtype
 from recursivemas.agents.memory import held_dtype, weight_bytes
+from recursivemas.agents.offload import Weights, choose_offload
 from recursivemas.errors import UserError
 from recursivemas.output.sizes import format_size, format_sizes
 from recursivemas.output.tables import format_table
 from recursivemas.recursion.memory import LoadedModel, MemoryPlan, longest_prompts, plan_memory
 from recursivemas.release.resolve import ReleaseFiles
 from recursivemas.runs.prepare import PreparedRun
+from recursivemas.settings import AUTO
 
 NOT_HERE = torch.device("meta")
 """In place of a device that this machine does not have."""
@@ -43,6 +45,7 @@ def describe_memory(run: PreparedRun) -> Iterator[str]:
     yield format_table(headings, rows)
     for device in plan.free:
         yield _describe_device(plan, device, run.settings.model.device)
+    yield _describe_offload(run, plan)
     size = plan.batch_size(len(run.questions))
     yield (
         "--batch_size auto cannot be told here: it needs to know what is free"
@@ -77,14 +80,47 @@ def read_plan(run: PreparedRun) -> MemoryPlan:
     }
     tokenizers: dict[str, Any] = {role: outline.tokenizer for role, outline in outlines.items()}
     prompts = longest_prompts(run.style, tokenizers, run.prompts, settings.solve, run.toolbox, run.questions)
-    return plan_memory(run.style, models, prompts, settings.solve, loaded=False)
+    moving = choose_offload(settings.model.offload, _weights(run, models))
+    return plan_memory(run.style, models, prompts, settings.solve, moving, loaded=False)
+
+
+def _weights(run: PreparedRun, models: Mapping[str, LoadedModel]) -> list[Weights]:
+    """Those of models, by role, as far as moving them goes."""
+    quantized = run.settings.model.quantization is not None
+    return [
+        Weights(
+            device=one.device,
+            name=one.name,
+            num_bytes=one.weights,
+            movable=not quantized and not run.outlines[role].quantized,
+        )
+        for role, one in models.items()
+    ]
+
+
+def _describe_offload(run: PreparedRun, plan: MemoryPlan) -> str:
+    """What `--offload auto` comes to."""
+    chosen = run.settings.model.offload
+    if NOT_HERE in plan.free:
+        return f"--offload auto cannot be told here: it needs to know what is free; set is {chosen}"
+    auto = choose_offload(AUTO, _weights(run, {one.role: one.model for one in plan.agents}))
+    places = {str(device): auto[device].place if device in auto else "none" for device in plan.free}
+    told = (
+        ", ".join(f"{place} on {device}" for device, place in places.items())
+        if len(set(places.values())) > 1
+        else next(iter(places.values()))
+    )
+    return f"--offload auto would take {told}; set is {chosen}"
 
 
 def _describe_device(plan: MemoryPlan, device: Placement, name: str) -> str:
     """What of a device is free, what stands there, and how many questions fit beside it."""
-    weights, free = plan.weights(device), plan.free[device]
+    weights, free, moving = plan.weights(device), plan.free[device], plan.moving.get(device)
     where = name if device == NOT_HERE else str(device)
     held = f"{where}: {format_size(weights)} of weights"
+    if moving:
+        waiting = "in main memory" if moving.place == "cpu" else "on disk"
+        held += f" at a time, of {format_size(sum(plan.sizes(device)))} that wait {waiting}"
     if free is None:
         return f"{held}; what is free there is not known here"
     rows = plan.rows_that_fit(device)

@@ -10,6 +10,7 @@ from typing import Any
 
 from recursivemas.agents.computing import check_computing
 from recursivemas.agents.load import resolve_devices, resolve_dtype
+from recursivemas.agents.offload import check_offload
 from recursivemas.errors import UserError
 from recursivemas.files.whole import check_writable
 from recursivemas.report import format_example, format_summary, result_line
@@ -81,6 +82,7 @@ def check_before_work(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: R
     model = prepared.settings.model
     devices = resolve_devices(model.device, prepared.style)
     check_computing(model.attn, model.quantization, resolve_dtype(model.dtype), devices)
+    check_offload(model.offload, model.quantization, devices)
     model.overrides()
     prepared.benchmark.check_style(prepared.style)
     if not rank.is_first:

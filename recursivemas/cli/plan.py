@@ -9,6 +9,7 @@ from typing import Any
 from recursivemas.agents.checkpoint import Outline
 from recursivemas.agents.computing import check_computing, check_models
 from recursivemas.agents.load import resolve_devices, resolve_dtype
+from recursivemas.agents.offload import check_movable, check_offload
 from recursivemas.cli.footprint import describe_files, describe_memory
 from recursivemas.cli.reproduction import describe_reproduction
 from recursivemas.errors import UserError
@@ -61,6 +62,7 @@ def _devices(run: PreparedRun) -> Iterator[str]:
     devices = resolve_devices(model.device, run.style)
     yield format_table(["agent", "device"], [[role, str(device)] for role, device in devices.items()])
     check_computing(model.attn, model.quantization, resolve_dtype(model.dtype), devices)
+    check_offload(model.offload, model.quantization, devices)
 
 
 def _prompts(run: PreparedRun) -> Iterator[str]:
@@ -95,6 +97,7 @@ def _agents(run: PreparedRun) -> Iterator[str]:
     check_dimensions(paths, outlines)
     models = {role: (files.model_dir, outlines[role]) for role, files in paths.agents.items()}
     check_models(model.attn, model.quantization, resolve_dtype(model.dtype), models)
+    check_movable(model.offload, outlines)
     configs = {role: outline.config for role, outline in outlines.items()}
     weights = format_sizes([paths.weight_bytes(role) for role in paths.agents])
     agents = [

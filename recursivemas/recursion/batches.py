@@ -92,7 +92,7 @@ class Batches:
             raise UserError(
                 f"out of memory with {what}{why}. What was finished is kept: go on with --resume on a larger "
                 "device, or start anew with a lower batch_size, max_new_tokens or latent_length, or with "
-                "--quantization"
+                "--offload or --quantization"
             )
         while self.size >= tried:
             self.size //= 2

@@ -1,7 +1,7 @@
 """What a run takes of memory, agent by agent, and how many questions fit side by side.
 
 A row is longest where its agent has read the longest prompt and thought or written all that it may. One
-agent's rows are there at a time, the weights of all of them.
+agent's rows are there at a time, and the weights of all of them, but where they come and go.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 from recursivemas.agents.agent import Agent
 from recursivemas.agents.computing import SPLIT, Placement
 from recursivemas.agents.memory import cache_bytes, free_bytes, work_bytes
+from recursivemas.agents.offload import Moving, Offload
 from recursivemas.errors import UserError
 from recursivemas.prompts import PromptSource
 from recursivemas.question import Question
@@ -48,16 +49,15 @@ class LoadedModel:
     """Whether it keeps attention's scores."""
 
 
-def loaded_models(agents: Mapping[str, Agent]) -> dict[str, LoadedModel]:
+def loaded_models(agents: Mapping[str, Agent], offload: Offload) -> dict[str, LoadedModel]:
     """The models of loaded agents, by role."""
     models = {}
     for role, agent in agents.items():
         model = agent.model
-        tensors = [*model.parameters(), *model.buffers()]
         models[role] = LoadedModel(
             device=SPLIT if len(set(getattr(model, "hf_device_map", {}).values())) > 1 else agent.device,
             name=str(id(model)),
-            weights=sum(tensor.nbytes for tensor in tensors),
+            weights=offload.weight_bytes(model),
             config=model.config.get_text_config(),
             dtype=agent.engine.dtype,
             eager=model.config._attn_implementation == "eager",
@@ -91,10 +91,18 @@ class MemoryPlan:
     free: Mapping[Placement, int | None]
     prefix_cache: int
     """The most bytes that are kept, on all devices together."""
+    moving: Mapping[Placement, Moving]
+    """How models move, by device, where they do."""
 
     def weights(self, device: Placement) -> int:
-        """Of all models on a device; what agents share counts once."""
-        return sum({one.model.name: one.model.weights for one in self.on(device)}.values())
+        """Of the models that are on a device at a time; what agents share counts once."""
+        sizes = self.sizes(device)
+        moving = self.moving.get(device)
+        return moving.num_seats * max(sizes) if moving else sum(sizes)
+
+    def sizes(self, device: Placement) -> list[int]:
+        """Bytes of each model that computes on a device."""
+        return list({one.model.name: one.model.weights for one in self.on(device)}.values())
 
     def on(self, device: Placement) -> list[AgentMemory]:
         return [one for one in self.agents if one.model.device == device]
@@ -132,10 +140,11 @@ def plan_memory(
     models: Mapping[str, LoadedModel],
     prompts: Mapping[str, int],
     settings: SolveSettings,
+    moving: Mapping[Placement, Moving],
     *,
     loaded: bool,
 ) -> MemoryPlan:
-    """A plan for models by role whose longest prompts have those positions.
+    """A plan for models by role whose longest prompts have those positions, and that move so by device.
 
     `loaded` tells whether the models are in memory already, where what is free is beside them.
     """
@@ -143,7 +152,7 @@ def plan_memory(
     for role, model in models.items():
         agents.append(_agent_memory(style, settings, role, model, prompts[role]))
     free: dict[Placement, int | None] = {model.device: None for model in models.values()}
-    plan = MemoryPlan(agents=tuple(agents), free=free, prefix_cache=settings.prefix_cache)
+    plan = MemoryPlan(agents=tuple(agents), free=free, prefix_cache=settings.prefix_cache, moving=moving)
     for device in free:
         left = free_bytes(device)
         free[device] = left + plan.weights(device) if loaded and left is not None else left

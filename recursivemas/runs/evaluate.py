@@ -90,6 +90,7 @@ def evaluate(
         samples = (sample for sample, _ in iterate_samples(lock.path))
         summary = summarise(samples, system.benchmark, folder.seconds, config["tools"])
         summary["prefix_cache"] = batches.prefix_cache.figures()
+        summary["offload"] = system.offload.figures({role: one.model for role, one in system.agents.items()})
         folder.finish(summary, **facts)
     lock.finish()
     return summary

@@ -75,4 +75,5 @@ def _with_links(system: MASSystem, links: ReadLinks, paths: ResolvedMASPaths) ->
         prompts=system.prompts,
         paths=paths,
         release=system.release,
+        offload=system.offload,
     )

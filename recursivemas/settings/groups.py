@@ -26,9 +26,11 @@ ATTENTIONS = ("auto", "sdpa", "flash_attention_2", "eager")
 """How attention can be computed, by transformers' names; `auto` leaves it to transformers."""
 QUANTIZATIONS = ("bnb-4bit", "bnb-8bit")
 """How weights can be quantized while they are loaded, by bitsandbytes."""
+OFFLOADS = ("auto", "none", "cpu", "disk")
+"""Where agents can wait while others compute: nowhere, as all stay, in main memory, in files."""
 
 AUTO = "auto"
-"""The batch_size that stands for as many questions as fit."""
+"""The batch_size that stands for as many questions as fit, and the offload for as little as is needed."""
 SWEEP = -1
 """The latent_length that stands for a run with each of `SWEPT_LENGTHS`."""
 SWEPT_LENGTHS = (16, 32, 48)
@@ -71,6 +73,13 @@ class ModelSettings:
     quantization: str | None = option(
         None, "quantize models while they are loaded, on CUDA, by bitsandbytes", choices=QUANTIZATIONS
     )
+    offload: str = option(
+        "auto",
+        "where agents wait while others compute: none (all stay), cpu (main memory), disk; auto: all stay "
+        "where they fit",
+        choices=OFFLOADS,
+        neutral=True,
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -93,6 +102,7 @@ class ModelSettings:
             "outer_dtype": self.outer_dtype,
             "attn": self.attn,
             "quantization": self.quantization,
+            "offload": self.offload,
         }
 
     def overrides(self) -> dict[str, str]:

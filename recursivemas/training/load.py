@@ -35,6 +35,7 @@ def load_for_training(graph: Style, source: SourceSettings, settings: LearningSe
         dataset,
         device=source.device,
         dtype=source.dtype,
+        offload="none",
         trust_remote_code=source.trust_remote_code,
         release=source.release,
         overrides=overrides,

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from recursivemas import system
+from recursivemas.agents import load_agents
 from recursivemas.cli.main import main, run_main
 from recursivemas.links import OuterLink, save_link
 from recursivemas.runs.folder import RunFolder
@@ -56,7 +57,7 @@ def counted(monkeypatch) -> Counter:
     Set `counted["break"]` to break the run off at that batch, before anything of it is kept.
     """
     counts: Counter = Counter()
-    load_engine, put = system.load_engine, RunFolder.put
+    load_engine, put = load_agents.load_engine, RunFolder.put
 
     def load(*args, **kwargs):
         counts["models"] += 1
@@ -69,7 +70,7 @@ def counted(monkeypatch) -> Counter:
         counts[folder.path.name] += 1
         put(folder, samples, latents)
 
-    monkeypatch.setattr(system, "load_engine", load)
+    monkeypatch.setattr(load_agents, "load_engine", load)
     monkeypatch.setattr(RunFolder, "put", keep)
     return counts
 
@@ -234,7 +235,7 @@ def test_a_dry_run_says_which_cells_would_run(flags, whole, counted, tmp_path, c
 def test_what_cannot_be_run_is_refused_before_models_are_loaded(
     more, message, flags, toy_release, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr(system, "load_engine", lambda *_, **__: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(load_agents, "load_engine", lambda *_, **__: pytest.fail("a model was loaded"))
     model = next((toy_release / "RecursiveMAS").glob("Distillation-Learner-*"))
     more = [word.replace("MODEL", str(model)) for word in more]
     usual = [*flags[: flags.index("--links")], "--variant", "loaded", "--links", "trained,zero"]

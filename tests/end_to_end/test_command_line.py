@@ -146,7 +146,9 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(run):
 
 
 def test_a_dry_run_tells_everything_and_loads_no_weights(run, monkeypatch):
-    monkeypatch.setattr("recursivemas.system.load_engine", lambda *args, **kwargs: pytest.fail("weights"))
+    monkeypatch.setattr(
+        "recursivemas.agents.load_agents.load_engine", lambda *args, **kwargs: pytest.fail("weights")
+    )
     status, out, _, folder = run("--style", "mixture", "--dry_run", "--dtype", "bfloat16")
     assert status == 0
     assert not folder.exists()

@@ -38,6 +38,22 @@ def test_rows_that_pause_write_the_same_on_both_devices(name):
     assert written[0] == written[1]
 
 
+@pytest.mark.parametrize("offload", ["cpu", "disk"])
+@pytest.mark.parametrize("style", ["mixture", "distillation"])
+def test_agents_that_take_turns_answer_as_those_that_stay(style, offload, toy_release):
+    settings = {"num_rounds": 3, "latent_length": 4, "max_new_tokens": 8, "max_tool_calls": 0}
+    told = []
+    for where in ("none", offload):
+        with load_mas_system(style, device="cuda", release=toy_release, offload=where) as system:
+            solutions = system.solve(["What is 3 + 4?", "What is 2 * 9?"], save_latents=True, **settings)
+            told.append([(one.text, one.messages) for one in solutions])
+            assert all(moved.num_arrivals >= 3 for moved in system.offload.models)
+            assert bool(system.offload.models) == (where != "none")
+    for (text, messages), (other_text, others) in zip(*told, strict=True):
+        assert text == other_text
+        assert all(torch.allclose(messages[key], others[key], rtol=1e-4, atol=1e-5) for key in messages)
+
+
 def test_agents_on_several_devices_answer_as_on_one(toy_release):
     places = {"math": "cuda", "code": "cpu", "science": "cuda", "summarizer": "cpu"}
     settings = {"num_rounds": 2, "latent_length": 3, "max_new_tokens": 8}

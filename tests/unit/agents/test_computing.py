@@ -120,7 +120,9 @@ def test_transformers_is_told_how_to_quantize(model_dir):
 @pytest.mark.parametrize("flags", [(), ("--dry_run",)])
 @pytest.mark.process
 def test_the_command_line_refuses_before_it_fetches(flags, monkeypatch, capsys, tmp_path, toy_release):
-    monkeypatch.setattr("recursivemas.system.load_engine", lambda *_, **__: pytest.fail("weights"))
+    monkeypatch.setattr(
+        "recursivemas.agents.load_agents.load_engine", lambda *_, **__: pytest.fail("weights")
+    )
     monkeypatch.chdir(tmp_path)
     command = ["--device", "cpu", "--release", str(toy_release), "--attn", "flash_attention_2"]
     if not flags:

@@ -57,14 +57,17 @@ def test_sizes_that_stand_beside_each_other_have_one_unit():
     assert [format_size(size) for size in (999_000_000, 1234, 0)] == ["999 MB", "1.23 kB", "0 kB"]
 
 
-def test_the_plan_is_that_of_the_loaded_system(toy_release, questions, free):
+@pytest.mark.parametrize("offload", ["none", "disk"])
+def test_the_plan_is_that_of_the_loaded_system(toy_release, questions, free, offload):
     free["cpu"] = 10**9
-    run = run_of(toy_release, questions)
+    run = run_of(toy_release, questions, offload=offload)
     told = read_plan(run)
     with run.load() as system:
         loaded = system.plan_memory(run.settings.solve, run.toolbox, run.questions)
         pairs = [(one, system.agents[one.role]) for one in told.agents]
-    assert told.weights(CPU) == loaded.weights(CPU)
+    sizes = [one.model.weights for one in told.agents]
+    assert told.weights(CPU) == loaded.weights(CPU) == (sum(sizes) if offload == "none" else max(sizes))
+    assert sizes == [one.model.weights for one in loaded.agents]
     assert loaded.free[CPU] == told.free[CPU] + told.weights(CPU), "the weights are there already"
     for one, agent in pairs:
         last = one.role == "summarizer"
@@ -149,7 +152,8 @@ def test_what_is_not_known_is_said(toy_release, questions, free):
     told = list(describe_memory(run))
     assert told[1].startswith("cuda:7: ")
     assert "what is free there is not known here" in told[1]
-    assert told[2] == "--batch_size auto cannot be told here: it needs to know what is free"
+    assert told[2] == "--offload auto cannot be told here: it needs to know what is free; set is auto"
+    assert told[3] == "--batch_size auto cannot be told here: it needs to know what is free"
 
 
 def test_the_run_takes_what_the_dry_run_said_and_keeps_to_it(toy_release, questions, free, tmp_path, capsys):
