@@ -123,16 +123,16 @@ class MASSystem:
     ) -> list[Solution]:
         """Solve questions, in order; one solution each, or one a rollout with `num_rollouts`.
 
-        A question is its text, or a `Question`. `num_rounds`, `latent_length` and the other `settings` (as
-        on the command line: batch_size, a number or `auto`, seed, sample_seed, greedy, temperature, top_p,
+        A question is its text, or a `Question`. `num_rounds`, `latent_length` and the other `settings` (as on
+        the command line: batch_size, a number or `auto`, seed, sample_seed, greedy, temperature, top_p,
         top_k, min_p, repetition_penalty, max_new_tokens, num_rollouts, mode, role, links, enable_thinking,
-        release_quirks, special_tokens_in_questions, prefix_cache, save_latents, rejoin_every, and those of
-        tools) default to what is recommended for the system's style and dataset. `mode` is `latent`, `text`
-        (agents pass on text), or `single`: the agent `role` answers alone, by default the one that answers in
-        the style. Where memory runs out, fewer questions are solved side by side. Agents whose spec names
-        tools have those of `toolbox` and no others; without it, the ones that the settings describe. Raises
-        UserError for a setting that is unknown or out of range and for a toolbox that would not be used,
-        IsolationError where agents write code and nothing can contain it.
+        release_quirks, special_tokens_in_questions, prefix_cache, save_latents, lens, rejoin_every, and those
+        of tools) default to what is recommended for the system's style and dataset. `mode` is `latent`,
+        `text` (agents pass on text), or `single`: the agent `role` answers alone, by default the one that
+        answers in the style. Where memory runs out, fewer questions are solved side by side. Agents whose
+        spec names tools have those of `toolbox` and no others; without it, the ones that the settings
+        describe. Raises UserError for a setting that is unknown or out of range and for a toolbox that would
+        not be used, IsolationError where agents write code and nothing can contain it.
         """
         given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
         explicit = {name: value for name, value in given.items() if value is not None}

@@ -15,7 +15,14 @@ from recursivemas.styles import PUBLISHED_STYLES
 MONTHS = {"june": "June 2026", "april": "April 2026"}
 UNCOMPARED = ("style", "dataset", "mode", "role", "recommended", "release_quirks", "prompts")
 """Settings that decide what is compared with, or are told in words of their own."""
-AS_PUBLISHED = {"trust_remote_code", "save_latents", "allow_unisolated_code", "judge_model", "judge_base_url"}
+AS_PUBLISHED = {
+    "trust_remote_code",
+    "save_latents",
+    "lens",
+    "allow_unisolated_code",
+    "judge_model",
+    "judge_base_url",
+}
 """Settings that leave the published column of verdicts as it is."""
 
 

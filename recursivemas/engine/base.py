@@ -53,6 +53,8 @@ class Thoughts:
     """The rows whose hidden states or thoughts are not finite: nothing can be made of them."""
     read: tuple[Positions, ...] = ()
     """What was read for them, a row each; empty where the engine does not count it."""
+    hidden: Tensor | None = None
+    """[B, L, D]: h_1..h_L, in the model's dtype; None where the engine does not hand them out."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -147,7 +147,7 @@ class LocalSession:
                 self._append(row, thoughts)
         hidden = torch.cat([rollout.hidden for rollout in rollouts])
         latents = torch.cat([rollout.thoughts for rollout in rollouts])
-        return Thoughts(latents, tuple(rows_not_finite(hidden, latents)), tuple(read))
+        return Thoughts(latents, tuple(rows_not_finite(hidden, latents)), tuple(read), hidden)
 
     def _append(self, row: Row, embeddings: Tensor) -> None:
         """Input embeddings [T, D] that follow a row; what is kept of it does not hold them."""

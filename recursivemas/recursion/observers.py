@@ -20,6 +20,7 @@ from recursivemas.engine import Positions, Thoughts
 from recursivemas.errors import UserError
 from recursivemas.recursion.answer import Draft
 from recursivemas.recursion.channels import LatentMessage, Read
+from recursivemas.recursion.lens import LensLog
 from recursivemas.recursion.loop import Observer, Observers, Turn
 from recursivemas.recursion.trace import MessageSize, Passage, StageUsage
 from recursivemas.settings import Mode
@@ -167,15 +168,23 @@ class Notes:
     """All that is noted of a batch."""
 
     def __init__(
-        self, devices: Mapping[str, torch.device], watcher: Watcher, *, mode: Mode, keep_latents: bool
+        self,
+        devices: Mapping[str, torch.device],
+        watcher: Watcher,
+        *,
+        mode: Mode,
+        keep_latents: bool,
+        with_lens: bool,
     ) -> None:
         self.clock = Clock(devices)
         self.usage = UsageLog()
         self.latents = LatentLog(keep=keep_latents)
         self.passages = PassageLog()
-        messages = self.passages if mode == "text" else self.latents
+        self.lens = LensLog() if with_lens and mode == "latent" else None
+        messages: list[Observer] = [self.passages if mode == "text" else self.latents]
+        messages += [self.lens] if self.lens else []
         # A span ends behind the clock, which waits for the device.
-        observers = [Announcer(watcher), Spans(), ErrorPlaces(), self.clock, self.usage, messages]
+        observers = [Announcer(watcher), Spans(), ErrorPlaces(), self.clock, self.usage, *messages]
         self.observer = Observers(observers)
 
 

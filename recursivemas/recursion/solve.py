@@ -92,17 +92,24 @@ class Solver:
             watcher,
             mode=self._passes,
             keep_latents=self._settings.save_latents,
+            with_lens=self._settings.lens,
         )
         engines = [agent.engine for agent in self._agents.values()]
         # Of one batch: what it computes depends on nothing else, so that a resumed run ends the same.
         with reuse_prefixes(engines, self.prefix_cache):
             final = self._recurse(batch, notes, watcher)
             drafts = self._answer(batch, final, notes, watcher)
-        return [
+        lenses = notes.lens.in_words(self._agents) if notes.lens else []
+        solutions = [
             self._solution(batch, row, rollout, drafts.get((row, rollout)), final, notes)
             for row in range(len(batch))
             for rollout in range(self._settings.num_rollouts)
         ]
+        for row, lens in enumerate(lenses):
+            first = row * self._settings.num_rollouts
+            if not solutions[first].error:
+                solutions[first] = replace(solutions[first], lenses=lens)
+        return solutions
 
     def _recurse(self, batch: Batch, notes: Notes, watcher: Watcher) -> Read:
         settings, rounds = self._settings, self._num_rounds

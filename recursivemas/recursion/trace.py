@@ -53,6 +53,21 @@ class MessageSize:
     """Its latents' mean L2 norm to six digits, 0 where there are none."""
 
 
+Token = tuple[Text, Real]
+"""A token as it stands in a text, and a probability or a cosine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lens:
+    """A message in words: for each latent some tokens, the foremost first."""
+
+    heard: tuple[tuple[Token, ...], ...]
+    """Those of the receiver whose input embeddings are nearest, with their cosines."""
+    said: tuple[tuple[Token, ...], ...] = ()
+    """Those that the sender's head finds likeliest at that step, with their probabilities; none where its
+    engine does not hand out hidden states."""
+
+
 @dataclass(frozen=True)
 class Passage:
     """A text that one agent passed on."""
@@ -91,6 +106,8 @@ class Solution:
     """Tensors [L, D_target] by `r{round}/{source}->{target}`, when they were to be kept."""
     message_sizes: Mapping[str, MessageSize] = field(default_factory=dict)
     """Of all messages, kept or not."""
+    lenses: Mapping[str, Lens] = field(default_factory=dict)
+    """All messages in words, by the same names, when that was asked for."""
     passages: Mapping[str, Passage] = field(default_factory=dict)
     """What agents passed on as text, by `r{round}/{role}`."""
     error: str | None = None

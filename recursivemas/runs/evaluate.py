@@ -162,7 +162,11 @@ def _solve(
                     SampleRecord.of(solution, verdicts, settings.answer_seed)
                     for solution, verdicts in zip(solutions, graders.grade(solutions), strict=True)
                 ]
-                folder.put(samples, {one.question.id: one.messages for one in solutions if one.messages})
+                folder.put(
+                    samples,
+                    latents={one.question.id: one.messages for one in solutions if one.messages},
+                    lenses={one.question.id: one.lenses for one in solutions if one.lenses},
+                )
                 for solution in solutions:
                     if solution.error:
                         tqdm.write(f"error: {redact_urls(solution.error)}", file=sys.stderr)

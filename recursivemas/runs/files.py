@@ -33,7 +33,8 @@ from recursivemas.runs.shapes import (
 )
 from recursivemas.settings import OPTIONS
 
-CONFIG, SAMPLES, SUMMARY, LATENTS = "config.json", "samples.jsonl", "summary.json", "latents"
+CONFIG, SAMPLES, SUMMARY = "config.json", "samples.jsonl", "summary.json"
+LATENTS, LENS = "latents", "lens"
 
 ANOTHER_FOLDER = "give another --output_dir, or put back the file as the run wrote it"
 

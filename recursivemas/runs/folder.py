@@ -2,7 +2,7 @@
 
 `config.json` says what ran (every setting and its origin, versions, model revisions), `samples.jsonl` has one
 line a question and rollout, `summary.json` the metrics and the costs, and `latents/` the messages when they
-are kept.
+are kept, `lens/` the messages in words.
 
 A sample is the unit: each is in the folder as soon as it is finished, in whatever order, and a killed run
 resumes with those that are missing. In the end they stand in the order of questions and rollouts.
@@ -22,8 +22,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from recursivemas.errors import UserError
 from recursivemas.files.whole import write_whole, written_whole
-from recursivemas.runs.files import CONFIG, LATENTS, SAMPLES, SUMMARY, iterate_file, read_config
+from recursivemas.recursion.trace import Lens
+from recursivemas.runs.files import CONFIG, LATENTS, LENS, SAMPLES, SUMMARY, iterate_file, read_config
 from recursivemas.runs.latents import save_latents
+from recursivemas.runs.lens import save_lenses
 from recursivemas.runs.record import Key, SampleRecord
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 Latents = Mapping[str, Mapping[str, "Tensor"]]
 """Question id -> name -> message [L, D_target]."""
+Lenses = Mapping[str, Mapping[str, Lens]]
+"""Question id -> name -> the message in words."""
 
 
 class Journal:
@@ -143,14 +147,13 @@ class RunFolder:
             if not self.journal.places.keys() >= set(batch):
                 yield index
 
-    def put(self, samples: Sequence[SampleRecord], latents: Latents) -> None:
+    def put(self, samples: Sequence[SampleRecord], latents: Latents, lenses: Lenses) -> None:
         """Keep finished samples, but those that are there already, and messages by question.
 
         Raises UserError when the folder has been moved or removed.
         """
         check_same_file(self.path / SAMPLES, self._files[0])
-        for question, messages in latents.items():
-            save_latents(self.path, question, messages)
+        save_messages(self.path, latents, lenses)
         lines = {sample.key: to_line(sample) for sample in samples if sample.key not in self.journal.places}
         for file in self._files:
             append(file, lines.values())
@@ -195,6 +198,14 @@ class RunFolder:
         _write_json(self.path / SUMMARY, summary)
 
 
+def save_messages(path: Path, latents: Latents, lenses: Lenses) -> None:
+    """Keep the messages of questions in a run's folder, as they are and in words."""
+    for question, messages in latents.items():
+        save_latents(path, question, messages)
+    for question, in_words in lenses.items():
+        save_lenses(path, question, in_words)
+
+
 def check_questions(file: Path, found: Mapping[Key, Any], order: Sequence[Key], cure: str) -> None:
     """Raise UserError, with the cure, when a file has a sample that the run does not have."""
     known = set(order)
@@ -231,7 +242,7 @@ def check_free(path: Path) -> None:
         raise UserError(
             f"{path} already holds a run; give --resume to go on with it, or another --output_dir"
         )
-    if left := [name for name in (SAMPLES, SUMMARY, LATENTS) if (path / name).exists()]:
+    if left := [name for name in (SAMPLES, SUMMARY, LATENTS, LENS) if (path / name).exists()]:
         raise UserError(
             f"{path} holds {' and '.join(left)} of a run whose {CONFIG} is gone, so nothing tells what ran; "
             "put it back, or give another --output_dir"

@@ -120,7 +120,11 @@ def _damaged(file: Path, error: Exception) -> str:
 
 
 def _file_of(path: Path, question_id: str) -> Path:
+    return path / LATENTS / f"{file_name(question_id)}.safetensors"
+
+
+def file_name(question_id: str) -> str:
     """A name that people can read and that no other question has."""
     readable = re.sub(r"[^A-Za-z0-9.-]+", "_", question_id)[:MAX_READABLE_CHARACTERS].lstrip(".")
     digest = hashlib.sha256(question_id.encode(errors="surrogatepass")).hexdigest()[:16]
-    return path / LATENTS / f"{readable}-{digest}.safetensors"
+    return f"{readable}-{digest}"

@@ -28,6 +28,7 @@ from recursivemas.tools import MAX_CALLS
 HOUSEKEEPING = {
     *NEUTRAL,
     "save_latents",
+    "lens",
 } - {"release"}
 """Settings that change neither the answers nor the agents."""
 

@@ -23,8 +23,16 @@ from typing import Any
 from recursivemas.errors import UserError
 from recursivemas.files.locks import FileLock, read_note
 from recursivemas.runs.files import CONFIG, SAMPLES, iterate_file, iterate_samples, read_json, read_sample
-from recursivemas.runs.folder import Journal, Latents, RunFolder, append, check_questions, to_line
-from recursivemas.runs.latents import save_latents
+from recursivemas.runs.folder import (
+    Journal,
+    Latents,
+    Lenses,
+    RunFolder,
+    append,
+    check_questions,
+    save_messages,
+    to_line,
+)
 from recursivemas.runs.ranks import Rank
 from recursivemas.runs.record import Key, SampleRecord
 
@@ -79,16 +87,15 @@ class SharedFolder:
             else:
                 time.sleep(POLL_S)
 
-    def put(self, samples: Sequence[SampleRecord], latents: Latents) -> None:
+    def put(self, samples: Sequence[SampleRecord], latents: Latents, lenses: Lenses) -> None:
         """Keep finished samples. Raises UserError when the folder has been moved or removed."""
         if not self._is_open():
             return
         samples = [sample for sample in samples if sample.key not in self._done]
         if self._record:
-            self._record.put(samples, latents)
+            self._record.put(samples, latents, lenses)
             return
-        for question, messages in latents.items():
-            save_latents(self.path, question, messages)
+        save_messages(self.path, latents, lenses)
         with self._own.file.open("ab") as file:
             append(file, map(to_line, samples))
 
@@ -177,7 +184,7 @@ def gather_shards(folder: RunFolder) -> None:
         while part := list(islice(samples, NUM_AT_ONCE)):
             found = {sample.key: sample for sample in part}
             check_questions(file, found, folder.order, "Delete it, and --resume runs its samples again")
-            folder.put(part, {})
+            folder.put(part, {}, {})
     clear_shards(folder.path)
 
 

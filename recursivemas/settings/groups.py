@@ -172,6 +172,9 @@ class SolveSettings:
         minimum=0,
     )
     save_latents: bool = option(False, "keep every message in the run folder")
+    lens: bool = option(
+        False, "keep every message in words: tokens of its sender's head, tokens of its reader that are near"
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

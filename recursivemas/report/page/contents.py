@@ -20,9 +20,10 @@ from recursivemas.benchmarks import BENCHMARKS
 from recursivemas.report.compare import difference_cells
 from recursivemas.report.page.figures import message_figures
 from recursivemas.report.page.transcript import parts_of
-from recursivemas.runs.files import LATENTS, num_expected, read_config, read_summary
+from recursivemas.runs.files import LATENTS, LENS, num_expected, read_config, read_summary
 from recursivemas.runs.intervals import PairedDifference
 from recursivemas.runs.latents import read_messages
+from recursivemas.runs.lens import read_lenses
 from recursivemas.runs.metrics import Outcome, StageCosts
 from recursivemas.runs.read import Run, check_verdicts, fingerprints, with_interval
 from recursivemas.runs.record import SampleRecord
@@ -115,6 +116,7 @@ class RunContents:
                 for role, agent in self.config["agents"].items()
             ],
             "has_latents": (self.path / LATENTS).is_dir(),
+            "has_lens": (self.path / LENS).is_dir(),
         }
 
     @property
@@ -228,11 +230,14 @@ def details_of(path: Path, sample: SampleRecord) -> Json:
 
 def _messages(path: Path, sample: SampleRecord) -> Json:
     kept = read_messages(path, sample.id) if sample.messages else {}
-    found = {}
+    lenses = read_lenses(path, sample.id) if sample.messages else {}
+    found: Json = {}
     for name, size in sample.messages.items():
         found[name] = {"shape": size.shape, "norm": _finite(size.norm)}
         if name in kept:
             found[name] |= message_figures(kept[name], kept.get(_round_before(name)))
+        if name in lenses:
+            found[name]["lens"] = asdict(lenses[name])
     return found
 
 

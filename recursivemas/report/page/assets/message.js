@@ -13,17 +13,20 @@ function messagePanel(name, details, facts) {
 
 function latentsOf(message, facts) {
   const [steps, width] = message.shape;
-  const head = h("p", {}, `${plural(steps, "latent")} of ${width} numbers, mean length ${precise(message.norm, 4)}.`);
-  if (!message.norms) return [head, howToKeep(facts)];
   return [
-    head,
-    h("div", { class: "figures" },
-      h("div", {},
-        h("figure", {}, h("figcaption", {}, "Length (L2 norm) by step"), normPlot(message, steps)),
-        h("figure", {}, h("figcaption", {}, "Cosine to the same step a round before"), changePlot(message, steps))),
-      h("figure", {}, h("figcaption", {}, `Cosine of each step to each, 1 to ${steps}`),
-        steps > 1 ? heatMap(message) : h("p", { class: "quiet" }, "There is one step alone."))),
+    h("p", {}, `${plural(steps, "latent")} of ${width} numbers, mean length ${precise(message.norm, 4)}.`),
+    message.norms ? figuresOf(message, steps) : howToKeep(facts),
+    message.lens ? lensOf(message.lens) : howToLook(facts),
   ];
+}
+
+function figuresOf(message, steps) {
+  return h("div", { class: "figures" },
+    h("div", {},
+      h("figure", {}, h("figcaption", {}, "Length (L2 norm) by step"), normPlot(message, steps)),
+      h("figure", {}, h("figcaption", {}, "Cosine to the same step a round before"), changePlot(message, steps))),
+    h("figure", {}, h("figcaption", {}, `Cosine of each step to each, 1 to ${steps}`),
+      steps > 1 ? heatMap(message) : h("p", { class: "quiet" }, "There are no two steps.")));
 }
 
 function normPlot(message, steps) {
@@ -43,3 +46,33 @@ function howToKeep(facts) {
   return h("p", { class: "hint" }, "The run kept no latents. Run it with ", code("--save_latents"),
     " to see here how long they are, which are alike, and what changed since the round before.");
 }
+
+function howToLook(facts) {
+  if (facts.has_lens) return h("p", { class: "hint" }, "The run kept no words for this question.");
+  return h("p", { class: "hint" }, "Run it with ", code("--lens"), " to see which tokens the latents are near to.");
+}
+
+// A row a step: what the sender's head would write, and which of the receiver's tokens are nearest.
+function lensOf(lens) {
+  const rows = lens.heard.map((heard, index) => h("tr", {},
+    h("th", { scope: "row" }, String(index + 1)),
+    h("td", {}, lens.said.length ? tokensOf(lens.said[index], percent) : "–"),
+    h("td", {}, tokensOf(heard, (cosine) => cosine.toFixed(2)))));
+  const head = ["step", "the sender would write", "the receiver's nearest tokens"];
+  return h("div", { class: "lens" },
+    h("h4", {}, "In words"),
+    h("p", { class: "quiet" }, "What the sender's head would write at each step, with probabilities; and whose input embeddings the latent is nearest to at the receiver, with cosines."),
+    h("div", { class: "wide" }, h("table", {},
+      h("thead", {}, h("tr", {}, head.map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, rows))));
+}
+
+function tokensOf(tokens, worded) {
+  return h("ol", { class: "tokens" }, tokens.map(([token, value]) =>
+    h("li", {}, h("span", { class: "token" }, visible(token)), h("span", { class: "value" }, worded(value)))));
+}
+
+const percent = (share) => (share < 0.005 ? "<1%" : `${Math.round(100 * share)}%`);
+
+// White space that can be seen.
+const visible = (token) => token.replaceAll(" ", "␣").replaceAll("\n", "⏎").replaceAll("\t", "⇥") || "∅";
