@@ -13,7 +13,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test test-quick test-sandbox test-browser docs lint format clean
+.PHONY: demo test test-quick test-sandbox test-browser gpu-check docs lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m recursivemas ablate --style sequential_light --release toy --device cpu --greedy \
@@ -37,6 +37,10 @@ SANDBOX_USER ?= nobody
 test-sandbox: $(VENV)/.installed-dev
 	su -s /bin/sh $(SANDBOX_USER) -c "cd '$(CURDIR)' && OMP_NUM_THREADS=1 '$(abspath $(BIN))/python' -B -m pytest \
 	  -p no:cacheprovider tests/unit/sandbox tests/unit/tools/python tests/unit/tools/test_*.py tests/unit/grading/code tests/unit/grading/harness"
+
+# The tests and benchmarks that need CUDA, with a report in runs/gpu-check.md. Needs a build with CUDA: TORCH=torch.
+gpu-check: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/gpu_check.py
 
 # The site, in build/docs: these pages and a reference made from the docstrings. A warning fails it.
 docs: $(VENV)/.installed-docs

@@ -1,9 +1,14 @@
-"""What the benchmarks share: a random model of a real shape, and what they ran on."""
+"""What the benchmarks share: a random model of a real shape, clocks, and what they ran on."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 import transformers
@@ -12,17 +17,25 @@ from recursivemas.engine import LocalEngine
 from recursivemas.zoo.backbones import Tokens, make_qwen3
 
 VOCAB_SIZE = 8192
+Result = TypeVar("Result")
 
 
-def make_parser(description: str | None, **defaults: float) -> argparse.ArgumentParser:
-    """A parser with a flag for each default (of its type), the dtype and the device."""
+def make_parser(description: str | None, **defaults: Any) -> argparse.ArgumentParser:
+    """A parser with a flag for each default (of its type; a tuple's are whole numbers with commas between),
+    the dtype and the device."""
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=description, formatter_class=as_written)
     for name, default in defaults.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
+        kind = read_numbers if isinstance(default, tuple) else type(default)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="cpu")
     return parser
+
+
+def read_numbers(text: str) -> tuple[int, ...]:
+    """`16,32` -> (16, 32)."""
+    return tuple(int(word) for word in text.split(","))
 
 
 def random_qwen3(*, layers: int, hidden_size: int, dtype: str, device: str) -> LocalEngine:
@@ -46,8 +59,60 @@ def random_prompts(shortest: float, longest: int, count: int) -> list[tuple[int,
     return [tuple(torch.randint(0, VOCAB_SIZE, (length,)).tolist()) for length in lengths]
 
 
+@dataclass(frozen=True)
+class Seconds:
+    """How long something took."""
+
+    wall: float
+    cpu: float
+    """Of this process's threads alone: where there is one, what else runs on the machine hardly counts."""
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(self.wall + other.wall, self.cpu + other.cpu)
+
+
+class Stopwatch:
+    """Runs from when it is made; the device is waited for before it is read."""
+
+    def __init__(self, device: str) -> None:
+        self._device = torch.device(device)
+        self._wait()
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> Seconds:
+        self._wait()
+        return Seconds(time.perf_counter() - self._wall, time.process_time() - self._cpu)
+
+    def _wait(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+
+def timed(action: Callable[[], Result], device: str, repeats: int = 1) -> tuple[Seconds, Result]:
+    """What the action gives and how long it takes, at the best of so many times."""
+    runs = []
+    for _ in range(repeats):
+        watch = Stopwatch(device)
+        result = action()
+        runs.append((watch.read(), result))
+    return min(runs, key=lambda run: run[0].wall)
+
+
+def print_figures(figures: dict[str, Any]) -> None:
+    """The last line: the figures as JSON, to four digits."""
+    print(json.dumps(_rounded(figures)))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(one) for one in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
 def describe_machine(device: str) -> str:
-    """The device and the versions, for the last line."""
+    """The device and the versions, for the last lines."""
     cpu = f"CPU, {torch.get_num_threads()} thread(s)"
     where = torch.cuda.get_device_name(device) if "cuda" in device else cpu
     return (

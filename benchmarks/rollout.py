@@ -2,26 +2,37 @@
 
     python benchmarks/rollout.py
 
-Both sides run the same left-padded batch through the same random Qwen3-shaped model. Prints the ratio first,
-then the two times, how far the latents are apart, and what it ran on. Prompt lengths are spread around
---prompt-length, the longest being that.
+Both sides run the same left-padded batch through the same random Qwen3-shaped model, for each of
+--prompt-lengths (the longest prompt T; the others spread down to 0.6 of it) and --latent-lengths (L). A line
+each: the ratio of the seconds first, then both sides, and how far the latents are apart. The slow side runs
+once a prompt length, up to the largest L: what it takes for fewer steps is read on the way. A JSON line comes
+last; its `ratio` is the least of those at the largest L.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
+from itertools import islice
 
 import torch
-from common import describe_machine, make_parser, random_prompts, random_qwen3
+from common import (
+    Seconds,
+    Stopwatch,
+    describe_machine,
+    make_parser,
+    print_figures,
+    random_prompts,
+    random_qwen3,
+    timed,
+)
+from published_order import left_pad, roll_out
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from recursivemas.engine import LocalEngine, Prompt
 from recursivemas.links import InnerLink
 
 
-def build(args: argparse.Namespace) -> tuple[LocalEngine, InnerLink, list[Prompt]]:
+def build(args: argparse.Namespace) -> tuple[LocalEngine, InnerLink]:
     torch.manual_seed(args.seed)
     engine = random_qwen3(
         layers=args.layers, hidden_size=args.hidden_size, dtype=args.dtype, device=args.device
@@ -29,45 +40,55 @@ def build(args: argparse.Namespace) -> tuple[LocalEngine, InnerLink, list[Prompt
     link = InnerLink(args.hidden_size).to(args.device, engine.dtype).eval()
     # Thoughts at the embeddings' scale.
     torch.nn.init.constant_(link.post_ln.weight, engine.model.config.initializer_range)
-    prompts = random_prompts(0.6 * args.prompt_length, args.prompt_length, args.batch_size)
-    return engine, link, [[ids] for ids in prompts]
+    return engine, link
 
 
-def recompute(model: PreTrainedModel, link: InnerLink, prompts: list[Prompt], latent_length: int) -> Tensor:
-    """The slow side: the whole left-padded batch again at every step, as the published code does."""
-    longest, device = max(len(ids) for [ids] in prompts), model.device
-    ids = torch.tensor([[0] * (longest - len(ids)) + list(ids) for [ids] in prompts], device=device)
-    mask = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for [ids] in prompts], device=device)
-    embeddings, thoughts = model.get_input_embeddings()(ids), []
-    while True:
-        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        outputs = model.model(
-            inputs_embeds=embeddings, attention_mask=mask, position_ids=positions, use_cache=False
+def recompute(
+    engine: LocalEngine, link: InnerLink, prompts: list[Prompt], lengths: tuple[int, ...]
+) -> tuple[dict[int, Seconds], Tensor]:
+    """The slow side: how long each of the lengths takes, and all thoughts [B, L, D]."""
+    embed, thoughts, seconds = engine.model.get_input_embeddings(), [], {}
+    watch = Stopwatch(str(engine.device))
+    rows = [embed(torch.tensor(ids, device=engine.device)) for [ids] in prompts]
+    for thought in islice(roll_out(engine.model, link, *left_pad(rows)), max(lengths)):
+        thoughts.append(thought)
+        if len(thoughts) in lengths:
+            seconds[len(thoughts)] = watch.read()
+    return seconds, torch.stack(thoughts, dim=1)
+
+
+def compare(
+    args: argparse.Namespace, engine: LocalEngine, link: InnerLink, prompt_length: int
+) -> list[dict[str, float]]:
+    """The figures of one prompt length, a record a latent length."""
+    prompts = [[ids] for ids in random_prompts(0.6 * prompt_length, prompt_length, args.batch_size)]
+    fast = {
+        steps: timed(
+            lambda steps=steps: engine.open(prompts).think(link, steps).latents, args.device, args.repeats
         )
-        thoughts.append(link(outputs.last_hidden_state[:, -1]))
-        if len(thoughts) == latent_length:
-            return torch.stack(thoughts, dim=1)
-        embeddings = torch.cat([embeddings, thoughts[-1].to(embeddings.dtype).unsqueeze(1)], dim=1)
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-
-
-def timed(args: argparse.Namespace, side: str, hidden) -> tuple[float, Tensor]:
-    """Best of --repeats, after the device has caught up."""
-    best, result = float("inf"), None
-    for _ in range(args.repeats):
-        synchronise(args.device)
-        start = time.perf_counter()
-        result = hidden()
-        synchronise(args.device)
-        best = min(best, time.perf_counter() - start)
-    rate = args.batch_size * args.latent_length / best
-    print(f"{side:<11} {best:8.2f} s  {rate:8.1f} latents/s", flush=True)
-    return best, result
-
-
-def synchronise(device: str) -> None:
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)
+        for steps in args.latent_lengths
+    }
+    slow, thoughts = recompute(engine, link, prompts, args.latent_lengths)
+    cells = []
+    for steps, (seconds, latents) in fast.items():
+        expected = thoughts[:, :steps]
+        cell = {
+            "prompt_length": prompt_length,
+            "latent_length": steps,
+            "ratio": slow[steps].wall / seconds.wall,
+            "cpu_ratio": slow[steps].cpu / seconds.cpu,
+            "seconds": seconds.wall,
+            "recomputed_seconds": slow[steps].wall,
+            "difference": ((latents - expected).norm() / expected.norm()).item(),
+        }
+        print(
+            f"ratio {cell['ratio']:6.1f} x   T <= {prompt_length:<4}  L {steps:<3}  cached "
+            f"{seconds.wall:7.2f} s  recomputed {slow[steps].wall:8.2f} s  latents differ by "
+            f"{cell['difference']:.0e} of their size",
+            flush=True,
+        )
+        cells.append(cell)
+    return cells
 
 
 def main() -> None:
@@ -75,25 +96,24 @@ def main() -> None:
         __doc__,
         layers=8,
         hidden_size=512,
-        prompt_length=400,
-        latent_length=32,
+        prompt_lengths=(200, 400, 800),
+        latent_lengths=(16, 32, 48, 64),
         batch_size=8,
         repeats=1,
         seed=0,
     )
     args = parser.parse_args()
     with torch.no_grad():
-        engine, link, prompts = build(args)
-        engine.open(prompts).think(link, 2)  # warm up: thread pools, kernels
-        steps = args.latent_length
-        fast_s, fast = timed(args, "cached", lambda: engine.open(prompts).think(link, steps).latents)
-        slow_s, slow = timed(args, "recomputed", lambda: recompute(engine.model, link, prompts, steps))
-    difference = ((fast - slow).norm() / slow.norm()).item()
-    print(f"ratio       {slow_s / fast_s:8.1f} x   relative difference of the latents {difference:.1e}")
+        engine, link = build(args)
+        engine.open([[ids] for ids in random_prompts(8, 16, 2)]).think(link, 2)  # warm up: pools, kernels
+        cells = [cell for length in args.prompt_lengths for cell in compare(args, engine, link, length)]
     print(
-        f"batch {args.batch_size}, T <= {args.prompt_length}, L {args.latent_length}, "
-        f"{args.layers} layers, hidden {args.hidden_size}, {args.dtype}; {describe_machine(args.device)}"
+        f"batch {args.batch_size}, {args.layers} layers, hidden {args.hidden_size}, {args.dtype}; "
+        f"{describe_machine(args.device)}"
     )
+    longest = max(args.latent_lengths)
+    ratio = min(cell["ratio"] for cell in cells if cell["latent_length"] == longest)
+    print_figures({"ratio": ratio, "latent_length": longest, "cells": cells})
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,10 +58,14 @@ def make_backbone(
     hidden_size: int,
     token_counts: Sequence[int],
     repo: str,
+    **changes: Any,
 ) -> PreTrainedModel:
-    """A model in float32. To be called in `isolated_torch`: it seeds PyTorch's CPU generator."""
+    """A model in float32, with `changes` to its (text) configuration.
+
+    To be called in `isolated_torch`: it seeds PyTorch's CPU generator.
+    """
     torch.default_generator.manual_seed(seed_for(repo, "backbone"))
-    model = family.make_model(hidden_size, Tokens.of(tokenizer))
+    model = family.make_model(hidden_size, Tokens.of(tokenizer), **changes)
     for name, parameter in model.named_parameters():
         for ending, scale in RESIDUAL_WRITES.items():
             if name.endswith(ending):
