@@ -233,6 +233,7 @@ def load_mas_system(
     dtype: str | torch.dtype = "auto",
     outer_dtype: str | torch.dtype = "auto",
     attn: str = "auto",
+    static_cache: str = "auto",
     quantization: str | None = None,
     offload: str = "auto",
     trust_remote_code: bool = False,
@@ -245,15 +246,14 @@ def load_mas_system(
 
     `style` is a published name, a YAML file or a Style. `dataset` chooses the link set (math or code) and the
     recommended settings. `device` is a torch device, `auto`, `split` (layers spread over all accelerators),
-    or a mapping from role to one of these. `dtype` holds for models and inner links, `outer_dtype` for outer
-    links: `auto` keeps what is stored, and for outer links follows an explicit `dtype`. `attn` is `auto`,
-    `sdpa`, `flash_attention_2` or `eager`, as transformers has them, `quantization` None, `bnb-4bit` or
-    `bnb-8bit`; both hold for models. `offload` is where agents wait while others compute: `none` (all stay),
-    `cpu` (main memory), `disk`, or `auto`, `none` where they fit. `release` is `hub`, `toy` or a folder;
-    `overrides` maps a role, or `outer`, to a folder that is used instead; `revision` pins the hub's
-    repositories; `prompts` says whose words agents are shown: `published`, `default`, the file of a prompt
-    pack or of a published prompts.py, a checkout's folder, or a source of your own; `auto` is `published` for
-    the release `hub`, else `default`.
+    or a mapping from role to these. `dtype` holds for models and inner links, `outer_dtype` for outer links:
+    `auto` keeps what is stored, and for outer links follows an explicit `dtype`. `attn` is `auto`, `sdpa`,
+    `flash_attention_2` or `eager`, `quantization` None, `bnb-4bit` or `bnb-8bit`, `static_cache` `on`, `off`,
+    or `auto` for on CUDA; these hold for models. `offload` is where agents wait while others compute: `none`
+    (all stay), `cpu` (main memory), `disk`, or `auto`, `none` where they fit. `release` is `hub`, `toy` or a
+    folder; `overrides` maps a role, or `outer`, to another folder; `revision` pins the hub's repositories;
+    `prompts` says whose words agents are shown: `published`, `default`, a prompt pack's file, a published
+    prompts.py, a checkout's folder, or a source of your own; `auto`: `published` for the hub, else `default`.
 
     Everything that can be checked without weights is checked before any is loaded. Raises UserError for bad
     arguments, ReleaseError for files that cannot be had, LinkError and LoadError for what does not fit.
@@ -263,7 +263,7 @@ def load_mas_system(
     devices = resolve_devices(device, graph)
     model_dtype = resolve_dtype(dtype)
     link_dtype = resolve_dtype(outer_dtype) or model_dtype
-    check_computing(attn, quantization, model_dtype, devices)
+    check_computing(attn, quantization, model_dtype, devices, static_cache)
     check_offload(offload, quantization, devices)
     if isinstance(prompts, str | Path):
         prompts = load_prompts(prompts, release=release, style_prompts=graph.prompts)
@@ -279,6 +279,7 @@ def load_mas_system(
     loading = {
         "dtype": model_dtype,
         "attn": attn,
+        "static_cache": static_cache,
         "quantization": quantization,
         "trust_remote_code": trust_remote_code,
     }

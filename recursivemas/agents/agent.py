@@ -77,6 +77,12 @@ class Agent:
         return self.engine.device
 
     @property
+    def steps(self) -> str:
+        """How its engine takes steps, for the record."""
+        engine = self.engine
+        return engine.steps if isinstance(engine, LocalEngine) else f"by {type(engine).__name__}"
+
+    @property
     def stop_ids(self) -> frozenset[int]:
         """What ends a text: the tokenizer's end-of-sequence token (docs/protocol.md, "Decoding")."""
         return frozenset({self.tokenizer.eos_token_id})

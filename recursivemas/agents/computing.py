@@ -14,7 +14,7 @@ import torch
 from transformers import BitsAndBytesConfig
 
 from recursivemas.agents.checkpoint import LoadError, Outline
-from recursivemas.settings import ATTENTIONS, QUANTIZATIONS
+from recursivemas.settings import ATTENTIONS, QUANTIZATIONS, STATIC_CACHES
 
 SPLIT: Literal["split"] = "split"
 """In place of a device: a model's layers are spread over all accelerators, for models larger than one."""
@@ -26,17 +26,27 @@ HALF = (torch.float16, torch.bfloat16)
 
 
 def check_computing(
-    attn: str, quantization: str | None, dtype: torch.dtype | None, devices: Mapping[str, Placement]
+    attn: str,
+    quantization: str | None,
+    dtype: torch.dtype | None,
+    devices: Mapping[str, Placement],
+    static_cache: str = "auto",
 ) -> None:
     """Raise LoadError for what this machine cannot compute on these devices, by role.
 
     `attn` is `auto` or the name of one of transformers' implementations, `quantization` None or one of
-    `QUANTIZATIONS`, `dtype` None for what is stored.
+    `QUANTIZATIONS`, `dtype` None for what is stored, `static_cache` one of `STATIC_CACHES`.
     """
     if attn not in ATTENTIONS:
         raise LoadError(f"attn {attn!r} is not one of {', '.join(ATTENTIONS)}")
     if quantization is not None and quantization not in QUANTIZATIONS:
         raise LoadError(f"quantization {quantization!r} is not one of {', '.join(QUANTIZATIONS)}")
+    if static_cache not in STATIC_CACHES:
+        raise LoadError(f"static_cache {static_cache!r} is not one of {', '.join(STATIC_CACHES)}")
+    if static_cache == "on" and attn == FLASH:
+        raise LoadError(
+            f"static_cache is on, and attn {FLASH!r} cannot use it; take --attn sdpa or --static_cache auto"
+        )
     if attn == FLASH:
         _check_there(f"attn {attn!r}", "flash_attn", "flash-attn", "take --attn sdpa", devices)
         if dtype not in (None, *HALF):

@@ -103,16 +103,17 @@ def load_engine(
     trust_remote_code: bool,
     outline: Outline | None = None,
     attn: str = "auto",
+    static_cache: str = "auto",
     quantization: str | None = None,
 ) -> tuple[LocalEngine, PreTrainedTokenizerBase]:
     """An engine with a frozen model, and its tokenizer, from a folder. `dtype` None keeps the checkpoint's.
 
     `device` `split` leaves the placing of layers to accelerate. `outline` is what `read_outline` found, if it
-    was asked before. `attn` and `quantization` are as `check_computing` has them. The tokenizer pads on the
-    left and has a pad token.
+    was asked before. `attn`, `static_cache` and `quantization` are as `check_computing` has them. The
+    tokenizer pads on the left and has a pad token.
 
     Raises LoadError for what `read_outline` raises it for, and when weights are missing from the checkpoint
-    (transformers would start them at random).
+    (transformers would start them at random); what `LocalEngine` raises.
     """
     outline = outline or read_outline(model_dir, trust_remote_code=trust_remote_code)
     with reading(model_dir) as view, _no_weight_bars():
@@ -127,7 +128,7 @@ def load_engine(
     model.config._name_or_path = str(model_dir)  # the view is gone by now
     if device != SPLIT and quantization is None:
         model = model.to(device)
-    engine = LocalEngine(model.eval().requires_grad_(False))
+    engine = LocalEngine(model.eval().requires_grad_(False), static_cache)
     if engine.dtype not in DTYPES.values():
         raise LoadError(
             f"the model in {model_dir} embeds in {engine.dtype}, which nothing here computes in; give a "

@@ -81,7 +81,7 @@ def check_before_work(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: R
     """
     model = prepared.settings.model
     devices = resolve_devices(model.device, prepared.style)
-    check_computing(model.attn, model.quantization, resolve_dtype(model.dtype), devices)
+    check_computing(model.attn, model.quantization, resolve_dtype(model.dtype), devices, model.static_cache)
     check_offload(model.offload, model.quantization, devices)
     model.overrides()
     prepared.benchmark.check_style(prepared.style)

@@ -61,7 +61,7 @@ def _devices(run: PreparedRun) -> Iterator[str]:
     model = run.settings.model
     devices = resolve_devices(model.device, run.style)
     yield format_table(["agent", "device"], [[role, str(device)] for role, device in devices.items()])
-    check_computing(model.attn, model.quantization, resolve_dtype(model.dtype), devices)
+    check_computing(model.attn, model.quantization, resolve_dtype(model.dtype), devices, model.static_cache)
     check_offload(model.offload, model.quantization, devices)
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import Cache
 
 from recursivemas.errors import UserError
 
@@ -44,6 +45,10 @@ class Backbone:
         return int(self._embedding.num_embeddings)
 
     @property
+    def num_logits(self) -> int:
+        return int(self._head.out_features)
+
+    @property
     def dtype(self) -> torch.dtype:
         return self._embedding.weight.dtype
 
@@ -55,6 +60,23 @@ class Backbone:
     def max_positions(self) -> int | None:
         """The longest sequence that the model was made for, None where its configuration does not say."""
         return getattr(self.config, "max_position_embeddings", None)
+
+    @property
+    def attention(self) -> str:
+        """How it computes attention, by transformers' name."""
+        return self.config._attn_implementation
+
+    @property
+    def is_compileable(self) -> bool:
+        """Whether it says of itself that it runs on a cache of fixed size without looking into it."""
+        return bool(getattr(self._decoder, "_can_compile_fullgraph", False))
+
+    @property
+    def rope_types(self) -> set[str]:
+        """Kinds of rotary positions that its layers have."""
+        parameters = getattr(self.config, "rope_parameters", None) or {}
+        by_layer = [one for one in parameters.values() if isinstance(one, Mapping)] or [parameters]
+        return {one.get("rope_type", "default") for one in by_layer}
 
     def new_cache(self) -> DynamicCache:
         """An empty cache with the right kind of layer for each of the model's (full, sliding, linear)."""
@@ -93,7 +115,32 @@ class Backbone:
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
         return self._run(embeddings, mask, positions, None).to(self.device)
 
-    def _run(self, embeddings: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache | None) -> Tensor:
+    def visible(self, mask: Tensor) -> Tensor:
+        """What one new position a row may attend to, [B, S] bool -> [B, 1, 1, S] as the model's attention
+        takes it: transformers' own code would ask the device at every step how the mask looks."""
+        prepared = mask[:, None, None, :]
+        if self.attention == "sdpa":
+            return prepared
+        hidden = torch.finfo(self.dtype).min
+        return torch.zeros_like(prepared, dtype=self.dtype).masked_fill(~prepared, hidden)
+
+    def step(
+        self, inputs: Tensor, mask: Tensor | Mapping[str, Tensor | None], positions: Tensor, cache: Cache
+    ) -> Tensor:
+        """Hidden states [B, D] after one new position a row, with input embeddings [B, D] of any dtype.
+
+        `mask` is made of what `visible` returns: one for all layers, or one by type of layer; `positions` [B]
+        are rotary positions. `cache` is extended in place.
+        """
+        return self._run(inputs.to(self.dtype).unsqueeze(1), mask, positions.unsqueeze(1), cache)[:, -1]
+
+    def _run(
+        self,
+        embeddings: Tensor,
+        mask: Tensor | Mapping[str, Tensor | None],
+        positions: Tensor,
+        cache: Cache | None,
+    ) -> Tensor:
         with keep_double(self.dtype):
             outputs: Any = self._decoder(
                 inputs_embeds=embeddings,

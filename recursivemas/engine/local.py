@@ -20,21 +20,30 @@ from recursivemas.engine.base import Engine, Generated, Pauses, Prompt, Thoughts
 from recursivemas.engine.decode import decode
 from recursivemas.engine.prefix_cache import PrefixCache
 from recursivemas.engine.reading import Fork, Reader, Row
-from recursivemas.engine.stream import check_lengths, roll_out, rows_not_finite
+from recursivemas.engine.running import DynamicRunning, Running
+from recursivemas.engine.static_pool import StaticPool
+from recursivemas.engine.static_running import BLOCK, StaticRunning, roll_out_static
+from recursivemas.engine.stream import Rollout, Stream, check_lengths, roll_out, rows_not_finite
 from recursivemas.links import InnerLink
 from recursivemas.sampling import SamplingSettings
 
 
 class LocalEngine:
-    """A causal language model of transformers, in any dtype, on any device or several."""
+    """A causal language model of transformers, in any dtype, on any device or several.
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    Its steps are taken on static caches where `static_cache` is `on`, or `auto` and the device is CUDA; not
+    where it is `off`. Raises UserError where it is `on` and the model cannot have them.
+    """
+
+    def __init__(self, model: PreTrainedModel, static_cache: str = "auto") -> None:
         self.model = model
         self.prefix_cache = PrefixCache(0)
         """What its sessions keep of what they read."""
         self.max_rows: int | None = None
         """How many rows of a session run side by side; None: as many as were opened."""
         self._backbone = Backbone(model)
+        self.static_pool = StaticPool(self._backbone, static_cache)
+        """What its steps are taken on, where they are static."""
 
     @property
     def hidden_size(self) -> int:
@@ -57,6 +66,11 @@ class LocalEngine:
         return self._backbone.max_positions
 
     @property
+    def steps(self) -> str:
+        """How steps are taken, for the record: `static`, or `dynamic` and why."""
+        return f"dynamic: {self.static_pool.why_not}" if self.static_pool.why_not else "static"
+
+    @property
     def generation_config(self) -> GenerationConfig | None:
         return self.model.generation_config
 
@@ -65,7 +79,7 @@ class LocalEngine:
         rows = self._embed(prompts)
         check_lengths([len(row) for row in rows])
         width = min(len(rows), self.max_rows or len(rows))
-        return LocalSession(Reader(self._backbone, self.prefix_cache), rows, width)
+        return LocalSession(Reader(self._backbone, self.prefix_cache), rows, width, self.static_pool)
 
     def _embed(self, prompts: Sequence[Prompt]) -> list[Row]:
         """Each prompt's input embeddings [T_i, D]; all token ids are embedded in one go."""
@@ -107,6 +121,10 @@ def reuse_prefixes(engines: Iterable[Engine], cache: PrefixCache) -> Iterator[No
         engine.prefix_cache = cache
     try:
         yield
+    except torch.OutOfMemoryError:
+        for engine in ours:
+            engine.static_pool.clear()
+        raise
     finally:
         cache.clear()
         for engine in ours:
@@ -120,8 +138,9 @@ class LocalSession:
     Copies of a fork wait until there is room, so that they need little more memory than one.
     """
 
-    def __init__(self, reader: Reader, rows: Sequence[Row], width: int) -> None:
+    def __init__(self, reader: Reader, rows: Sequence[Row], width: int, pool: StaticPool) -> None:
         self._reader = reader
+        self._pool = pool
         self._rows = list(rows)
         self._width = width
 
@@ -142,12 +161,16 @@ class LocalSession:
             stream, positions = self._reader.read(rows)
             read += positions
             with record_function("think"):
-                rollouts.append(roll_out(stream, link, steps))
+                rollouts.append(self._roll_out(stream, link, steps))
             for row, thoughts in zip(rows, rollouts[-1].thoughts, strict=True):
                 self._append(row, thoughts)
         hidden = torch.cat([rollout.hidden for rollout in rollouts])
         latents = torch.cat([rollout.thoughts for rollout in rollouts])
         return Thoughts(latents, tuple(rows_not_finite(hidden, latents)), tuple(read), hidden)
+
+    def _roll_out(self, stream: Stream, link: InnerLink, steps: int) -> Rollout:
+        static = not self._pool.why_not and steps > 1
+        return roll_out_static(self._pool, stream, link, steps) if static else roll_out(stream, link, steps)
 
     def _append(self, row: Row, embeddings: Tensor) -> None:
         """Input embeddings [T, D] that follow a row; what is kept of it does not hold them."""
@@ -160,7 +183,7 @@ class LocalSession:
             row.fork = row.fork or Fork(len(row), num_unread=1)
             row.fork.num_unread += copies - 1
         rows = [replace(row) for _ in range(copies) for row in self._rows]
-        return LocalSession(self._reader, rows, self._width)
+        return LocalSession(self._reader, rows, self._width, self._pool)
 
     @torch.no_grad()
     def write(
@@ -179,11 +202,11 @@ class LocalSession:
             if request.inserted:
                 self._append(row, embed(request.inserted))
         finished = decode(
-            self._reader,
+            self._running(sampling, stop_ids, block=1 if pauses else BLOCK),
             rows,
             requests,
             width=self._width,
-            sampling=sampling,
+            can_join=self._reader.knows_cache,
             stop_ids=stop_ids,
             pauses=pauses,
             on_step=on_step,
@@ -194,3 +217,8 @@ class LocalSession:
                 ids = [id_ for segment in generated.segments for id_ in segment.token_ids]
                 self._append(rows[index], embed(ids))
                 yield requests[index].row, generated
+
+    def _running(self, sampling: SamplingSettings, stop_ids: Collection[int], block: int) -> Running:
+        if self._pool.why_not:
+            return DynamicRunning(self._reader, sampling)
+        return StaticRunning(self._reader, self._pool, sampling, stop_ids, width=self._width, block=block)

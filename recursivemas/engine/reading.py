@@ -11,7 +11,7 @@ Shapes: B rows, T_i a row's positions, D hidden size.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from operator import itemgetter
@@ -90,9 +90,9 @@ class Reader:
             for computed, row in zip(work.computed, rows, strict=True)
         ]
 
-    def keep(self, stream: Stream, index: int) -> Kept | None:
-        """What a stream's row has read, for when it comes back."""
-        return self._kept.keep(stream.cut(index, stream.lengths[index])) if self._keeps else None
+    def keep(self, cut: Callable[[], RowCache]) -> Kept | None:
+        """What a row has read, for when it comes back; `cut` makes a copy of it."""
+        return self._kept.keep(cut()) if self._keeps else None
 
     def _leave_to_copies(self, row: Row, stream: Stream, index: int) -> None:
         fork, row.fork = row.fork, None

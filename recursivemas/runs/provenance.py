@@ -35,7 +35,7 @@ NOT_DECISIVE = (
     ".learns_with_open_slots",
 )
 """Ends of names, in a run's record, of what does not decide its results."""
-WHERE_IT_RAN = ("device", "attn", "offload")
+WHERE_IT_RAN = ("device", "attn", "steps", "offload")
 """What the record has of an agent that its machine decides: what was asked for stands in the settings."""
 OPTIONAL = ("bm25s", "tavily-python", "sympy", "mpmath", "math-verify")
 """Packages of tools and graders; one that an installation lacks is not needed for what it runs."""
@@ -60,6 +60,7 @@ def describe_run(
                 "device": str(agent.device),
                 "dtype": str(agent.engine.dtype),
                 "attn": agent.model.config._attn_implementation,
+                "steps": agent.steps,
                 "offload": system.offload.place(agent.model),
                 "files": _digests(system.paths.agents[role]),
                 "verified": sorted(system.paths.agents[role].verified),

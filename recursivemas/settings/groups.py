@@ -24,6 +24,8 @@ DTYPES = ("auto", "float64", "float32", "float16", "bfloat16")
 """What models and links can be computed in; `auto` keeps what is stored."""
 ATTENTIONS = ("auto", "sdpa", "flash_attention_2", "eager")
 """How attention can be computed, by transformers' names; `auto` leaves it to transformers."""
+STATIC_CACHES = ("auto", "on", "off")
+"""Whether steps are taken on caches of fixed size; `auto`: on CUDA."""
 QUANTIZATIONS = ("bnb-4bit", "bnb-8bit")
 """How weights can be quantized while they are loaded, by bitsandbytes."""
 OFFLOADS = ("auto", "none", "cpu", "disk")
@@ -70,6 +72,11 @@ class ModelSettings:
     attn: str = option(
         "auto", "how models compute attention: auto leaves it to transformers", choices=ATTENTIONS
     )
+    static_cache: str = option(
+        "auto",
+        "take steps on caches of fixed size, without the host in between; auto: on CUDA, where a model can",
+        choices=STATIC_CACHES,
+    )
     quantization: str | None = option(
         None, "quantize models while they are loaded, on CUDA, by bitsandbytes", choices=QUANTIZATIONS
     )
@@ -101,6 +108,7 @@ class ModelSettings:
             "dtype": self.dtype,
             "outer_dtype": self.outer_dtype,
             "attn": self.attn,
+            "static_cache": self.static_cache,
             "quantization": self.quantization,
             "offload": self.offload,
         }

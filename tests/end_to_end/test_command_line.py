@@ -226,12 +226,13 @@ def test_every_dtype_runs(run, dtype, outer_dtype):
     assert {link["dtype"] for link in config["outer_links"].values()} == {f"torch.{outer}"}
 
 
-def test_attention_is_recorded(run):
-    status, _, _, folder = run("--style", "mixture", "--attn", "eager", "--num_samples", "1")
+def test_attention_and_steps_are_recorded(run):
+    flags = ["--attn", "eager", "--static_cache", "on"]
+    status, _, _, folder = run("--style", "mixture", "--num_samples", "1", *flags)
     assert status == 0
     config = read(folder, "config.json")
-    assert config["settings"]["attn"] == {"value": "eager", "origin": "explicit"}
-    assert {agent["attn"] for agent in config["agents"].values()} == {"eager"}
+    assert config["settings"]["static_cache"] == {"value": "on", "origin": "explicit"}
+    assert {(agent["attn"], agent["steps"]) for agent in config["agents"].values()} == {("eager", "static")}
 
 
 def test_stored_dtypes_are_kept(run):

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from recursivemas import load_mas_system
-from recursivemas.engine import LocalEngine
+from recursivemas.engine import LocalEngine, SamplingSettings, static_rows
 from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_inner_link, tiny_model
 from tests.support.pauses import Scattered, prompts_for, write_rows
+from tests.support.sessions import GREEDY, write
 
 pytestmark = [
     pytest.mark.gpu,
@@ -52,6 +53,27 @@ def test_agents_that_take_turns_answer_as_those_that_stay(style, offload, toy_re
     for (text, messages), (other_text, others) in zip(*told, strict=True):
         assert text == other_text
         assert all(torch.allclose(messages[key], others[key], rtol=1e-4, atol=1e-5) for key in messages)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_captured_steps_come_to_what_steps_on_growing_caches_come_to(name, monkeypatch):
+    monkeypatch.setattr(static_rows, "MIN_LENGTH", 8)  # so that rows outgrow what was captured
+    model = tiny_model(name).to("cuda")
+    link = tiny_inner_link(LocalEngine(model))
+    sampled = SamplingSettings(temperature=1.0, repetition_penalty=1.2).resolve(None)
+    results = []
+    for mode in ("on", "off"):
+        engine = LocalEngine(model, mode)
+        latents = [engine.open(prompts_for()).think(link, steps).latents for steps in (6, 12)]
+        engine.max_rows = 3
+        written = [
+            write(engine, prompts_for(), max_new_tokens=20, stop_ids=range(2, 60), sampling=sampling)
+            for sampling in (GREEDY, sampled)
+        ]
+        results.append((torch.cat([one.flatten() for one in latents]), written))
+    (captured, texts), (expected, expected_texts) = results
+    assert ((captured - expected).norm() / expected.norm()).item() < 1e-9
+    assert texts == expected_texts
 
 
 def test_agents_on_several_devices_answer_as_on_one(toy_release):

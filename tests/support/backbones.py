@@ -63,8 +63,10 @@ def tiny_model(name: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> 
         return _MAKERS[name]().to(dtype).eval()
 
 
-def tiny_engine(name: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> LocalEngine:
-    return LocalEngine(tiny_model(name, dtype, seed))
+def tiny_engine(
+    name: str, dtype: torch.dtype = torch.float64, seed: int = 0, static_cache: str = "auto"
+) -> LocalEngine:
+    return LocalEngine(tiny_model(name, dtype, seed), static_cache)
 
 
 def tiny_backbone(name: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> Backbone:

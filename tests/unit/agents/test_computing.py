@@ -66,6 +66,10 @@ def test_what_cannot_be_computed_here_is_an_error(asked, devices, dtype, says):
     with pytest.raises(LoadError, match=says):
         check_computing(*asked, dtype, devices)
     check_computing(*FLASH, torch.bfloat16, ON_CUDA)
+    with pytest.raises(LoadError, match="static_cache 'yes' is not one of auto, on, off"):
+        check_computing("auto", None, None, ON_CPU, "yes")
+    with pytest.raises(LoadError, match=f"static_cache is on, and attn {FLASH[0]!r} cannot use it"):
+        check_computing(*FLASH, torch.bfloat16, ON_CUDA, "on")
     check_computing("eager", "bnb-8bit", None, ON_CUDA)
 
 

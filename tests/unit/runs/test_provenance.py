@@ -56,6 +56,8 @@ def test_git_does_not_see_our_environment(tmp_path, monkeypatch):
         (("agents", "reflector", "device"), "cuda", None),
         (("agents", "reflector", "attn"), "sdpa", None),
         (("settings", "attn"), {"value": "eager"}, "attn: auto before, eager now"),
+        (("agents", "reflector", "steps"), "static", None),
+        (("settings", "static_cache"), {"value": "on"}, "static_cache: auto before, on now"),
         (("settings", "quantization"), {"value": "bnb-4bit"}, "quantization: None before, bnb-4bit now"),
         # Only training reads it, and runs begun by older versions lack it.
         (("style", "agents", 1, "targets"), ["answer"], None),

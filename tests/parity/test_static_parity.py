@@ -1,0 +1,108 @@
+"""Steps on a static cache come to what steps on a growing one come to, on every backbone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from recursivemas.engine import (
+    LocalEngine,
+    PrefixCache,
+    SamplingSettings,
+    WriteRequest,
+    random_stream,
+    reuse_prefixes,
+    static_rows,
+    static_running,
+)
+from tests.support.backbones import BACKBONES, tiny_engine, tiny_inner_link
+from tests.support.pauses import Scattered, prompts_for, write_rows
+from tests.support.sessions import GREEDY
+
+pytestmark = pytest.mark.usefixtures("no_grad", "little_room")
+
+SAMPLED = SamplingSettings(temperature=1.0, repetition_penalty=1.2).resolve(None)
+STOP_IDS = range(2, 60)  # many, so that rows end at different steps
+
+
+@pytest.fixture
+def no_grad():
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture
+def little_room(monkeypatch):
+    """Rows outgrow what was made for them, and blocks are shorter than texts."""
+    monkeypatch.setattr(static_rows, "MIN_LENGTH", 8)
+    monkeypatch.setattr(static_running, "BLOCK", 3)
+
+
+def both(name: str) -> tuple[LocalEngine, LocalEngine]:
+    """An engine whose steps are static, and one whose cache grows."""
+    static, dynamic = (tiny_engine(name, static_cache=mode) for mode in ("on", "off"))
+    static.static_pool.prepare = tried_before
+    return static, dynamic
+
+
+def tried_before(step):
+    """As capturing does, which runs a step for a trial."""
+    step()
+    step()
+    return step
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_thoughts_are_the_same(name):
+    thoughts = []
+    for engine in both(name):
+        link = tiny_inner_link(engine)
+        engine.max_rows = 5
+        thoughts.append([engine.open(prompts_for()).think(link, steps).latents for steps in (12, 1, 2)])
+    for static, dynamic in zip(*thoughts, strict=True):
+        assert ((static - dynamic).norm(dim=-1) / dynamic.norm(dim=-1)).max() < 1e-9
+
+
+def write_and_retry(engine, sampling):
+    """What rows of a fork write, three side by side, then behind a cue; and their next random numbers."""
+    engine.max_rows = 3
+    session = engine.open(prompts_for()[:4]).fork(2)
+    streams = [random_stream(42, str(row)) for row in range(8)]
+    said, texts, steps = {}, [], []
+    for cue, count in (((), 24), ((40, 41, 42), 8)):
+        requests = [
+            WriteRequest(
+                row=row,
+                stream=streams[row],
+                max_new_tokens=count - row % 2,
+                inserted=cue,
+                said=said.get(row, ()),
+            )
+            for row in range(8)
+        ]
+        written = dict(session.write(requests, sampling=sampling, stop_ids=STOP_IDS, on_step=steps.append))
+        said = {row: generated.token_ids for row, generated in written.items()}
+        texts.append([written[row] for row in range(8)])
+    return texts, [stream.random() for stream in streams]
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("name", BACKBONES)
+def test_texts_are_the_same_behind_a_cue_too(name, sampling):
+    results = []
+    for engine in both(name):
+        with reuse_prefixes([engine], PrefixCache(1 << 30)):
+            results.append(write_and_retry(engine, sampling))
+    (texts, after), (expected, expected_after) = results
+    assert texts == expected
+    assert after == expected_after
+    assert "stop" in {row.ended_by for row in expected[0]}
+    assert all(row.read.computed <= 4 for row in texts[1]), "what was written is kept"
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_rows_that_pause_come_back(name):
+    static, dynamic = (
+        write_rows(engine, prompts_for(), range(8), Scattered(None), SAMPLED) for engine in both(name)
+    )
+    assert static == dynamic
