@@ -75,6 +75,7 @@ def read_plan(run: PreparedRun) -> MemoryPlan:
             config=outlines[role].config,
             dtype=held_dtype(outlines[role].config, dtype),
             eager=settings.model.attn == "eager",
+            static=_is_static(settings.model.static_cache, devices[role]),
         )
         for role, files in run.files.agents.items()
     }
@@ -82,6 +83,12 @@ def read_plan(run: PreparedRun) -> MemoryPlan:
     prompts = longest_prompts(run.style, tokenizers, run.prompts, settings.solve, run.toolbox, run.questions)
     moving = choose_offload(settings.model.offload, _weights(run, models))
     return plan_memory(run.style, models, prompts, settings.solve, moving, loaded=False)
+
+
+def _is_static(static_cache: str, device: Placement) -> bool:
+    """Whether a model's steps are to be static; whether they can be shows when it is there."""
+    on_cuda = isinstance(device, torch.device) and device.type == "cuda"
+    return static_cache == "on" or (static_cache == AUTO and on_cuda)
 
 
 def _weights(run: PreparedRun, models: Mapping[str, LoadedModel]) -> list[Weights]:

@@ -1,11 +1,13 @@
 """What a run takes of memory, agent by agent, and how many questions fit side by side.
 
 A row is longest where its agent has read the longest prompt and thought or written all that it may. One
-agent's rows are there at a time, and the weights of all of them, but where they come and go.
+agent's rows are there at a time, and the weights of all of them, but where they come and go. Static caches
+stay with each agent.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +18,7 @@ from recursivemas.agents.agent import Agent
 from recursivemas.agents.computing import SPLIT, Placement
 from recursivemas.agents.memory import cache_bytes, free_bytes, work_bytes
 from recursivemas.agents.offload import Moving, Offload
+from recursivemas.engine.static_rows import MIN_LENGTH, room_for
 from recursivemas.errors import UserError
 from recursivemas.prompts import PromptSource
 from recursivemas.question import Question
@@ -47,6 +50,8 @@ class LoadedModel:
     dtype: torch.dtype
     eager: bool
     """Whether it keeps attention's scores."""
+    static: bool
+    """Whether its steps are static."""
 
 
 def loaded_models(agents: Mapping[str, Agent], offload: Offload) -> dict[str, LoadedModel]:
@@ -61,6 +66,7 @@ def loaded_models(agents: Mapping[str, Agent], offload: Offload) -> dict[str, Lo
             config=model.config.get_text_config(),
             dtype=agent.engine.dtype,
             eager=model.config._attn_implementation == "eager",
+            static=agent.steps == "static",
         )
     return models
 
@@ -79,6 +85,8 @@ class AgentMemory:
     """Of that row; None where the model's configuration does not tell it."""
     row: int | None
     """That, and what working on it takes for a while."""
+    stays: int
+    """What of it stays while other agents have their turns: a static cache, with the room that is made."""
     kept: int | None
     """What is kept of a question's rows at most, to go on from, where `prefix_cache` has room for it."""
 
@@ -108,10 +116,14 @@ class MemoryPlan:
         return [one for one in self.agents if one.model.device == device]
 
     def row(self, device: Placement) -> int | None:
-        """Bytes of the largest row of an agent on that device."""
-        rows = [one.row for one in self.on(device)]
-        known = [row for row in rows if row is not None]
-        return max(known) if len(known) == len(rows) else None
+        """Bytes of a question's largest row on that device, and of those of other agents that stay there."""
+        rows = [one.row - one.stays for one in self.on(device) if one.row is not None]
+        if len(rows) < len(self.on(device)):
+            return None
+        stay: dict[str, int] = defaultdict(int)
+        for one in self.on(device):
+            stay[one.model.name] = max(stay[one.model.name], one.stays)
+        return max(rows) + sum(stay.values())
 
     def kept(self, device: Placement, num_rows: int) -> int:
         """Bytes that are kept there at most, of so many questions side by side."""
@@ -167,13 +179,24 @@ def _agent_memory(
     cache = cache_bytes(model.config, model.dtype, positions)
     read = cache_bytes(model.config, model.dtype, prompt)
     row = kept = None
+    stays = 0
     if cache is not None and read is not None:
         # A fork keeps what was read, once, beside the copy that is written on.
         forked = read if settings.num_rollouts > 1 else 0
         row = cache + forked + work_bytes(model.config, model.dtype, prompt, eager=model.eager)
+        if model.static:
+            stays = cache_bytes(model.config, model.dtype, room_for(positions, MIN_LENGTH)) or 0
+            row += stays - cache + read  # prompts are read beside it
         kept = read * _num_prompts(settings) + cache * _num_texts(style, settings, role)
     return AgentMemory(
-        role=role, model=model, prompt=prompt, positions=positions, cache=cache, row=row, kept=kept
+        role=role,
+        model=model,
+        prompt=prompt,
+        positions=positions,
+        cache=cache,
+        row=row,
+        stays=stays,
+        kept=kept,
     )
 
 

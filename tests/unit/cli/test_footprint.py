@@ -57,6 +57,23 @@ def test_sizes_that_stand_beside_each_other_have_one_unit():
     assert [format_size(size) for size in (999_000_000, 1234, 0)] == ["999 MB", "1.23 kB", "0 kB"]
 
 
+def test_static_caches_count_for_each_agent(toy_release, questions):
+    run = run_of(toy_release, questions, static_cache="on", num_samples=3)
+    told = read_plan(run)
+    with run.load() as system:
+        plan = system.plan_memory(run.settings.solve, run.toolbox, run.questions)
+        system.solve(run.questions, **SMALL)
+        for one in plan.agents:
+            layers = system.agents[one.role].engine.static_pool._kept._cache._layers
+            held = sum(tensor.nbytes for layer in layers for tensor in layer.tensors())
+            assert one.stays <= held <= 3 * one.stays
+    assert [one.stays for one in told.agents] == [one.stays for one in plan.agents]
+    stay = sum(one.stays for one in plan.agents)
+    assert told.row(CPU) == plan.row(CPU) == stay + max(one.row - one.stays for one in plan.agents)
+    dynamic = read_plan(run_of(toy_release, questions, num_samples=3))
+    assert dynamic.row(CPU) == max(one.row for one in dynamic.agents) < told.row(CPU)
+
+
 @pytest.mark.parametrize("offload", ["none", "disk"])
 def test_the_plan_is_that_of_the_loaded_system(toy_release, questions, free, offload):
     free["cpu"] = 10**9
