@@ -24,7 +24,7 @@ from recursivemas.errors import ToldElsewhereError, UserError
 from recursivemas.output.redaction import redact_urls
 from recursivemas.output.screen import harmless
 from recursivemas.release.patience import quiet_retries
-from recursivemas.report import compare, show, view
+from recursivemas.report import compare, show, view, watch
 
 DISK_ADVICE = {
     errno.ENOSPC: ". What was finished is kept: free some space and run again with --resume",
@@ -102,6 +102,10 @@ def _add_views(commands: Any) -> None:
     viewing = commands.add_parser("view", help="a run as one page, to be opened in a browser")
     view.add_arguments(viewing)
     viewing.set_defaults(command=view.run)
+
+    watching = commands.add_parser("watch", help="the page of a run that is going on, served on this machine")
+    watch.add_arguments(watching)
+    watching.set_defaults(command=watch.run)
 
 
 def _add_prompts(commands: Any) -> None:

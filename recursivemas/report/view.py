@@ -83,5 +83,7 @@ def _contents(path: Path, label: str) -> RunContents:
     for sample in iterate_finished(path):
         contents.add(sample)
     if not contents.entries:
-        raise UserError(f"{path / SAMPLES} holds no answers yet; view a run when its first batch is done")
+        raise UserError(
+            f"{path / SAMPLES} holds no answers yet; view a run when its first batch is done, or `watch` it"
+        )
     return contents

@@ -50,6 +50,11 @@ class Journal:
 
     def read_on(self) -> None:
         """Take note of what was added since; of all anew where another file has come into its place."""
+        for _ in self.new():
+            pass
+
+    def new(self) -> Iterator[SampleRecord]:
+        """The samples that were added since, or all anew, each as it is taken note of."""
         try:
             inode = self.file.stat().st_ino
         except FileNotFoundError:
@@ -58,6 +63,7 @@ class Journal:
             self.places, self.end, self._inode = {}, 0, inode
         for sample, end in iterate_file(self.file, self.places, self.end):
             self.note(sample.key, end)
+            yield sample
 
     def note(self, key: Key, end: int) -> None:
         """Take note of a line behind the others that ends there."""

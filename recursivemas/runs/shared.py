@@ -229,3 +229,21 @@ def iterate_finished(path: Path) -> Iterator[SampleRecord]:
             if sample.key not in joined:
                 joined.add(sample.key)
                 yield sample
+
+
+class Follower:
+    """A run's samples as they are finished, by whichever process, each once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen: set[Key] = set()
+        self._journals: dict[Path, Journal] = {}
+
+    def new(self) -> Iterator[SampleRecord]:
+        """Those that have come since. Raises UserError for a file that is damaged."""
+        shards = (shard for shard in shards_in(self.path) if shard.suffix == ".jsonl")
+        for file in (self.path / SAMPLES, *shards):
+            for sample in self._journals.setdefault(file, Journal(file)).new():
+                if sample.key not in self._seen:
+                    self._seen.add(sample.key)
+                    yield sample

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from recursivemas.report.view import view
+from recursivemas.report.watch import PageServer
 from recursivemas.runs.files import read_samples
 from recursivemas.runs.latents import save_latents
 from tests.support.pages import HOSTILE, LINK, write_hostile_run
@@ -209,6 +211,29 @@ def test_on_a_phone_nothing_sticks_out_and_one_pane_is_shown(opened, messages):
     assert page.locator("#shown").evaluate("pane => pane.scrollWidth - pane.clientWidth") == 0
     page.get_by_role("button", name="all questions").click()
     assert page.locator("#list").is_visible()
+
+
+def test_a_page_follows_its_run_and_keeps_what_is_open(chromium, run):
+    samples = read_samples(run)
+    write_samples(run, samples[:2])
+    (run / "summary.json").unlink()
+    with PageServer(run) as server, chromium.new_context() as context:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        page = context.new_page()
+        page.goto(server.address)
+        playwright.expect(page.locator("#questions a")).to_have_count(2)
+        page.locator("#questions a").first.click()
+        page.get_by_label("Search").fill("what")
+        write_samples(run, samples)
+        playwright.expect(page.locator("#questions a")).to_have_count(4)
+        assert page.locator("#shown h2").inner_text() == "q0"
+        assert page.get_by_label("Search").input_value() == "what"
+        assert "4 of 4 so far" in page.locator("#top").inner_text()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        playwright.expect(page.locator("#top")).to_contain_text("not followed any more")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -64,6 +64,10 @@ class RunContents:
         entry |= _state_of(entry["answers"], any_counts=self._headline["metric"].startswith("pass@"))
         self.details.append(pack(details_of(self.path, sample)))
 
+    def read_state(self) -> None:
+        """See whether the run has finished since."""
+        self.summary = read_summary(self.path)
+
     @property
     def run(self) -> Run:
         """The run by now, as other reports read it."""

@@ -30,8 +30,11 @@ class PageRun:
     graph: Graph
 
 
-def render(title: str, contents: dict[str, Any], runs: Sequence[PageRun]) -> str:
-    """The page. `contents` are what is there at once: facts, and a row a question, by run."""
+def render(title: str, contents: dict[str, Any] | None, runs: Sequence[PageRun]) -> str:
+    """The page. `contents` are what is there at once: facts, and a row a question, by run.
+
+    Without contents, the page is live: it asks the server that it comes from for them, and for details.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -49,19 +52,23 @@ def render(title: str, contents: dict[str, Any], runs: Sequence[PageRun]) -> str
         title=title,
         style=style,
         script=script,
-        policy=_policy(style, script),
-        contents=pack(contents),
+        policy=_policy(style, script, is_live=contents is None),
+        contents=None if contents is None else pack(contents),
         runs=runs,
     )
 
 
-def _policy(style: str, script: str) -> str:
-    """What a browser is to allow on the page: our style and our script, by their hashes, and no address."""
+def _policy(style: str, script: str, *, is_live: bool) -> str:
+    """What a browser is to allow on the page: our style and our script, by their hashes, and no address.
+
+    A live page may ask the server that it comes from.
+    """
     return "; ".join(
         [
             "default-src 'none'",
             f"script-src '{_hash_of(script)}'",
             f"style-src '{_hash_of(style)}'",
+            *(["connect-src 'self'"] if is_live else []),
             "base-uri 'none'",
             "form-action 'none'",
         ]

@@ -12,15 +12,33 @@ async function unpack(text) {
   return JSON.parse(await new Response(stream).text());
 }
 
+// A live page asks the server that it comes from.
+const isLive = "live" in document.body.dataset;
+
+async function packed(id, path) {
+  if (!isLive) return byId(id).textContent;
+  const answer = await fetch(path);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(text);
+  return text;
+}
+
+let contents = null;
+
+// Whether there is anything new.
 async function readContents() {
-  Object.assign(page, await unpack(byId("contents").textContent));
+  const text = await packed("contents", "contents");
+  if (text === contents) return false;
+  contents = text;
+  Object.assign(page, await unpack(text));
   for (const run of page.runs) run.byId = new Map(run.questions.map((question) => [question.id, question]));
+  return true;
 }
 
 async function detailsOf(run, number) {
   const key = `${run}-${number}`;
   if (!kept.has(key)) {
-    kept.set(key, await unpack(byId(`details-${key}`).textContent));
+    kept.set(key, await unpack(await packed(`details-${key}`, `details/${number}`)));
     if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
   }
   return kept.get(key);

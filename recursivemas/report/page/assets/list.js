@@ -31,16 +31,16 @@ const SORTS = [
 function buildList() {
   const questions = page.runs[0].questions;
   const offered = FILTERS.filter(([name, , has]) =>
-    COMPARING.includes(name) ? page.against : ALWAYS.includes(name) || questions.some(has));
+    COMPARING.includes(name) ? page.against : isLive || ALWAYS.includes(name) || questions.some(has));
   byId("list").replaceChildren(
     h("div", { class: "tools" },
       h("input", {
         id: "search", type: "search", placeholder: "Search id, question, gold, answer", "aria-label": "Search",
         autocomplete: "off", spellcheck: "false", oninput: (event) => turnTo({ search: event.target.value }),
       }),
-      h("div", { class: "filters", role: "group", "aria-label": "Filter" }, offered.map(([name, label, has]) =>
+      h("div", { class: "filters", role: "group", "aria-label": "Filter" }, offered.map(([name, label]) =>
         h("button", { class: "chip", "data-filter": name, onclick: () => turnTo({ filter: name }) },
-          label, h("span", { class: "count" }, String(questions.filter(has).length))))),
+          label, h("span", { class: "count" })))),
       h("div", { class: "row" },
         h("span", { id: "found", class: "quiet", "aria-live": "polite" }),
         h("label", { class: "quiet" }, "Order ",
@@ -73,6 +73,8 @@ function fillList() {
   byId("found").textContent = listed.length === all.length
     ? plural(all.length, "question") : `${listed.length} of ${plural(all.length, "question")}`;
   for (const chip of document.querySelectorAll(".chip")) {
+    const [, , counts] = FILTERS.find(([name]) => name === chip.dataset.filter);
+    chip.querySelector(".count").textContent = String(all.filter(counts).length);
     chip.setAttribute("aria-pressed", String(chip.dataset.filter === place.filter));
   }
   byId("sort").value = place.sort;

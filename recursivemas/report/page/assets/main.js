@@ -70,12 +70,32 @@ document.addEventListener("keydown", (event) => {
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
+const REFRESH_MS = 2000;
+
+// What has come since shows in the list and in the overview; a question that is open stays as it is.
+async function follow() {
+  while (isLive && !page.runs[0].facts.finished) {
+    await new Promise((over) => setTimeout(over, REFRESH_MS));
+    try {
+      if (!(await readContents())) continue;
+    } catch (error) {
+      byId("top").append(h("span", { class: "note" }, `not followed any more: ${error.message}`));
+      return;
+    }
+    buildTop();
+    listedFor = null;
+    showList();
+    if (!place.q) showOverview();
+  }
+}
+
 async function start() {
   await readContents();
   buildTop();
   buildList();
   addEventListener("hashchange", show);
   await show();
+  await follow();
 }
 
 start();
