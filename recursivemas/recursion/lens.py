@@ -46,16 +46,21 @@ class LensLog(Observer):
         Raises UserError where an agent's model is not held in this process.
         """
         said: dict[str, Rows] = {}
-        rows: list[dict[str, Lens]] = []
-        for name, (turn, link, message) in self._messages.items():
-            rows = rows or [{} for _ in message]
-            hidden = self._hidden[turn]
-            if turn not in said and hidden is not None:
-                said[turn] = _tokens(agents[link.source], hidden, likeliest_tokens)
-            heard = _tokens(agents[link.target], message, nearest_tokens)
-            for row, tokens in enumerate(heard):
-                rows[row][name] = Lens(heard=tokens, said=said[turn][row] if turn in said else ())
-        return rows
+        heard: dict[str, Rows] = {}
+        for role, agent in agents.items():  # one after the other: each model may have to be brought
+            for turn, hidden in self._hidden.items():
+                if turn.endswith(f"/{role}") and hidden is not None:
+                    said[turn] = _tokens(agent, hidden, likeliest_tokens)
+            for name, (_, link, message) in self._messages.items():
+                if link.target == role:
+                    heard[name] = _tokens(agent, message, nearest_tokens)
+        return [
+            {
+                name: Lens(heard=heard[name][row], said=said[turn][row] if turn in said else ())
+                for name, (turn, _, _) in self._messages.items()
+            }
+            for row in range(max(map(len, heard.values()), default=0))
+        ]
 
 
 def _name(turn: Turn) -> str:

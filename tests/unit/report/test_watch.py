@@ -76,8 +76,7 @@ def test_answers_are_told_as_they_come_by_whichever_process(run, ask):
 
 
 def test_a_run_is_followed_from_its_very_beginning(run, ask):
-    path, samples = run
-    (path / "samples.jsonl").unlink()
+    (run[0] / "samples.jsonl").unlink()
     [told] = unpacked(ask("/contents"))["runs"]
     assert (told["questions"], told["facts"]["scores"], told["facts"]["answers"]) == ([], [], 0)
 
@@ -94,14 +93,15 @@ def test_nobody_else_s_page_can_ask(ask):
     assert (status, text.startswith("open http://127.0.0.1:")) == (403, True)
 
 
-@pytest.mark.parametrize("path", ["/details/7", "/details/-1", "/details/x", "/../config.json", "/samples.jsonl"])
+@pytest.mark.parametrize(
+    "path", ["/details/7", "/details/-1", "/details/x", "/../config.json", "/samples.jsonl"]
+)
 def test_there_is_nothing_else(ask, path):
     assert ask(path)[0] == 404
 
 
 def test_what_cannot_be_read_is_told(run, ask):
-    path, samples = run
-    add(path / "samples.jsonl", part='{"id": 5}\n')
+    add(run[0] / "samples.jsonl", part='{"id": 5}\n')
     status, text = ask("/contents")
     assert (status, "line 2 of" in text) == (500, True)
 
