@@ -85,7 +85,7 @@ class PageServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: PageServer
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         port, watched = self.server.server_port, self.server.watched
         # Another site's name may be made to point here; its pages are not to read the run.
         if self.headers.get("Host") not in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
