@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
 from recursivemas.errors import UserError
@@ -35,6 +36,7 @@ Latents = Mapping[str, Mapping[str, "Tensor"]]
 """Question id -> name -> message [L, D_target]."""
 Lenses = Mapping[str, Mapping[str, Lens]]
 """Question id -> name -> the message in words."""
+NO_LENSES: Lenses = MappingProxyType({})
 
 
 class Journal:
@@ -153,7 +155,7 @@ class RunFolder:
             if not self.journal.places.keys() >= set(batch):
                 yield index
 
-    def put(self, samples: Sequence[SampleRecord], latents: Latents, lenses: Lenses) -> None:
+    def put(self, samples: Sequence[SampleRecord], latents: Latents, lenses: Lenses = NO_LENSES) -> None:
         """Keep finished samples, but those that are there already, and messages by question.
 
         Raises UserError when the folder has been moved or removed.

@@ -24,6 +24,7 @@ from recursivemas.errors import UserError
 from recursivemas.files.locks import FileLock, read_note
 from recursivemas.runs.files import CONFIG, SAMPLES, iterate_file, iterate_samples, read_json, read_sample
 from recursivemas.runs.folder import (
+    NO_LENSES,
     Journal,
     Latents,
     Lenses,
@@ -87,7 +88,7 @@ class SharedFolder:
             else:
                 time.sleep(POLL_S)
 
-    def put(self, samples: Sequence[SampleRecord], latents: Latents, lenses: Lenses) -> None:
+    def put(self, samples: Sequence[SampleRecord], latents: Latents, lenses: Lenses = NO_LENSES) -> None:
         """Keep finished samples. Raises UserError when the folder has been moved or removed."""
         if not self._is_open():
             return
@@ -184,7 +185,7 @@ def gather_shards(folder: RunFolder) -> None:
         while part := list(islice(samples, NUM_AT_ONCE)):
             found = {sample.key: sample for sample in part}
             check_questions(file, found, folder.order, "Delete it, and --resume runs its samples again")
-            folder.put(part, {}, {})
+            folder.put(part, {})
     clear_shards(folder.path)
 
 

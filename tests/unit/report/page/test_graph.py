@@ -40,6 +40,9 @@ def test_nothing_covers_anything(name, rounds):
     boxes += [(edge.x - PILL[0] // 2, edge.y - PILL[1] // 2, *PILL) for edge in (*graph.edges, graph.answer)]
     for (x1, y1, w1, h1), (x2, y2, w2, h2) in combinations(boxes, 2):
         assert x1 + w1 <= x2 or x2 + w2 <= x1 or y1 + h1 <= y2 or y2 + h2 <= y1
+    down = {node.middle for node in graph.nodes}  # where links into the next round come
+    across = [edge.x for edge in graph.edges if "read in round" not in edge.title]
+    assert all(abs(x - other) > PILL[0] // 2 for x in across for other in down)
     assert all(x >= 0 and y >= 0 and x + w <= graph.width and y + h <= graph.height for x, y, w, h in boxes)
 
 
