@@ -34,6 +34,7 @@ from recursivemas.recursion.memory import (
 from recursivemas.recursion.solve import Solver
 from recursivemas.recursion.toolbox import build_toolbox, writing_agents
 from recursivemas.recursion.trace import Solution
+from recursivemas.recursion.window import Finished
 from recursivemas.release.paths import ResolvedMASPaths, resolve_mas_paths
 from recursivemas.release.resolve import ReleaseFiles
 from recursivemas.settings import SWEEP, SolveSettings, ToolSettings, resolve_settings
@@ -126,13 +127,13 @@ class MASSystem:
         A question is its text, or a `Question`. `num_rounds`, `latent_length` and the other `settings` (as on
         the command line: batch_size, a number or `auto`, seed, sample_seed, greedy, temperature, top_p,
         top_k, min_p, repetition_penalty, max_new_tokens, num_rollouts, mode, role, links, enable_thinking,
-        release_quirks, special_tokens_in_questions, prefix_cache, save_latents, lens, rejoin_every, and those
-        of tools) default to what is recommended for the system's style and dataset. `mode` is `latent`,
-        `text` (agents pass on text), or `single`: the agent `role` answers alone, by default the one that
-        answers in the style. Where memory runs out, fewer questions are solved side by side. Agents whose
-        spec names tools have those of `toolbox` and no others; without it, the ones that the settings
-        describe. Raises UserError for a setting that is unknown or out of range and for a toolbox that would
-        not be used, IsolationError where agents write code and nothing can contain it.
+        release_quirks, special_tokens_in_questions, prefix_cache, answer_window, save_latents, lens,
+        rejoin_every, and those of tools) default to what is recommended for the system's style and dataset.
+        `mode` is `latent`, `text` (agents pass on text), or `single`: the agent `role` answers alone, by
+        default the one that answers in the style. Where memory runs out, fewer questions are solved side by
+        side. Agents whose spec names tools have those of `toolbox` and no others; without it, the ones that
+        the settings describe. Raises UserError for a setting that is unknown or out of range and for a
+        toolbox that would not be used, IsolationError where agents write code and nothing can contain it.
         """
         given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
         explicit = {name: value for name, value in given.items() if value is not None}
@@ -149,7 +150,10 @@ class MASSystem:
         else:
             _check_toolbox(toolbox, system.graph, run.solve, explicit)
         batches = system.batches(run.solve, toolbox, asked)
-        return [solution for part in batches.solve(asked) for solution in part]
+        finished: Finished = {}
+        for part in batches.solve(asked):
+            finished |= part
+        return [solution for place in range(len(asked)) for solution in finished[place]]
 
     def alone(self, role: str | None = None) -> MASSystem:
         """A system of one of the agents with a plain prompt, on the same weights: what mode `single` runs."""
@@ -203,7 +207,13 @@ class MASSystem:
                 if isinstance(settings.batch_size, int)
                 else choose_batch_size(self.plan_memory(settings, toolbox, questions), len(questions))
             )
-        return Batches(solver, size, can_halve=settings.link_control.kind != "shuffle")
+        return Batches(
+            solver,
+            size,
+            answer_window=settings.answer_window,
+            num_rollouts=settings.num_rollouts,
+            can_halve=settings.link_control.kind != "shuffle",
+        )
 
     def plan_memory(
         self, settings: SolveSettings, toolbox: Toolbox | None, questions: Sequence[Question]
@@ -215,7 +225,7 @@ class MASSystem:
         return plan_memory(self.graph, models, prompts, settings, self.offload.moving, loaded=True)
 
     def solver(self, settings: SolveSettings, toolbox: Toolbox | None = None) -> Solver:
-        """What solves batches of questions under these settings, made once for any number of them.
+        """What solves windows of questions under these settings, made once for any number of them.
 
         Agents have those tools of `toolbox` that the style gives them. Raises UserError for a system that has
         lost a part.

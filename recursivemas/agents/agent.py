@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from recursivemas.engine import Engine, LocalEngine, Session
+from recursivemas.engine import Engine, LocalEngine, Prompt
 from recursivemas.errors import UserError
 from recursivemas.links import InnerLink
 from recursivemas.prompts import ChatPrompt, TokenText
@@ -112,15 +112,13 @@ class Agent:
     def _texts(self) -> TokenText:
         return TokenText(self.tokenizer)
 
-    def open(self, prompts: Sequence[ChatPrompt], messages: Mapping[str, Tensor]) -> Session:
-        """A session on these prompts, their slots filled.
+    def fill(self, prompts: Sequence[ChatPrompt], messages: Mapping[str, Tensor]) -> list[Prompt]:
+        """These prompts as the engine reads them, their slots filled.
 
         `messages` are tensors [B, L, D] by slot, in any dtype and on any device; a row's slots are filled
         from the same row.
         """
-        return self.engine.open(
-            [
-                [messages[piece][row] if isinstance(piece, str) else piece for piece in prompt.segments]
-                for row, prompt in enumerate(prompts)
-            ]
-        )
+        return [
+            [messages[piece][row] if isinstance(piece, str) else piece for piece in prompt.segments]
+            for row, prompt in enumerate(prompts)
+        ]

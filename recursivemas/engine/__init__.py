@@ -1,7 +1,8 @@
 """The engine: what runs an agent's language model, behind one door.
 
-`Engine.open(prompts)` gives a `Session`, whose rows `think`, `write` and `fork`. A latent step and a text
-step are the same step: a thought is fed back, or a sampled token. Nothing here knows a style or a benchmark.
+`Engine.open(prompts)` gives a `Session`, whose rows `think`, `write` and `fork`, until they are released. A
+latent step and a text step are the same step: a thought is fed back, or a sampled token. Nothing here knows a
+style or a benchmark.
 """
 
 from recursivemas.engine.base import (
@@ -18,7 +19,7 @@ from recursivemas.engine.base import (
     Thoughts,
     WriteRequest,
 )
-from recursivemas.engine.local import LocalEngine, reuse_prefixes
+from recursivemas.engine.local import LocalEngine, limit_rows, reuse_prefixes
 from recursivemas.engine.prefix_cache import PrefixCache
 from recursivemas.engine.sampling import random_stream
 from recursivemas.engine.stream import rows_not_finite
@@ -40,6 +41,7 @@ __all__ = [
     "Session",
     "Thoughts",
     "WriteRequest",
+    "limit_rows",
     "random_stream",
     "reuse_prefixes",
     "rows_not_finite",

@@ -165,6 +165,9 @@ class Session(Protocol):
         Raises ValueError for a `max_new_tokens` below 1, and what `pauses` or what it waits for raises.
         """
 
+    def release(self, row: int) -> None:
+        """Nothing is asked of that row any more: what is kept of it can go, also while others are written."""
+
 
 class Engine(Protocol):
     """One language model."""

@@ -41,7 +41,7 @@ def decode(
     while running.rows or waiting or queue:
         room = width - len(running.rows) - len(waiting)
         if queue and room and (can_join or not running.rows):
-            running.join([queue.popleft() for _ in range(min(room, len(queue)))])
+            running.join(_next_ones(queue, room, together=not can_join))
         ran = running.rows
         if ran:
             going = list(range(len(ran)))
@@ -71,8 +71,9 @@ def decode(
 def _queue(rows: Sequence[Row], requests: Sequence[WriteRequest], width: int) -> deque[WrittenRow]:
     """The rows in the order in which they are taken up: where some have to wait, the longest come first.
 
-    Those that may write most would be left alone at the end; of others, long prompts go side by side. Copies
-    of a fork keep their order, all once and then all once more: so each is read before its copies.
+    Those that may write most would be left alone at the end; of others, long prompts go side by side. Of
+    forks as many as there is room for go all once, then all once more: so each is read before its copies, and
+    no more of them wait with what they have read.
     """
     for request in requests:
         if request.max_new_tokens < 1:
@@ -80,8 +81,30 @@ def _queue(rows: Sequence[Row], requests: Sequence[WriteRequest], width: int) ->
     pairs = enumerate(zip(rows, requests, strict=True))
     queue = [WrittenRow(index, row, request) for index, (row, request) in pairs]
     if len(queue) > width:
-        queue.sort(key=lambda one: (-one.request.max_new_tokens, 0 if one.row.fork else -len(one.row)))
+        forks = dict.fromkeys(one.row.fork for one in queue)
+        group = {fork: number // width for number, fork in enumerate(forks)}
+        queue.sort(
+            key=lambda one: (
+                -one.request.max_new_tokens,
+                group[one.row.fork] if one.row.fork else -len(one.row),
+            )
+        )
     return deque(queue)
+
+
+def _next_ones(queue: deque[WrittenRow], room: int, *, together: bool) -> list[WrittenRow]:
+    """Take those out of the queue whose turn it is; a copy waits for the first of its fork to be read.
+
+    With `together` none waits.
+    """
+    new: list[WrittenRow] = []
+    while queue and len(new) < room:
+        fork = queue[0].row.fork
+        unread = fork is not None and fork.kept is None and any(one.row.fork is fork for one in new)
+        if unread and not together:
+            break
+        new.append(queue.popleft())
+    return new
 
 
 def _done(rows: Sequence[WrittenRow]) -> Iterator[tuple[int, Generated]]:

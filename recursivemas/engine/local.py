@@ -40,7 +40,7 @@ class LocalEngine:
         self.prefix_cache = PrefixCache(0)
         """What its sessions keep of what they read."""
         self.max_rows: int | None = None
-        """How many rows of a session run side by side; None: as many as were opened."""
+        """How many rows of a session run side by side at most; None: as many as were opened."""
         self._backbone = Backbone(model)
         self.static_pool = StaticPool(self._backbone, static_cache)
         """What its steps are taken on, where they are static."""
@@ -78,8 +78,8 @@ class LocalEngine:
     def open(self, prompts: Sequence[Prompt]) -> LocalSession:
         rows = self._embed(prompts)
         check_lengths([len(row) for row in rows])
-        width = min(len(rows), self.max_rows or len(rows))
-        return LocalSession(Reader(self._backbone, self.prefix_cache), rows, width, self.static_pool)
+        reader = Reader(self._backbone, self.prefix_cache)
+        return LocalSession(reader, rows, self.max_rows or len(rows), self.static_pool)
 
     def _embed(self, prompts: Sequence[Prompt]) -> list[Row]:
         """Each prompt's input embeddings [T_i, D]; all token ids are embedded in one go."""
@@ -131,11 +131,27 @@ def reuse_prefixes(engines: Iterable[Engine], cache: PrefixCache) -> Iterator[No
             engine.prefix_cache = PrefixCache(0)
 
 
+@contextmanager
+def limit_rows(engines: Iterable[Engine], max_rows: int) -> Iterator[None]:
+    """Have the engines run no more rows side by side meanwhile; others wait for their places.
+
+    An engine of another kind than ours sees to it by itself.
+    """
+    ours = [engine for engine in engines if isinstance(engine, LocalEngine)]
+    for engine in ours:
+        engine.max_rows = max_rows
+    try:
+        yield
+    finally:
+        for engine in ours:
+            engine.max_rows = None
+
+
 class LocalSession:
     """Rows as input embeddings; they are read when something is first asked of them.
 
-    At most `width` of them run side by side: as many as were opened, or fewer where the engine says so.
-    Copies of a fork wait until there is room, so that they need little more memory than one.
+    At most `width` of them run side by side: as many as were opened, or as the engine says. Copies of a fork
+    wait until there is room, so that they need little more memory than one.
     """
 
     def __init__(self, reader: Reader, rows: Sequence[Row], width: int, pool: StaticPool) -> None:
@@ -201,11 +217,12 @@ class LocalSession:
         for row, request in zip(rows, requests, strict=True):
             if request.inserted:
                 self._append(row, embed(request.inserted))
+        width = min(self._width, len(rows))
         finished = decode(
-            self._running(sampling, stop_ids, block=1 if pauses else BLOCK),
+            self._running(sampling, stop_ids, width, block=1 if pauses else BLOCK),
             rows,
             requests,
-            width=self._width,
+            width=width,
             can_join=self._reader.knows_cache,
             stop_ids=stop_ids,
             pauses=pauses,
@@ -218,7 +235,14 @@ class LocalSession:
                 self._append(rows[index], embed(ids))
                 yield requests[index].row, generated
 
-    def _running(self, sampling: SamplingSettings, stop_ids: Collection[int], block: int) -> Running:
+    def _running(
+        self, sampling: SamplingSettings, stop_ids: Collection[int], width: int, block: int
+    ) -> Running:
         if self._pool.why_not:
             return DynamicRunning(self._reader, sampling)
-        return StaticRunning(self._reader, self._pool, sampling, stop_ids, width=self._width, block=block)
+        return StaticRunning(self._reader, self._pool, sampling, stop_ids, width=width, block=block)
+
+    def release(self, row: int) -> None:
+        released = self._rows[row]
+        released.embeddings = released.embeddings.new_empty(0, released.embeddings.shape[1])
+        released.kept, released.kept_length = None, 0

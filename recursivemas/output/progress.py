@@ -1,4 +1,4 @@
-"""The progress bar of a run: questions done, and a time left that goes on moving while a batch is solved."""
+"""The progress bar of a run: questions done, and a time left that goes on moving while they are solved."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ REFRESH_IN_FILE_S = 30.0
 
 
 class Progress:
-    """Watches a run's batches and draws how far they have come, behind warnings that stand above it.
+    """Watches a run's windows and draws how far they have come, behind warnings that stand above it.
 
-    `turns` are those of a batch, in order; the last one writes the answers, `num_tokens` at most. Of
-    `num_questions` in all `num_done` were done before. How far a batch has come is told by the seconds that
-    its turns took in the batch before; in the first one every turn counts alike, and writing as much as all
-    others together.
+    `turns` are those of a batch, in order; the last one writes the answers, `num_tokens` at most to a batch,
+    when all batches of the window have come to it. Of `num_questions` in all `num_done` were done before. How
+    far a window has come is told by the seconds that turns took in the window before; in the first one every
+    turn counts alike, and writing as much as all others together.
     """
 
     def __init__(self, turns: Sequence[Turn], num_tokens: int, num_questions: int, num_done: int) -> None:
@@ -36,10 +36,9 @@ class Progress:
         self._last = self._turns[-1]
         self._weights = dict.fromkeys(self._turns, 1.0)
         self._weights[self._last] = max(len(self._turns) - 1.0, 1.0)
-        self._num_tokens = max(num_tokens, 1)
+        self._num_tokens = float(max(num_tokens, 1))
         self._where, self._place = "", ""
-        self._size = 0
-        self._begin(num_done)
+        self._begin(num_done, 0, 1)
         on_terminal = sys.stderr.isatty()
         self._refresh_s = REFRESH_S if on_terminal else REFRESH_IN_FILE_S
         self._drawn = time.monotonic()
@@ -60,66 +59,71 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def batch(self, num_done: int, size: int) -> None:
-        """A batch of that many questions begins; so many questions of the run are done by now."""
-        if self._since:
+    def window(self, num_done: int, size: int, num_batches: int) -> None:
+        """A window of so many questions, so many batches, begins; `num_done` of the run are done by now."""
+        if self._begun:
             self._learn()
-        self._begin(num_done)
-        self._size = size
+        self._begin(num_done, size, num_batches)
+        self._draw()
+
+    def done(self, num_done: int) -> None:
+        """So many questions of the run are done by now."""
+        self._num_done = num_done
         self._draw()
 
     def finish(self, num_done: int) -> None:
         """All is done, or nothing is left for this process."""
-        self._begin(num_done)
-        self._size = 0
+        self._begin(num_done, 0, 1)
         self._draw(now=True)
 
     def turn(self, round_number: int, role: str) -> None:
         """An agent's turn begins, or a further part of it."""
         turn = (round_number, role)
-        self._since.setdefault(turn, time.monotonic())
-        self._running_step = 0
+        if not self._begun or self._begun[-1][0] != turn:
+            self._begun.append((turn, time.monotonic()))
+            self._running_step = 0
         self._place = f"round {round_number}/{self._last[0]}, {role}"
         self._where = self._place
         self._draw()
 
     def token(self, num_running: int) -> None:
         """Each row that still ran has written a token; `num_running` rows go on."""
-        self._num_steps += 1
+        if self._begun and self._begun[-1][0] == self._last:
+            self._num_steps += 1
         self._running_step += 1
         going = "1 question goes on" if num_running == 1 else f"{num_running} questions go on"
         self._where = f"{self._place} writes token {self._running_step}, {going}"
         self._draw()
 
     def share(self) -> float:
-        """How much of the batch is done, from 0 to 1."""
-        begun = list(self._since)
-        if not begun:
-            return 0.0
-        whole = sum(self._weights.values())
-        behind = sum(self._weights.get(turn, 0.0) for turn in begun[:-1])
-        written = min(self._num_steps / self._num_tokens, 1.0) if begun[-1] == self._last else 0.0
-        return (behind + written * self._weights.get(begun[-1], 0.0)) / whole
+        """How much of the window is done, from 0 to 1."""
+        thought = sum(self._weights.get(turn, 0.0) for turn, _ in self._begun[:-1] if turn != self._last)
+        writes = self._begun and self._begun[-1][0] == self._last
+        written = min(self._num_steps / self._num_tokens, self._num_batches) if writes else 0.0
+        whole = self._num_batches * sum(self._weights.values())
+        return (thought + written * self._weights[self._last]) / whole
 
-    def _begin(self, num_done: int) -> None:
-        self._num_done = num_done
-        self._since: dict[Turn, float] = {}
+    def _begin(self, num_done: int, size: int, num_batches: int) -> None:
+        self._num_done = self._num_before = num_done
+        self._size, self._num_batches = size, num_batches
+        self._begun: list[tuple[Turn, float]] = []
         self._num_steps = self._running_step = 0
 
     def _learn(self) -> None:
-        """Take what the turns of the batch that ends now took for what those of the next one will."""
-        ends = [*list(self._since.values())[1:], time.monotonic()]
-        self._weights |= {
-            turn: max(end - start, 1e-6) for (turn, start), end in zip(self._since.items(), ends, strict=True)
-        }
-        self._num_tokens = max(self._num_steps, 1)
+        """Take what the turns of the window that ends now took, by batch, for what the next one's will."""
+        ends = [*(start for _, start in self._begun[1:]), time.monotonic()]
+        seconds = dict.fromkeys((turn for turn, _ in self._begun), 0.0)
+        for (turn, start), end in zip(self._begun, ends, strict=True):
+            seconds[turn] += (end - start) / self._num_batches
+        self._weights |= {turn: max(value, 1e-6) for turn, value in seconds.items()}
+        self._num_tokens = max(self._num_steps / self._num_batches, 1.0)
 
     def _draw(self, *, now: bool = False) -> None:
         moment = time.monotonic()
         if now or moment - self._drawn >= self._refresh_s:
             self._drawn = moment
             self._bar.num_done = self._num_done
-            self._bar.n = max(self._bar.n, self._num_done + self._size * self.share())
+            self._bar.n = max(self._bar.n, self._num_before + self._size * self.share())
             self._bar.set_postfix_str(self._where, refresh=False)
             self._bar.refresh()
 
@@ -142,7 +146,9 @@ class Silence:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def batch(self, num_done: int, size: int) -> None: ...
+    def window(self, num_done: int, size: int, num_batches: int) -> None: ...
+
+    def done(self, num_done: int) -> None: ...
 
     def finish(self, num_done: int) -> None: ...
 

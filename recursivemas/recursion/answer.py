@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -72,17 +72,36 @@ class Draft:
         return Passage(text, tuple(self.token_ids), tuple(self.tool_calls))
 
 
+@dataclass
+class Pace:
+    """How many steps text has taken so far, and how many tokens came of them."""
+
+    steps: int = 0
+    """Of models: each gives every row that runs then a token."""
+    tokens: int = 0
+    """All that was sampled, the ends of texts among it."""
+
+
 class Writer:
-    """Writes text with one agent under one set of settings, and with tools where it is given some."""
+    """Writes text with one agent under one set of settings, and with tools where it is given some.
+
+    Its steps and tokens are added to `pace`.
+    """
 
     def __init__(
-        self, agent: Agent, source: PromptSource, settings: SolveSettings, toolbox: Toolbox | None
+        self,
+        agent: Agent,
+        source: PromptSource,
+        settings: SolveSettings,
+        toolbox: Toolbox | None,
+        pace: Pace,
     ) -> None:
         self._agent = agent
         self._source = source
         self._settings = settings
         self._seed = settings.answer_seed
         self._toolbox = toolbox
+        self._pace = pace
         self._sampling: SamplingSettings = settings.sampling.resolve(agent.engine.generation_config)
 
     def draft_answer(self, question: Question, kind: QuestionKind, *, row: int, rollout: int) -> Draft:
@@ -105,24 +124,36 @@ class Writer:
         questions: Sequence[Question],
         session: Session,
         *,
-        on_step: Callable[[int], None] | None = None,
-    ) -> None:
-        """Write answers, a draft a question; where none can be read from one, it is asked for again.
+        on_step: Callable[[int], None],
+    ) -> Iterator[Draft]:
+        """Write answers, a draft a question; yields each as it is finished.
 
-        `on_step` is told after each token how many answers go on.
+        Where no answer can be read from some, these are asked for again, once all are written. `on_step` is
+        told after each token how many answers go on.
         """
-        self.write(drafts, session, on_step=on_step)
         can_read = release_has_answer if self._settings.release_quirks else has_answer
-        unread = [
-            draft
-            for draft, question in zip(drafts, questions, strict=True)
-            if not (draft.failed or can_read(draft.own_text, question))
-        ]
+        question_of = {draft.row: question for draft, question in zip(drafts, questions, strict=True)}
+        unread = set()
+        for draft in self.write(drafts, session, on_step=on_step):
+            if draft.failed or can_read(draft.own_text, question_of[draft.row]):
+                session.release(draft.row)
+                yield draft
+            else:
+                unread.add(draft.row)
+        again = [draft for draft in drafts if draft.row in unread]
         retry = self._retry_bare if self._settings.release_quirks else self._retry
-        retry([draft for draft in unread if draft.kind in CODE_KINDS], CODE_RETRY_TOKENS, session)
-        retry([draft for draft in unread if draft.kind not in CODE_KINDS], RETRY_TOKENS, session)
+        code = [draft for draft in again if draft.kind in CODE_KINDS]
+        others = [draft for draft in again if draft.kind not in CODE_KINDS]
+        yield from retry(code, CODE_RETRY_TOKENS, session, on_step)
+        yield from retry(others, RETRY_TOKENS, session, on_step)
 
-    def _retry(self, drafts: Sequence[Draft], max_new_tokens: int, session: Session) -> None:
+    def _retry(
+        self,
+        drafts: Sequence[Draft],
+        max_new_tokens: int,
+        session: Session,
+        on_step: Callable[[int], None],
+    ) -> Iterator[Draft]:
         """Append its cue to each text and go on writing, without tools: it is time to answer."""
         requests = []
         for draft in drafts:
@@ -137,9 +168,15 @@ class Writer:
                     said=(*draft.token_ids, *ids),
                 )
             )
-        self._write(drafts, requests, session)
+        yield from self._write(drafts, requests, session, on_step)
 
-    def _retry_bare(self, drafts: Sequence[Draft], max_new_tokens: int, session: Session) -> None:
+    def _retry_bare(
+        self,
+        drafts: Sequence[Draft],
+        max_new_tokens: int,
+        session: Session,
+        on_step: Callable[[int], None],
+    ) -> Iterator[Draft]:
         """The release goes on from the bare text: no chat, no latents (docs/protocol.md, "Answer retry")."""
         for _, group in groupby(drafts, key=lambda draft: draft.rollout):
             rollout, texts = list(group), []
@@ -151,7 +188,8 @@ class Writer:
                 WriteRequest(row=row, stream=draft.stream, max_new_tokens=max_new_tokens, said=ids)
                 for row, (draft, ids) in enumerate(zip(rollout, texts, strict=True))
             ]
-            self._write(rollout, requests, self._agent.engine.open([[ids] for ids in texts]))
+            texts_alone = self._agent.engine.open([[ids] for ids in texts])
+            yield from self._write(rollout, requests, texts_alone, on_step)
 
     def _append_cue(self, draft: Draft, cue: str) -> list[int]:
         ids = self._agent.token_ids(cue)
@@ -172,24 +210,27 @@ class Writer:
         return "".join([*pieces, draft.text[end:]])
 
     def write(
-        self, drafts: Sequence[Draft], session: Session, *, on_step: Callable[[int], None] | None = None
-    ) -> None:
-        """Write the drafts, each in its row; calls of tools are answered on the way."""
+        self, drafts: Sequence[Draft], session: Session, *, on_step: Callable[[int], None]
+    ) -> Iterator[Draft]:
+        """Write the drafts, each in its row, and yield each as it is finished.
+
+        Calls of tools are answered on the way.
+        """
         requests = [
             WriteRequest(row=draft.row, stream=draft.stream, max_new_tokens=draft.max_new_tokens)
             for draft in drafts
         ]
         calling = ToolCalling(self._agent, self._toolbox) if self._toolbox else None
-        self._write(drafts, requests, session, on_step=on_step, calling=calling)
+        yield from self._write(drafts, requests, session, on_step, calling)
 
     def _write(
         self,
         drafts: Sequence[Draft],
         requests: Sequence[WriteRequest],
         session: Session,
-        on_step: Callable[[int], None] | None = None,
+        on_step: Callable[[int], None],
         calling: ToolCalling | None = None,
-    ) -> None:
+    ) -> Iterator[Draft]:
         if not drafts:
             return
         by_row = {request.row: draft for request, draft in zip(requests, drafts, strict=True)}
@@ -197,12 +238,21 @@ class Writer:
             requests,
             sampling=self._sampling,
             stop_ids=self._agent.stop_ids,
-            on_step=on_step,
+            on_step=self._counting(on_step),
             pauses=calling,
             rejoin_every=self._settings.rejoin_every,
         )
         for row, generated in written:
+            self._pace.tokens += generated.num_sampled + (generated.ended_by in ("stop", NOT_FINITE))
             self._append(by_row[row], generated, calling.answered[row] if calling else ())
+            yield by_row[row]
+
+    def _counting(self, on_step: Callable[[int], None]) -> Callable[[int], None]:
+        def count(num_going: int) -> None:
+            self._pace.steps += 1
+            on_step(num_going)
+
+        return count
 
     def _append(
         self, draft: Draft, generated: Generated, answered: Sequence[tuple[Request, ToolCall]]

@@ -1,4 +1,4 @@
-"""Batches that fit: where memory runs out, a batch is halved and what is left goes on."""
+"""Windows of batches that fit: where memory runs out, batches are halved and what is left goes on."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from recursivemas.engine import PrefixCache
 from recursivemas.errors import UserError
 from recursivemas.question import Question
 from recursivemas.recursion.observers import Watcher
 from recursivemas.recursion.solve import Solver
-from recursivemas.recursion.trace import Solution
+from recursivemas.recursion.window import Finished
 
 logger = logging.getLogger(__name__)
 
@@ -24,70 +24,95 @@ OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "CUBLAS_STATUS_AL
 
 @dataclass(frozen=True)
 class Halving:
-    """Memory ran out with so many questions side by side, and so many were tried next."""
+    """Memory ran out with so many rows side by side, and so many were tried next."""
 
-    questions: int
+    side_by_side: int
     then: int
 
 
 class Batches:
     """Solves questions, at most `size` side by side; once that was too many, fewer.
 
-    With `can_halve` off, where a question's neighbours decide its answer, too many is an error.
+    The answers to `answer_window` batches, `num_rollouts` to a question, are written as one stream. With
+    `can_halve` off, where a question's neighbours decide its answer, too many is an error.
     """
 
-    def __init__(self, solver: Solver, size: int, *, can_halve: bool = True) -> None:
+    def __init__(
+        self,
+        solver: Solver,
+        size: int,
+        *,
+        answer_window: int = 1,
+        num_rollouts: int = 1,
+        can_halve: bool = True,
+    ) -> None:
         self.size = size
+        self.window = size * answer_window
+        """How many questions are taken up at a time, whatever their batches become."""
         self.halvings: list[Halving] = []
         """In order."""
         self._solver = solver
+        self._num_rollouts = num_rollouts
         self._can_halve = can_halve
 
-    @property
-    def prefix_cache(self) -> PrefixCache:
-        """What agents keep of what they have read of a batch."""
-        return self._solver.prefix_cache
+    def figures(self) -> dict[str, Any]:
+        """What was kept of what agents have read, and how text was written, so far."""
+        pace = self._solver.pace
+        return {
+            "prefix_cache": self._solver.prefix_cache.figures(),
+            "writing": {
+                "side_by_side": self.size,
+                "steps": pace.steps,
+                "tokens": pace.tokens,
+                "ideal_steps": pace.tokens / self.size,
+            },
+        }
 
     def solve(
         self,
         questions: Sequence[Question],
         watcher: Watcher | None = None,
         begin: Callable[[int], None] | None = None,
-    ) -> Iterator[list[Solution]]:
-        """The solutions in order, as many questions' at a time as were solved side by side.
+    ) -> Iterator[Finished]:
+        """What comes of the questions, by their places, a part of them at a time as they are finished.
 
-        `begin` is told how many these are before they are tried. Raises UserError where memory runs out with
-        one question.
+        `begin` is told how many questions of a window are left before they are tried. Raises UserError where
+        memory runs out with one question.
         """
-        start = 0
-        while start < len(questions):
-            part = questions[start : start + self.size]
-            if begin:
-                begin(len(part))
-            solutions = self._try(part, watcher)
-            if solutions is None:
-                self._halve(part)
-            else:
-                start += len(part)
-                yield solutions
+        for start in range(0, len(questions), self.window):
+            left = dict(enumerate(questions[start : start + self.window], start))
+            while left:
+                if begin:
+                    begin(len(left))
+                tried = min(self.size, len(left) * self._num_rollouts)
+                yield from self._try(left, watcher)
+                if left:
+                    self._halve(tried, next(iter(left.values())))
 
-    def _try(self, questions: Sequence[Question], watcher: Watcher | None) -> list[Solution] | None:
-        """The solutions; None where memory ran out, which is free again by then."""
+    def _try(self, left: dict[int, Question], watcher: Watcher | None) -> Iterator[Finished]:
+        """Those questions that are finished, which are taken out of `left`, until memory runs out."""
+        places = list(left)
         try:
-            return self._solver.solve(questions, watcher)
+            for finished in self._solver.solve(list(left.values()), self.size, watcher):
+                found = {places[place]: solutions for place, solutions in finished.items()}
+                for place in found:
+                    del left[place]
+                yield found
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-        gc.collect()  # frames that the error went through may hold each other
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return None
+        if left:  # what was held is free again by the next try
+            gc.collect()  # frames that the error went through may hold each other
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
 
-    def _halve(self, questions: Sequence[Question]) -> None:
-        """Go on with half of the size, or of that, until it is less than what was tried."""
-        tried = len(questions)
+    def _halve(self, tried: int, question: Question) -> None:
+        """Go on with half of the size, or of that, until it is less than the rows that were tried.
+
+        `question` is the first of those that are left.
+        """
         if tried == 1 or not self._can_halve:
-            what = f"question {questions[0].id!r} alone" if tried == 1 else f"{tried} questions side by side"
+            what = f"question {question.id!r} alone" if tried == 1 else f"{tried} rows side by side"
             why = "" if tried == 1 else ", and shuffled messages depend on who is beside whom"
             raise UserError(
                 f"out of memory with {what}{why}. What was finished is kept: go on with --resume on a larger "
@@ -98,7 +123,7 @@ class Batches:
             self.size //= 2
         self.halvings.append(Halving(tried, self.size))
         logger.warning(
-            "out of memory with %d questions side by side: going on with %d; nothing is lost",
+            "out of memory with %d rows side by side: going on with %d; nothing is lost",
             *(tried, self.size),
         )
 

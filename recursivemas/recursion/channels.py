@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from recursivemas.agents.agent import Agent
-from recursivemas.engine import Session, Thoughts, random_stream, rows_not_finite
+from recursivemas.engine import Prompt, Thoughts, random_stream, rows_not_finite
 from recursivemas.errors import UserError
 from recursivemas.prompts import ChatPrompt
 from recursivemas.question import Question
@@ -59,8 +59,8 @@ class Read:
     """An agent has read a prompt a row."""
 
     chats: tuple[ChatPrompt, ...]
-    session: Session
-    """What it can go on from."""
+    prompts: Sequence[Prompt]
+    """The same with what fills their slots: what it goes on from."""
     latent_length: int
     """How many latents stand in each open slot."""
 
@@ -85,10 +85,11 @@ class LatentChannel:
 
     def read(self, turn: Turn, received: Mapping[str, LatentMessage]) -> Read:
         chats = tuple(prepared.chats[turn.role, turn.reads_feedback] for prepared in self._batch.rows)
-        return Read(chats, self._agents[turn.role].open(chats, received), self._latent_length)
+        return Read(chats, self._agents[turn.role].fill(chats, received), self._latent_length)
 
     def think(self, turn: Turn, reading: Read) -> Thoughts:
-        thoughts = reading.session.think(self._agents[turn.role].inner_link, self._latent_length)
+        agent = self._agents[turn.role]
+        thoughts = agent.engine.open(reading.prompts).think(agent.inner_link, self._latent_length)
         self._fail(thoughts.failed, f"round {turn.round}, {turn.role}: what it thinks")
         return thoughts
 
@@ -141,7 +142,7 @@ class TextChannel:
         ]
         written = self._prompts.write(asked)
         chats = tuple(self._fitting(turn, row, chat) for row, chat in enumerate(written))
-        return Read(chats, agent.open(chats, {}), latent_length=0)
+        return Read(chats, agent.fill(chats, {}), latent_length=0)
 
     def _fitting(self, turn: Turn, row: int, chat: ChatPrompt | UserError) -> ChatPrompt:
         """A prompt with which the row can go on: its own, or, with its error noted, the one without texts."""
@@ -157,11 +158,12 @@ class TextChannel:
     def think(self, turn: Turn, reading: Read) -> dict[int, Draft]:
         """What the agent has written, by row."""
         drafts = {row: self._draft(turn, row) for row in self._batch.going}
-        self._writers[turn.role].write(list(drafts.values()), reading.session, on_step=self._on_step)
-        for row, draft in drafts.items():
+        session = self._agents[turn.role].engine.open(reading.prompts)
+        writer = self._writers[turn.role]
+        for draft in writer.write(list(drafts.values()), session, on_step=self._on_step):
             if draft.failed:
                 what = f"round {turn.round}, {turn.role}: what it would write"
-                self._batch.fail(row, explain_not_finite(self._batch.question(row), what))
+                self._batch.fail(draft.row, explain_not_finite(self._batch.question(draft.row), what))
         return drafts
 
     def _draft(self, turn: Turn, row: int) -> Draft:

@@ -88,7 +88,8 @@ class AgentMemory:
     stays: int
     """What of it stays while other agents have their turns: a static cache, with the room that is made."""
     kept: int | None
-    """What is kept of a question's rows at most, to go on from, where `prefix_cache` has room for it."""
+    """What is kept at most to go on from, of a question in each batch of an answer window, where
+    `prefix_cache` has room for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,11 +184,13 @@ def _agent_memory(
     if cache is not None and read is not None:
         # A fork keeps what was read, once, beside the copy that is written on.
         forked = read if settings.num_rollouts > 1 else 0
-        row = cache + forked + work_bytes(model.config, model.dtype, prompt, eager=model.eager)
+        work = work_bytes(model.config, model.dtype, prompt, eager=model.eager)
+        row = cache + forked + work + _waiting_bytes(style, settings, role, model, prompt)
         if model.static:
             stays = cache_bytes(model.config, model.dtype, room_for(positions, MIN_LENGTH)) or 0
             row += stays - cache + read  # prompts are read beside it
         kept = read * _num_prompts(settings) + cache * _num_texts(style, settings, role)
+        kept *= settings.answer_window
     return AgentMemory(
         role=role,
         model=model,
@@ -198,6 +201,12 @@ def _agent_memory(
         stays=stays,
         kept=kept,
     )
+
+
+def _waiting_bytes(style: Style, settings: SolveSettings, role: str, model: LoadedModel, prompt: int) -> int:
+    """Of the prompts, as input embeddings, that wait for a row to make room, one in each batch."""
+    waiting = settings.answer_window if role == style.answering_role else 0
+    return waiting * prompt * model.config.hidden_size * model.dtype.itemsize
 
 
 def _num_prompts(settings: SolveSettings) -> int:

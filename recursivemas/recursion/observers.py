@@ -183,9 +183,13 @@ class Notes:
         self.lens = LensLog() if with_lens and mode == "latent" else None
         messages: list[Observer] = [self.passages if mode == "text" else self.latents]
         messages += [self.lens] if self.lens else []
-        # A span ends behind the clock, which waits for the device.
-        observers = [Announcer(watcher), Spans(), ErrorPlaces(), self.clock, self.usage, *messages]
-        self.observer = Observers(observers)
+        self.observer = Observers([*around_turns(watcher, self.clock), self.usage, *messages])
+
+
+def around_turns(watcher: Watcher, clock: Clock) -> list[Observer]:
+    """The observers that stand around turns."""
+    # A span ends behind the clock, which waits for the device.
+    return [Announcer(watcher), Spans(), ErrorPlaces(), clock]
 
 
 def _sizes(message: LatentMessage) -> list[MessageSize]:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +85,27 @@ def evaluate(
         gather_shards(folder)
         facts = {}
         if lock.rank.count > 1:
+            _check_shares(lock.rank.count, ceil(len(questions) / batches.window))
             facts["samples"] = _lead(lock, folder, solve)
         else:
             solve(folder, show=True)
             folder.put_in_order()
         samples = (sample for sample, _ in iterate_samples(lock.path))
         summary = summarise(samples, system.benchmark, folder.seconds, config["tools"])
-        summary["prefix_cache"] = batches.prefix_cache.figures()
+        summary |= batches.figures()
         summary["offload"] = system.offload.figures({role: one.model for role, one in system.agents.items()})
         folder.finish(summary, **facts)
     lock.finish()
     return summary
+
+
+def _check_shares(num_processes: int, num_windows: int) -> None:
+    if num_windows < num_processes:
+        logger.warning(
+            "%d processes share %d %s of questions, so some of them have nothing to do; with a lower "
+            "--answer_window there are more windows",
+            *(num_processes, num_windows, "window" if num_windows == 1 else "windows"),
+        )
 
 
 def _lead(lock: RunLock, folder: RunFolder, solve: Callable[..., None]) -> list[int]:
@@ -141,23 +153,25 @@ def _solve(
     *,
     show: bool,
 ) -> None:
-    """Solve and grade the batches that the folder asks for, whole, so that each has the same neighbours.
+    """Solve and grade the windows that the folder asks for, whole, so that each has the same neighbours.
 
-    Where memory runs out, a batch is solved in parts, and each is kept as it is finished.
+    What is finished of a window is kept part by part.
     """
-    rollouts, size, total = range(settings.num_rollouts), batches.size, len(questions)
+    rollouts, size, total = range(settings.num_rollouts), batches.window, len(questions)
     whole = [questions[start : start + size] for start in range(0, total, size)]
-    keys = [[(question.id, rollout) for question in batch for rollout in rollouts] for batch in whole]
+    keys = [[(question.id, rollout) for question in window for rollout in rollouts] for window in whole]
     with warnings_above_the_bar(), _progress(style, settings, total, folder, show) as progress:
 
         def begin(num_questions: int) -> None:
             num_done = folder.num_done // len(rollouts)
-            progress.batch(num_done, min(num_questions, total - num_done))
+            num_batches = ceil(num_questions / batches.size)
+            progress.window(num_done, min(num_questions, total - num_done), num_batches)
             if batches.halvings:
                 folder.note(out_of_memory=[asdict(halving) for halving in batches.halvings])
 
         for index in folder.pending(keys):
-            for solutions in batches.solve(whole[index], progress, begin):
+            for finished in batches.solve(whole[index], progress, begin):
+                solutions = list(chain.from_iterable(finished.values()))
                 samples = [
                     SampleRecord.of(solution, verdicts, settings.answer_seed)
                     for solution, verdicts in zip(solutions, graders.grade(solutions), strict=True)
@@ -170,6 +184,7 @@ def _solve(
                 for solution in solutions:
                     if solution.error:
                         tqdm.write(f"error: {redact_urls(solution.error)}", file=sys.stderr)
+                progress.done(folder.num_done // len(rollouts))
         progress.finish(folder.num_done // len(rollouts))
 
 

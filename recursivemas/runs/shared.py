@@ -1,9 +1,10 @@
 """Several processes, one run: who does which batch, and what happens when a process dies.
 
-Processes take batches as they become free. The first one writes into `samples.jsonl`; each other one has a
-file of its own under `shards/`, and in the end the first brings all into their order. A sample does not
-depend on who makes it, so the result is the one process's. (Where agents call tools, who writes beside whom
-depends on how long these take, without `rejoin_every`; below float64 that may show.)
+Here a batch is what is taken up at a time: an answer window. Processes take batches as they become free. The
+first one writes into `samples.jsonl`; each other one has a file of its own under `shards/`, and in the end
+the first brings all into their order. A sample does not depend on who makes it, so the result is the one
+process's. (Where agents call tools, who writes beside whom depends on how long these take, without
+`rejoin_every`; below float64 that may show.)
 
 Who works on a batch holds a lock on its claim. The claim of a process that dies is free at once, for the
 first process, which stays until all is done, or for the next run with --resume.

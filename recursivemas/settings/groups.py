@@ -155,6 +155,12 @@ class SolveSettings:
         words=(AUTO,),
         recommended=True,
     )
+    answer_window: int = option(
+        8,
+        "batches whose answers are written as one stream: where one is finished, that to a question of the "
+        "next batch takes its place; 1: batch by batch",
+        minimum=1,
+    )
     max_new_tokens: int = option(4000, "longest answer, in tokens", minimum=1, recommended=True)
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     links: str = option(

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.process
 ROOT = Path(__file__).parents[2]
 FLAGS = [
     *("--style", "mixture", "--device", "cpu", "--dtype", "float64", "--batch_size", "1"),
+    *("--answer_window", "2"),
     *("--num_recursive_rounds", "2", "--latent_length", "3", "--max_new_tokens", "48", "--save_latents"),
 ]
 

@@ -57,7 +57,8 @@ def test_the_page_names_every_file_on_the_way(toy_release):
 
         def one_way() -> None:
             question = benchmark.to_question(row, "demo/1", 42)
-            [[solution]] = batches.solve([question])
+            [finished] = batches.solve([question])
+            [solution] = finished[0]
             graders.grade([replace(solution, text=r"It is \boxed{95}.")])  # whatever the toy has written
 
         entered = files_entered(one_way)

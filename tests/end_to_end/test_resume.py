@@ -31,7 +31,8 @@ def flags(tmp_path_factory, toy_release) -> list[str]:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return [
         *("--style", "sequential_light", "--device", "cpu", "--release", str(toy_release)),
-        *("--dataset_path", str(path), "--batch_size", "2", "--num_recursive_rounds", "2"),
+        *("--dataset_path", str(path), "--batch_size", "2", "--answer_window", "2"),
+        *("--num_recursive_rounds", "2"),
         *("--latent_length", "4", "--max_new_tokens", "40", "--num_rollouts", "2"),
     ]
 

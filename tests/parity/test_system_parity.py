@@ -55,16 +55,14 @@ def test_texts_do_not_depend_on_what_is_kept_and_less_is_computed(system):
 @pytest.mark.usefixtures("short_retry")
 @pytest.mark.parametrize("greedy", [True, False])
 def test_texts_do_not_depend_on_the_batch_or_the_order(system, greedy):
-    def texts(questions, batch_size):
-        solutions = system.solve(
-            questions, num_rounds=2, greedy=greedy, batch_size=batch_size, seed=7, **FASTER
-        )
+    def texts(questions, **batches):
+        solutions = system.solve(questions, num_rounds=2, greedy=greedy, seed=7, **batches, **FASTER)
         return {solution.question.id: solution.text for solution in solutions}
 
     several = QUESTIONS[1:6]  # one with options, one beyond ASCII
-    together = texts(several, 5)
-    assert texts(several, 1) == together
-    assert texts(several[::-1], 3) == together, "a last partial batch, and another order"
+    together = texts(several, batch_size=5)
+    assert texts(several, batch_size=2) == together, "three batches answered as one stream"
+    assert texts(several[::-1], batch_size=1, answer_window=1) == together, "one by one, in another order"
     if not greedy:
         other = system.solve(several, num_rounds=2, batch_size=5, seed=8, **FASTER)
         assert {solution.question.id: solution.text for solution in other} != together

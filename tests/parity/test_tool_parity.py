@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from recursivemas.agents.agent import Agent
 from recursivemas.engine import random_stream
 from recursivemas.prompts import load_pack
-from recursivemas.recursion.answer import Draft, Writer
+from recursivemas.recursion.answer import Draft, Pace, Writer
 from recursivemas.settings import RunSettings
 from recursivemas.tools import ToolAnswer, Toolbox
 from tests.support.backbones import BACKBONES, VOCAB_SIZE, tiny_engine, tiny_inner_link
@@ -88,8 +88,9 @@ def write(agent: Agent, rows, *, slow: bool, **settings) -> list[Draft]:
         for place, row in enumerate(rows)
     ]
     box = Toolbox([Words("python", slow=slow), Words("search", slow=slow)], max_calls=MAX_CALLS)
-    writer = Writer(agent, load_pack(), RunSettings.of(**settings).solve, box)
-    writer.write(drafts, agent.engine.open([[prompts[row]] for row in rows]))
+    writer = Writer(agent, load_pack(), RunSettings.of(**settings).solve, box, Pace())
+    session = agent.engine.open([[prompts[row]] for row in rows])
+    list(writer.write(drafts, session, on_step=lambda _: None))
     return drafts
 
 

@@ -49,6 +49,9 @@ class FakeSession:
             ids = tuple(self.engine.tokenizer(ANSWER, add_special_tokens=False).input_ids)
             yield request.row, Generated((Segment(ids),), num_sampled=len(ids), ended_by="stop")
 
+    def release(self, row):
+        self.engine.log.append(("release", row))
+
 
 @pytest.mark.parametrize("mode", ["latent", "text"])
 def test_a_system_runs_on_an_engine_of_another_kind(toy_release, mode):
@@ -63,6 +66,7 @@ def test_a_system_runs_on_an_engine_of_another_kind(toy_release, mode):
         assert [solution.text for solution in solved] == [ANSWER] * 4
         with pytest.raises(ValueError, match="is run by FakeEngine"):
             _ = system.agents["math"].model
-    assert log[-2:] == [("fork", 2, 2), ("write", 4)]
+    assert log[-6:-4] == [("fork", 2, 2), ("write", 4)]
+    assert log[-4:] == [("release", row) for row in (3, 2, 1, 0)], "as no answer is asked for again"
     turns = [("think", 2, 3)] * 7 if mode == "latent" else [("write", 2)] * 7
-    assert log[:-2] == turns
+    assert log[:-6] == turns

@@ -31,7 +31,7 @@ def clock(monkeypatch):
 
 def test_a_batch_gets_on_by_turns_and_by_tokens(clock):
     with Progress(TURNS, num_tokens=10, num_questions=8, num_done=0) as bar:
-        bar.batch(0, 4)
+        bar.window(0, 4, 1)
         shares = []
         for turn in TURNS:
             bar.turn(*turn)
@@ -46,13 +46,13 @@ def test_a_batch_gets_on_by_turns_and_by_tokens(clock):
 
 def test_the_next_batch_is_measured_by_what_the_last_one_took(clock):
     with Progress(TURNS, num_tokens=100, num_questions=8, num_done=0) as bar:
-        bar.batch(0, 4)
+        bar.window(0, 4, 1)
         for turn, seconds in zip(TURNS, (1, 2, 3, 4), strict=True):
             bar.turn(*turn)
             clock.now += seconds
         for _ in range(5):
             bar.token(1)
-        bar.batch(4, 4)
+        bar.window(4, 4, 1)
         bar.turn(*TURNS[0])
         bar.turn(*TURNS[1])
         assert bar.share() == pytest.approx(1 / 10)
@@ -62,13 +62,37 @@ def test_the_next_batch_is_measured_by_what_the_last_one_took(clock):
         assert bar.share() == pytest.approx(6 / 10 + 4 / 10 / 5)
 
 
+def test_batches_of_a_window_think_one_after_the_other_and_answer_together(clock):
+    with Progress(TURNS, num_tokens=10, num_questions=12, num_done=0) as bar:
+        bar.window(0, 8, 2)
+        shares = []
+        for turn in (*TURNS, *TURNS, TURNS[-1]):
+            bar.turn(*turn)
+            clock.now += 1 if turn != TURNS[-1] else 2
+            shares.append(bar.share())
+        assert shares == pytest.approx([number / 12 for number in (0, 1, 2, 3, 3, 4, 5, 6, 6)])
+        for _ in range(10):
+            bar.token(4)
+        assert bar.share() == pytest.approx(9 / 12)
+        bar.turn(*TURNS[-1])
+        assert bar.share() == pytest.approx(9 / 12), "a further part of the same turn"
+        bar.window(8, 4, 1)
+        for turn in TURNS:
+            bar.turn(*turn)
+        assert bar.share() == pytest.approx(3 / 6), "a batch took 1 + 1 + 1 and 3 seconds"
+        bar.token(4)
+        assert bar.share() == pytest.approx(3 / 6 + 3 / 6 / 5), "and 5 tokens"
+
+
 def test_the_bar_says_where_it_is_and_counts_whole_questions(clock, capsys):
     with Progress(TURNS, num_tokens=2, num_questions=8, num_done=4) as bar:
-        bar.batch(4, 4)
+        bar.window(4, 4, 1)
         bar.turn(2, "solver")
         bar.token(1)
         bar.token(3)
         line = capsys.readouterr().err.split("\r")[-1]
+        bar.done(6)
+        assert "6/8" in capsys.readouterr().err
         bar.finish(8)
     assert "4/8" in line
     assert "round 2/2, solver writes token 2, 3 questions go on" in line
@@ -79,7 +103,7 @@ def test_the_bar_says_where_it_is_and_counts_whole_questions(clock, capsys):
 
 def test_a_file_is_not_filled_with_bars(capsys):
     with Progress(TURNS, num_tokens=1000, num_questions=8, num_done=0) as bar:
-        bar.batch(0, 8)
+        bar.window(0, 8, 1)
         for _ in range(1000):
             bar.token(8)
         bar.finish(8)

@@ -12,63 +12,89 @@ from recursivemas.cli.main import run_main
 from recursivemas.errors import UserError
 from recursivemas.question import Question
 from recursivemas.recursion.batches import Batches, Halving, is_out_of_memory
-from recursivemas.recursion.solve import Solver
+from recursivemas.recursion.window import Window
 
 QUESTIONS = [Question(id=str(number), text="?") for number in range(11)]
 
 
 class SmallSolver:
-    """Answers with ids, no more than `most` at a time."""
+    """Answers with ids, no more than `most` at a time; so many `answers` come before memory runs out."""
 
-    def __init__(self, most: int, error: Exception | None = None) -> None:
+    def __init__(self, most: int, error: Exception | None = None, answers: int = 0) -> None:
         self.most = most
         self.error = error or torch.OutOfMemoryError("CUDA out of memory")
-        self.tried: list[int] = []
+        self.answers = answers
+        self.tried: list[tuple[int, int]] = []
 
-    def solve(self, questions, watcher):
-        self.tried.append(len(questions))
-        if len(questions) > self.most:
+    def solve(self, questions, size, watcher):
+        self.tried.append((len(questions), size))
+        solved = {place: [question.id] for place, question in enumerate(questions)}
+        if min(len(questions), size) > self.most:
+            places = sorted(solved)[-self.answers :] if self.answers else []
+            yield {place: solved[place] for place in places}
             raise self.error
-        return [question.id for question in questions]
+        yield solved
 
 
-def solve(batches: Batches, begin=None) -> list[list[str]]:
-    return list(batches.solve(QUESTIONS, begin=begin))
+def solve(batches: Batches, questions=QUESTIONS, begin=None) -> list[str]:
+    """The answers, each of which came once, in the order of the questions."""
+    parts = list(batches.solve(questions, begin=begin))
+    found = {place: answer for part in parts for place, [answer] in part.items()}
+    assert len(found) == sum(map(len, parts))
+    return [found[place] for place in range(len(questions))]
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_so_are_those_after_it(caplog):
+IDS = [question.id for question in QUESTIONS]
+
+
+def test_batches_that_do_not_fit_are_halved_and_so_are_those_after_them(caplog):
     solver, begun = SmallSolver(2), []
-    batches = Batches(solver, 8)
+    batches = Batches(solver, 4, answer_window=2)
     with caplog.at_level(logging.WARNING):
-        parts = solve(batches, begun.append)
-    assert [id_ for part in parts for id_ in part] == [question.id for question in QUESTIONS]
-    assert solver.tried == begun == [8, 4, 2, 2, 2, 2, 2, 1]
-    assert batches.halvings == [Halving(8, 4), Halving(4, 2)]
+        assert solve(batches, begin=begun.append) == IDS
+    assert solver.tried == [(8, 4), (8, 2), (3, 2)], "a window stays as large as it was"
+    assert begun == [8, 8, 3]
+    assert batches.halvings == [Halving(4, 2)]
     said = [record.getMessage() for record in caplog.records]
-    assert said[0] == "out of memory with 8 questions side by side: going on with 4; nothing is lost"
-    assert len(said) == 2
-    assert solve(batches)[0] == ["0", "1"], "it goes on with what fitted"
+    assert said == ["out of memory with 4 rows side by side: going on with 2; nothing is lost"]
+    assert solve(batches) == IDS
+    assert solver.tried[3:] == [(8, 2), (3, 2)], "it goes on with what fitted"
+
+
+def test_what_is_finished_before_memory_runs_out_is_not_solved_again():
+    solver = SmallSolver(2, answers=3)
+    assert solve(Batches(solver, 8)) == IDS
+    assert solver.tried == [(8, 8), (5, 4), (2, 2), (3, 2)]
 
 
 def test_a_small_batch_is_halved_below_its_own_size():
     solver = SmallSolver(2)
-    batches = Batches(solver, 32)
-    assert len(list(batches.solve(QUESTIONS[:3]))) == 2
-    assert solver.tried == [3, 2, 1]
+    assert solve(Batches(solver, 32), QUESTIONS[:3]) == IDS[:3]
+    assert solver.tried == [(3, 32), (3, 2)]
+
+
+def test_answers_to_one_question_are_rows_side_by_side(monkeypatch):
+    solver = SmallSolver(1)
+    monkeypatch.setattr(solver, "most", 0)
+    batches = Batches(solver, 4, num_rollouts=3)
+    with pytest.raises(UserError, match="question '0' alone"):
+        solve(batches, QUESTIONS[:1])
+    assert batches.halvings == [Halving(3, 2), Halving(2, 1)]
 
 
 def test_what_fits_is_solved_as_before():
     solver = SmallSolver(8)
     batches = Batches(solver, 8)
-    assert [len(part) for part in solve(batches)] == [8, 3]
+    assert solve(batches) == IDS
+    assert solver.tried == [(8, 8), (3, 8)]
     assert (batches.size, batches.halvings) == (8, [])
 
 
 def test_one_question_that_does_not_fit_is_an_error_that_says_what_helps():
     with pytest.raises(UserError, match=r"out of memory with question '0' alone.*--resume.*max_new_tokens"):
         solve(Batches(SmallSolver(0), 4))
-    with pytest.raises(UserError, match="4 questions side by side, and shuffled messages depend"):
-        list(Batches(SmallSolver(2), 4, can_halve=False).solve(QUESTIONS))
+    with pytest.raises(UserError, match="4 rows side by side, and shuffled messages depend"):
+        solve(Batches(SmallSolver(2), 4, can_halve=False))
 
 
 def test_other_errors_are_none_of_memory():
@@ -78,7 +104,7 @@ def test_other_errors_are_none_of_memory():
         torch.empty(2**60)
     assert is_out_of_memory(huge.value)
     solver = SmallSolver(2, RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"))
-    assert len(solve(Batches(solver, 4))) == 6
+    assert solve(Batches(solver, 4)) == IDS
 
 
 @pytest.mark.process
@@ -88,7 +114,7 @@ def test_a_run_that_runs_out_of_memory_ends_as_one_with_smaller_batches(
     path = tmp_path / "questions.jsonl"
     rows = [{"problem": f"What is {n} + {n}?", "answer": "1", "unique_id": f"q{n}"} for n in range(6)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    flags = ["--style", "distillation", "--device", "cpu", "--release", str(toy_release)]
+    flags = ["--style", "sequential_light", "--device", "cpu", "--release", str(toy_release)]
     flags += ["--dataset_path", str(path), "--num_recursive_rounds", "2", "--latent_length", "2"]
     flags += ["--max_new_tokens", "5", "--num_rollouts", "2", "--save_latents", "--dtype", "float64"]
 
@@ -103,30 +129,31 @@ def test_a_run_that_runs_out_of_memory_ends_as_one_with_smaller_batches(
         return samples, json.loads((folder / "config.json").read_text())
 
     small, _ = run("small", "--batch_size", "2")
-    whole = Solver._answer
+    whole = Window.answer
 
-    def answer(self, batch, *others):
-        if len(batch) > 2:  # by then a batch has thought for all its rounds
+    def answer(self, size):
+        if size > 2:  # by then all have thought for all their rounds
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return whole(self, batch, *others)
+        return whole(self, size)
 
-    monkeypatch.setattr(Solver, "_answer", answer)
+    monkeypatch.setattr(Window, "answer", answer)
     halved, config = run("halved", "--batch_size", "5")
     assert halved == small
-    assert config["launches"][0]["out_of_memory"] == [{"questions": 5, "then": 2}]
+    assert config["launches"][0]["out_of_memory"] == [{"side_by_side": 5, "then": 2}]
     assert config["batch_size"] == 5
-    assert "out of memory with 5 questions side by side: going on with 2" in capsys.readouterr().err
+    assert "out of memory with 5 rows side by side: going on with 2" in capsys.readouterr().err
     messages = [
         sorted(file.name for file in (tmp_path / name / "latents").iterdir()) for name in ("small", "halved")
     ]
     assert messages[0] == messages[1]
 
-    def fail(self, batch, *others):
-        if batch.question(0).id == "q4":
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return whole(self, batch, *others)
+    def fail(self, size):
+        for number, finished in enumerate(whole(self, size)):
+            if number == 2 or size == 1:  # behind the answers to four questions
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            yield finished
 
-    monkeypatch.setattr(Solver, "_answer", fail)
+    monkeypatch.setattr(Window, "answer", fail)
     assert run_main([*flags, "--output_dir", str(tmp_path / "stopped"), "--batch_size", "2"]) == 2
     assert "error: out of memory with question 'q4' alone" in capsys.readouterr().err
     assert len((tmp_path / "stopped" / "samples.jsonl").read_text().splitlines()) == 8
