@@ -25,6 +25,8 @@ from recursivemas.sampling import SamplingSettings
 Piece = tuple[int, ...] | Tensor
 """Token ids, or latents [L, D] that stand where input embeddings do, in any dtype and on any device."""
 Prompt = Sequence[Piece]
+"""Pieces of text may follow each other: what many prompts begin with had better be a piece of its own, as an
+engine may keep what it has read of a first piece."""
 
 NOT_FINITE = "not finite"
 """How a row ends whose hidden states became infinite or no numbers; the others are not touched by it."""

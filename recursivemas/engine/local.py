@@ -99,6 +99,7 @@ class LocalEngine:
                     or [backbone.embed([])]
                 ),
                 _head(prompt),
+                _common(prompt),
             )
             for prompt in prompts
         ]
@@ -108,6 +109,12 @@ def _head(prompt: Prompt) -> tuple[int, ...]:
     """The token ids up to the first latent."""
     pieces = takewhile(lambda piece: isinstance(piece, tuple) or not len(piece), prompt)
     return tuple(id_ for piece in pieces if isinstance(piece, tuple) for id_ in piece)
+
+
+def _common(prompt: Prompt) -> int:
+    """How many token ids are a piece of their own, with more text behind it."""
+    first, following = (*prompt[:2], (), ())[:2]
+    return len(first) if isinstance(first, tuple) and isinstance(following, tuple) and following else 0
 
 
 @contextmanager

@@ -1,13 +1,15 @@
 """What has been read and is kept, within a budget of bytes, for what begins alike.
 
 Rows come back to it: those that a cue or a tool's result is put behind. So do the beginnings of prompts, up
-to where the first latents stand: these are found by their token ids, whichever row has read them.
+to where the first latents stand: these are found by their token ids, whichever row has read them. What many
+prompts begin with stays longer than the others, in a part of the budget that is its own: so what becomes of
+the others does not depend on it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from weakref import ref
 
@@ -27,6 +29,10 @@ class Kept:
     """The model and the token ids by which it is found, where it is a prompt's beginning."""
 
 
+COMMON_SHARE = 1 / 4
+"""How much of the budget is for what many prompts begin with."""
+
+
 class PrefixCache:
     """Keeps row caches of any number of models. What was used least recently gives way; `max_bytes` 0: all.
 
@@ -37,13 +43,18 @@ class PrefixCache:
         self.max_bytes = max_bytes
         self.most_bytes = 0
         self.num_evicted = 0
+        self.common_positions = 0
+        """How many positions were read of what many prompts begin with."""
+        self._max_common_bytes = int(max_bytes * COMMON_SHARE)
+        self._common: dict[tuple[Hashable, TokenIds], RowCache] = {}  # used least recently first
+        self._too_large: set[tuple[Hashable, TokenIds]] = set()
         self._bytes = 0
         self._by_use: dict[int, tuple[ref[Kept], int]] = {}  # with its bytes; used least recently first
         self._heads: dict[Hashable, dict[TokenIds, Kept]] = {}
         self._in_order: dict[Hashable, list[TokenIds]] = {}
 
     def clear(self) -> None:
-        """Give up the beginnings of prompts; rows go with who holds them."""
+        """Give up the beginnings of prompts, but those of many; rows go with who holds them."""
         for heads in self._heads.values():
             heads.clear()
         self._in_order.clear()
@@ -61,13 +72,47 @@ class PrefixCache:
         insort(self._in_order.setdefault(model, []), ids)
         self._count(kept, cache.num_bytes)
 
+    def common(self, model: Hashable, ids: TokenIds, read: Callable[[], RowCache]) -> RowCache | None:
+        """The cache of token ids that many prompts begin with, as `read` reads it where it is not kept.
+
+        None, whatever else is kept, where there is no room for it even alone.
+        """
+        key = model, ids
+        if key in self._too_large:
+            return None
+        cache = self._common.pop(key, None)
+        if cache is None:
+            cache = read()
+            self.common_positions += len(ids)
+        if cache.num_bytes > self._max_common_bytes:
+            self._too_large.add(key)
+            return None
+        self._common[key] = cache
+        while self._common_bytes > self._max_common_bytes:
+            del self._common[next(iter(self._common))]
+            self.num_evicted += 1
+        self._note_bytes()
+        return cache
+
     def figures(self) -> dict[str, int]:
-        """What it may hold, the most that it has held at a time, and how many row caches have given way."""
+        """What it may hold, the most that it has held at a time, and how many row caches have given way.
+
+        Of what many prompts begin with, what it holds, and how many positions were read.
+        """
         return {
             "max_bytes": self.max_bytes,
             "most_bytes": self.most_bytes,
             "evicted": self.num_evicted,
+            "instruction_bytes": self._common_bytes,
+            "instruction_positions": self.common_positions,
         }
+
+    @property
+    def _common_bytes(self) -> int:
+        return sum(cache.num_bytes for cache in self._common.values())
+
+    def _note_bytes(self) -> None:
+        self.most_bytes = max(self.most_bytes, self._bytes + self._common_bytes)
 
     def has_head(self, model: Hashable, ids: TokenIds) -> bool:
         return ids in self._heads.get(model, {})
@@ -99,13 +144,14 @@ class PrefixCache:
         number = id(kept)
         self._by_use[number] = ref(kept, lambda _: self._forget(number)), size
         self._bytes += size
-        if size > self.max_bytes:
+        max_bytes = self.max_bytes - self._max_common_bytes
+        if size > max_bytes:
             self._evict(kept)
-        while self._bytes > self.max_bytes:
+        while self._bytes > max_bytes:
             oldest = next(iter(self._by_use.values()))[0]()
             assert oldest is not None, "what nobody holds is forgotten at once"
             self._evict(oldest)
-        self.most_bytes = max(self.most_bytes, self._bytes)
+        self._note_bytes()
 
     def _evict(self, kept: Kept) -> None:
         self.num_evicted += 1

@@ -49,6 +49,8 @@ class Row:
     """[T_i, D]."""
     head: TokenIds = ()
     """The token ids that it begins with, up to its first latents."""
+    common: int = 0
+    """How many of them many other prompts begin with, too."""
     kept: Kept | None = None
     kept_length: int = 0
     """How many of its positions are kept there."""
@@ -111,15 +113,30 @@ class Reader:
             (row.fork.kept.cache, row.fork.length) if row.fork and row.fork.kept else (None, 0),
             self._kept.find_head(self.backbone, row.head) or (None, 0),
         ]
+        least = max((length for cache, length in known if cache), default=0)
+        if self._keeps and row.common >= max(MIN_SHARED, least + 1):
+            known.append((self._read_common(row), row.common))
         starts = [(cache, _usable(cache, length, len(row))) for cache, length in known if cache]
         return max((start for start in starts if start[1]), key=itemgetter(1), default=None)
+
+    def _read_common(self, row: Row) -> RowCache | None:
+        """What many prompts begin with, which is always read by itself: it depends on nothing else."""
+        ids = row.head[: row.common]
+
+        def read() -> RowCache:
+            cache = self.backbone.new_cache()
+            with open_windows(cache):
+                alone = PromptBatch.left_pad([row.embeddings[: row.common]])
+                return Stream(self.backbone, alone, cache).cut(0, row.common)
+
+        return self._kept.common(self.backbone, ids, read)
 
     def _share(self, work: _Work) -> None:
         """Where rows begin alike, read what they begin with once."""
         first = work.rows[0]
         common = min(min(common_length(first.head, row.head), len(row) - 1) for row in work.rows)
-        needy = [index for index, row in enumerate(work.rows) if work.known(index) < common]
-        if common < MIN_SHARED or len(needy) < 2:
+        needy = [index for index in range(len(work.rows)) if work.known(index) <= common - MIN_SHARED]
+        if len(needy) < 2:
             return
         shared = _Work([Row(first.embeddings[:common], first.head[:common])], [work.starts[needy[0]]])
         self._go_on(shared, [0], [common])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -51,6 +51,11 @@ class ChatPrompt:
         """The first token id that is `bound` or more, None where there is none."""
         ids = (id_ for segment in self.segments if not isinstance(segment, str) for id_ in segment)
         return next((id_ for id_ in ids if id_ >= bound), None)
+
+    def cut(self, count: int) -> ChatPrompt:
+        """The same prompt, its first `count` token ids a piece of their own; they stand before any slot."""
+        first, *others = self.segments
+        return replace(self, segments=(first[:count], first[count:], *others))
 
     def length(self, latent_length: int) -> int:
         """Positions that the prompt takes when every slot holds `latent_length` latents."""

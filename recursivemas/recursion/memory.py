@@ -189,8 +189,9 @@ def _agent_memory(
         if model.static:
             stays = cache_bytes(model.config, model.dtype, room_for(positions, MIN_LENGTH)) or 0
             row += stays - cache + read  # prompts are read beside it
-        kept = read * _num_prompts(settings) + cache * _num_texts(style, settings, role)
-        kept *= settings.answer_window
+        prompts, texts = _num_prompts(settings), _num_texts(style, settings, role)
+        # Instructions stand in all prompts, and are kept by themselves besides.
+        kept = (read * prompts + cache * texts) * settings.answer_window + read * prompts
     return AgentMemory(
         role=role,
         model=model,

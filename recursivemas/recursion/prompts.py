@@ -9,7 +9,15 @@ from transformers import PreTrainedTokenizerBase
 
 from recursivemas.agents.agent import Agent
 from recursivemas.errors import UserError
-from recursivemas.prompts import ChatPrompt, ChatRenderer, Pieces, PromptRequest, PromptSource, TokenText
+from recursivemas.prompts import (
+    ChatPrompt,
+    ChatRenderer,
+    Pieces,
+    PromptRequest,
+    PromptSource,
+    Slot,
+    TokenText,
+)
 from recursivemas.question import CODE_KINDS, Question, QuestionKind
 from recursivemas.settings import SolveSettings
 from recursivemas.styles import Style
@@ -17,6 +25,10 @@ from recursivemas.styles.text_quirks import TextQuirk, text_quirk
 
 PromptKey = tuple[str, bool]
 """(role, with feedback?): what decides which of an agent's prompts it is shown."""
+
+
+MERGED_TOKENS = 2
+"""How many of a text's last tokens may be others when more text follows."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,7 @@ class PromptWriter:
             role: ChatRenderer(tokenizer, enable_thinking=settings.enable_thinking)
             for role, tokenizer in tokenizers.items()
         }
+        self._instructions: dict[tuple[str, str], tuple[int, ...]] = {}
         self._texts = {role: TokenText(tokenizer) for role, tokenizer in tokenizers.items()}
 
     def prepare(self, questions: Sequence[Question]) -> list[Prepared | UserError]:
@@ -94,10 +107,34 @@ class PromptWriter:
             self._with_note(pieces, question, role)
             for (question, (role, _), _), pieces in zip(asked, self._source.write(requests), strict=True)
         ]
-        return [
+        rendered = [
             self._render(role, request.prompt, pieces, mark)
             for role, request, pieces, mark in zip(roles, requests, written, breaks, strict=True)
         ]
+        return [
+            chat if isinstance(chat, UserError) else self._cut_instructions(role, chat, question, texts or {})
+            for (question, (role, _), texts), chat in zip(asked, rendered, strict=True)
+        ]
+
+    def _cut_instructions(
+        self, role: str, chat: ChatPrompt, question: Question, texts: Mapping[str, str]
+    ) -> ChatPrompt:
+        """The prompt, what stands in it before all that differs between questions as a piece of its own."""
+        found = [chat.text.find(text) for text in (question.text, question.text.strip())]
+        asked = next((place for place in found if place >= 0), None)
+        if asked is None:  # it was put in other words
+            return chat
+        own = (question.function_name, *texts.values(), *map(Slot, chat.slots))
+        ends = [chat.text.find(str(text)) for text in own if text]
+        before = chat.text[: min(end for end in (asked, *ends) if end >= 0)]
+        if (role, before) not in self._instructions:
+            ids = self._renderers[role].tokenizer.encode(before, add_special_tokens=False, verbose=False)
+            # What follows may be read as one token with its end.
+            self._instructions[role, before] = tuple(ids[:-MERGED_TOKENS])
+        ids = self._instructions[role, before]
+        first = chat.segments[0]
+        is_whole = len(ids) < len(first) and first[: len(ids)] == ids
+        return chat.cut(len(ids)) if ids and is_whole else chat
 
     def _with_note(self, pieces: Pieces | UserError, question: Question, role: str) -> Pieces | UserError:
         note = self.text_quirk(question, role).note

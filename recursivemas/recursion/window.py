@@ -154,7 +154,7 @@ class Window:
     def _usage(self, row: _Row, draft: Draft, seconds: float) -> tuple[StageUsage, ...]:
         """What the answer took; the turns before it stand with the first rollout."""
         turns = {turn: rows[row.number] for turn, rows in row.notes.usage.turns.items()}
-        spent = {turn: seconds / len(row.batch) for turn, seconds in row.notes.clock.seconds.items()}
+        spent = {turn: taken / len(row.batch) for turn, taken in row.notes.clock.seconds.items()}
         answer = turns.pop(self._key)
         if draft.rollout > 0:
             turns, answer = {}, StageUsage(round=answer.round, role=answer.role)

@@ -181,7 +181,7 @@ class SolveSettings:
     )
     prefix_cache: int = option(
         2 * 2**30,
-        "bytes for what agents have read in a batch and would read again: prompts up to their first slot, "
+        "bytes for what agents have read and would read again: instructions, prompts up to their first slot, "
         "rows that a retry or a tool's result goes on from; 0: all is read anew",
         minimum=0,
     )

@@ -311,16 +311,16 @@ def test_what_a_search_finds_cannot_steer_the_next_agent(run, tavily, tmp_path, 
     tavily.play(Answer(body=found(("Skies", "https://skies.example", forged))))
     monkeypatch.setenv("TAVILY_API_KEY", KEY)
     read: list[list[int]] = []
-    agent_open = Agent.open
+    fill = Agent.fill
 
     def watch(agent, prompts, messages):
         if agent.role == "reflector":
             pieces = [piece for prompt in prompts for piece in prompt.segments]
             marks = [agent.tokenizer.convert_tokens_to_ids(mark) for mark in ("<|im_end|>", "</think>")]
             read.append([sum(piece.count(mark) for piece in pieces) for mark in marks])
-        return agent_open(agent, prompts, messages)
+        return fill(agent, prompts, messages)
 
-    monkeypatch.setattr(Agent, "open", watch)
+    monkeypatch.setattr(Agent, "fill", watch)
     _, _, _, [sample] = run("run", "--mode", "text", "--tavily_base_url", tavily.url)
     assert "<|im_end|>" in sample["passages"]["r1/toolcaller"]["text"]
     first_round, second_round = read

@@ -97,6 +97,50 @@ def test_what_all_rows_begin_with_is_read_once_for_all(name):
     assert sum(sizes[1:]) == (apart if name == "qwen3_5" else longest)
 
 
+def think_with_instructions(engine, kept, rows):
+    """Thoughts behind some of the heads, their instructions a piece of their own: a window of questions."""
+    link, first = tiny_inner_link(engine), len(INSTRUCTIONS)
+    with reuse_prefixes([engine], kept):
+        prompts = [[heads()[row][:first], heads()[row][first:], message(engine, row), TAIL] for row in rows]
+        return engine.open(prompts).think(link, 3)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_instructions_are_read_once_for_all_windows(name):
+    engine, kept = tiny_engine(name), PrefixCache(ROOM)
+    link, first = tiny_inner_link(engine), len(INSTRUCTIONS)
+    anew = engine.open([[head, message(engine, row), TAIL] for row, head in enumerate(heads())])
+    anew = anew.think(link, 3).latents
+    for rows in ((0, 1, 2), (3,), (4, 0)):
+        thoughts = think_with_instructions(engine, kept, rows)
+        for row, latents, read in zip(rows, thoughts.latents, thoughts.read, strict=True):
+            assert ((latents - anew[row]).norm() / anew[row].norm()) < 1e-9
+            assert read.computed + read.reused == first + QUESTIONS[row] + L + len(TAIL)
+            # Of rests that are read side by side the shorter ones begin earlier, in place of padding.
+            assert read.computed <= max(QUESTIONS[row] for row in rows) + L + len(TAIL)
+    assert kept.figures()["instruction_positions"] == first
+    assert 0 < kept.figures()["instruction_bytes"] <= kept.most_bytes
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_window_computes_the_same_whatever_came_before_it(name):
+    """To the last bit, in float32: as a run does that is resumed, or takes up every other window."""
+    engine, kept = tiny_engine(name, torch.float32), PrefixCache(200_000)
+    for rows in ((0, 1, 2), (3, 4)):
+        after = think_with_instructions(engine, kept, rows)
+    first = think_with_instructions(engine, PrefixCache(200_000), rows)
+    assert torch.equal(after.latents, first.latents)
+    assert after.read == first.read
+
+
+def test_instructions_without_room_are_read_with_their_prompts():
+    engine = tiny_engine("qwen3")
+    kept = PrefixCache(4 * 10_000)
+    thoughts = [think_with_instructions(engine, kept, (row,)) for row in (0, 1)]
+    assert [one.read[0].reused for one in thoughts] == [0, 0]
+    assert kept.figures()["instruction_bytes"] == 0
+
+
 def answer_twice(engine, sampling):
     """Texts behind prompts with latents, and more text behind a cue: as an answer and its retry."""
     session = engine.open([[head, message(engine, row)] for row, head in enumerate(heads())])
