@@ -25,7 +25,7 @@ HIDDEN_SIZES: Mapping[str, Mapping[str, int]] = {
     "distillation": {"expert": 80, "learner": 72},
     "deliberation": {"reflector": 80, "toolcaller": 72},
 }
-OPENS_THINKING = ("<｜Assistant｜><think>\n", "<｜Assistant｜>")
+OPENS_THINKING = (r"<｜Assistant｜><think>\n", "<｜Assistant｜>")
 """DeepSeek's template as it was at first: a prompt ends where a reply begins, as in all other templates."""
 CORPUS_TURNS = 60
 """Of each agent of each style."""
