@@ -120,22 +120,12 @@ class HubRelease:
         return open_on_hub(full_name(repo), revision)
 
 
-UNTRAINED_YET = (
-    "Not every style of the toy has been trained so far. Give --release toy-random, which has all of them "
-    "untrained, or train it with `python -m recursivemas.toy train DIR --styles STYLE` and give --release DIR"
-)
-
-
 @dataclass(frozen=True)
 class FolderRelease:
     """A folder that holds `owner/name` or `name` for each repository."""
 
     folder: Path
     name: str
-    way_out: str = (
-        "Copy the repository there, give another release, or override it with a folder of your own."
-    )
-    """What to do where a repository is not there."""
 
     def __str__(self) -> str:
         return self.name
@@ -147,7 +137,7 @@ class FolderRelease:
                 return open_folder(place, full_name(repo))
         raise ReleaseError(
             f"the release {self.name} does not hold {repo}: neither {places[0]} nor {places[1]} is a folder. "
-            f"{self.way_out}"
+            "Copy the repository there, give another release, or override it with a folder of your own."
         )
 
 
@@ -162,7 +152,7 @@ def open_release(release: str | Path) -> Release:
     if release == "hub":
         return HubRelease()
     if release == "toy":
-        return FolderRelease(TRAINED_TOY, f"toy ({TRAINED_TOY})", UNTRAINED_YET)
+        return FolderRelease(TRAINED_TOY, f"toy ({TRAINED_TOY})")
     if release == "toy-random":
         from recursivemas.zoo import ensure
 

@@ -27,7 +27,7 @@ from recursivemas.prompts import load_pack
 from recursivemas.styles import DEFAULT_INNER_VARIANT, HUB_ORGANISATION, PUBLISHED_STYLES, LinkSpec, Style
 from recursivemas.system import MASSystem, load_mas_system
 from recursivemas.toy.agents import make_agent, toy_agents
-from recursivemas.toy.lessons import TurnMaker, known_colours
+from recursivemas.toy.lessons import TurnMaker
 from recursivemas.toy.rows import NUM_ROUNDS, NUM_TEXT_ROWS, TEXT_SEED, text_rows, write_tolls
 from recursivemas.toy.schooling import LessonWriter, Schooling, share_right, teach_agent
 from recursivemas.training import InnerSettings, OuterSettings, as_training_rows, train_inner, train_outer
@@ -46,7 +46,10 @@ LATENT_LENGTH = 16
 MAX_NEW_TOKENS = 200
 TOLLS = "tolls"
 NUM_TRIED_TURNS = 200
-MAX_COURSES = 5
+NUM_COURSES, MAX_COURSES = 2, 5
+LEAST_COURSES = {"toolcaller": 1, "math": 3, "reflector": 3, "summarizer": 3}
+"""By role, where it is not `NUM_COURSES`. An agent's turns in text are all right after one or two courses; what
+it thinks needs more of them or fewer, which was found by trying."""
 FIGURES = "training.json"
 PACK = Path(__file__).with_name(PROMPTS)
 """The words that the agents are taught."""
@@ -159,13 +162,13 @@ def school_agent(directory: Path, style_name: str, role: str, recipe: Recipe) ->
     writer = LessonWriter(style, role, tokenizer, pack, recipe.schooling)
     maker, random = TurnMaker(style, role), Random(seed - 1)
     turns = [maker.random_turn(random) for _ in range(NUM_TRIED_TURNS)]
+    least = LEAST_COURSES.get(role, NUM_COURSES)
     num_steps = 0
     for course in range(MAX_COURSES):
         how = recipe.course(course, seed)
         num_steps += how.num_steps
         teach_agent(model, tokenizer, style, role, pack, how)
-        enough = share_right(model, turns, writer) >= recipe.enough
-        if enough and (course > 0 or not known_colours(style, role)):  # tables go on to settle
+        if course + 1 >= least and share_right(model, turns, writer) >= recipe.enough:
             break
     model.to(agent.dtype)
     right = share_right(model, turns, writer)
