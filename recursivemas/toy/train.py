@@ -48,8 +48,8 @@ TOLLS = "tolls"
 NUM_TRIED_TURNS = 200
 NUM_COURSES, MAX_COURSES = 2, 5
 LEAST_COURSES = {"toolcaller": 1, "math": 3, "reflector": 3, "summarizer": 3}
-"""By role, where it is not `NUM_COURSES`. An agent's turns in text are all right after one or two courses; what
-it thinks needs more of them or fewer, which was found by trying."""
+"""By role, where it is not `NUM_COURSES`. Turns in text are all right after one or two courses; what an agent
+thinks needs more of them or fewer, which was found by trying."""
 FIGURES = "training.json"
 PACK = Path(__file__).with_name(PROMPTS)
 """The words that the agents are taught."""
