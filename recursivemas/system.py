@@ -11,12 +11,14 @@ from typing import Any
 import torch
 
 from recursivemas.agents.agent import Agent
+from recursivemas.agents.backend import Backend, choose_backend
 from recursivemas.agents.checkpoint import Outline, read_outline
-from recursivemas.agents.computing import Placement, check_computing, check_models
+from recursivemas.agents.computing import Placement, check_models
 from recursivemas.agents.load import resolve_devices, resolve_dtype
-from recursivemas.agents.load_agents import load_agents
+from recursivemas.agents.load_agents import load_agents, load_vllm_agents
 from recursivemas.agents.load_links import read_links
-from recursivemas.agents.offload import Offload, check_movable, check_offload
+from recursivemas.agents.load_vllm import VllmModels
+from recursivemas.agents.offload import Offload, check_movable
 from recursivemas.benchmarks import Benchmark, find_benchmark
 from recursivemas.errors import UserError, did_you_mean
 from recursivemas.links import LinkError, OuterLink
@@ -246,6 +248,9 @@ def load_mas_system(
     static_cache: str = "auto",
     quantization: str | None = None,
     offload: str = "auto",
+    backend: str = "transformers",
+    tensor_parallel_size: int = 1,
+    gpu_memory_utilization: float = 0.9,
     trust_remote_code: bool = False,
     release: str | Path = "hub",
     overrides: Mapping[str, str | Path] | None = None,
@@ -260,10 +265,11 @@ def load_mas_system(
     `auto` keeps what is stored, and for outer links follows an explicit `dtype`. `attn` is `auto`, `sdpa`,
     `flash_attention_2` or `eager`, `quantization` None, `bnb-4bit` or `bnb-8bit`, `static_cache` `on`, `off`,
     or `auto` for on CUDA; these hold for models. `offload` is where agents wait while others compute: `none`
-    (all stay), `cpu` (main memory), `disk`, or `auto`, `none` where they fit. `release` is `hub`, `toy` or a
-    folder; `overrides` maps a role, or `outer`, to another folder; `revision` pins the hub's repositories;
-    `prompts` says whose words agents are shown: `published`, `default`, a prompt pack's file, a published
-    prompts.py, a checkout's folder, or a source of your own; `auto`: `published` for the hub, else `default`.
+    (all stay), `cpu` (main memory), `disk`, or `auto`, `none` where they fit. `backend` is `transformers`,
+    `vllm` or `auto`; vLLM reads the next two (docs/vllm.md). `release` is `hub`, `toy` or a folder;
+    `overrides` maps a role, or `outer`, to another folder; `revision` pins the hub's repositories; `prompts`
+    says whose words agents are shown: `published`, `default`, a prompt pack's file, a published prompts.py, a
+    checkout's folder, or a source of your own; `auto`: `published` for the hub, else `default`.
 
     Everything that can be checked without weights is checked before any is loaded. Raises UserError for bad
     arguments, ReleaseError for files that cannot be had, LinkError and LoadError for what does not fit.
@@ -271,10 +277,9 @@ def load_mas_system(
     graph, benchmark = load_style(style), find_benchmark(dataset)
     # Before the prompts, which may have to be fetched.
     devices = resolve_devices(device, graph)
-    model_dtype = resolve_dtype(dtype)
-    link_dtype = resolve_dtype(outer_dtype) or model_dtype
-    check_computing(attn, quantization, model_dtype, devices, static_cache)
-    check_offload(offload, quantization, devices)
+    asked = attn, static_cache, quantization, offload, backend, tensor_parallel_size, gpu_memory_utilization
+    chosen = choose_backend(devices, dtype, *asked)
+    link_dtype = resolve_dtype(outer_dtype) or chosen.dtype
     if isinstance(prompts, str | Path):
         prompts = load_prompts(prompts, release=release, style_prompts=graph.prompts)
         prompts.check(graph, task=benchmark.task, mode="latent")
@@ -286,14 +291,7 @@ def load_mas_system(
         revision=revision,
         trust_remote_code=trust_remote_code,
     )
-    loading = {
-        "dtype": model_dtype,
-        "attn": attn,
-        "static_cache": static_cache,
-        "quantization": quantization,
-        "trust_remote_code": trust_remote_code,
-    }
-    parts = _load_parts(graph, paths, devices, loading, link_dtype, offload)
+    parts = _load_parts(graph, paths, devices, chosen, link_dtype, trust_remote_code)
     return MASSystem(style=graph, dataset=benchmark, release=release, prompts=prompts, paths=paths, **parts)
 
 
@@ -301,23 +299,36 @@ def _load_parts(
     graph: Style,
     paths: ReleaseFiles,
     devices: Mapping[str, Placement],
-    loading: Mapping[str, Any],
+    backend: Backend,
     link_dtype: torch.dtype | None,
-    offload: str,
+    trust_remote_code: bool,
 ) -> dict[str, Any]:
-    """Agents, outer links and how agents move, from their files, checked first.
-
-    `loading` are keywords of `load_engine`; the parts are those of a `MASSystem`.
-    """
-    model_dtype = loading["dtype"]
-    outlines = read_outlines(paths, loading["trust_remote_code"])
+    """A `MASSystem`'s agents, outer links and how agents move, from their files, checked first."""
+    outlines = read_outlines(paths, trust_remote_code)
     check_dimensions(paths, outlines)
     models = {role: (files.model_dir, outlines[role]) for role, files in paths.agents.items()}
-    check_models(loading["attn"], loading["quantization"], model_dtype, models)
-    check_movable(offload, outlines)
+    check_models(backend.attn, backend.quantization, backend.dtype, models)
+    check_movable(backend.offload, outlines)
     # Links come first: they are small, and what is wrong with them is known before gigabytes are loaded.
-    links = read_links(graph, paths, outlines, model_dtype, link_dtype)
-    agents, moves = load_agents(paths, outlines, links, devices, loading, offload)
+    links = read_links(graph, paths, outlines, backend.dtype, link_dtype)
+    if backend.name == "vllm":
+        vllm = VllmModels(
+            paths,
+            outlines,
+            backend,
+            device=devices[graph.roles[0]],
+            trust_remote_code=trust_remote_code,
+        )
+        agents, moves = load_vllm_agents(paths, outlines, links, vllm), Offload()
+    else:
+        loading = {
+            "dtype": backend.dtype,
+            "attn": backend.attn,
+            "static_cache": backend.static_cache,
+            "quantization": backend.quantization,
+            "trust_remote_code": trust_remote_code,
+        }
+        agents, moves = load_agents(paths, outlines, links, devices, loading, backend.offload)
     return {"agents": agents, "outer_links": links.place_outer(agents), "offload": moves}
 
 

@@ -51,9 +51,17 @@ class Agent:
     @property
     def model(self) -> PreTrainedModel:
         """The model itself. Raises UserError where its engine does not hold it in this process."""
-        if not isinstance(self.engine, LocalEngine):
-            raise UserError(f"the {self.role}'s model is run by {type(self.engine).__name__}, not held here")
-        return self.engine.model
+        if self.held_model is None:
+            raise UserError(
+                f"the {self.role}'s model is run by {type(self.engine).__name__}, not held here; where the "
+                "model itself is needed, give --backend transformers"
+            )
+        return self.held_model
+
+    @property
+    def held_model(self) -> PreTrainedModel | None:
+        """The model itself; None where its engine does not hold it in this process."""
+        return self.engine.model if isinstance(self.engine, LocalEngine) else None
 
     @property
     def model_name(self) -> str:
@@ -61,7 +69,7 @@ class Agent:
         return self.repo_id.rpartition("/")[2]
 
     def __repr__(self) -> str:
-        runs = self.engine.model if isinstance(self.engine, LocalEngine) else self.engine
+        runs = self.held_model or self.engine
         dtype = str(self.engine.dtype).removeprefix("torch.")
         return (
             f"<Agent {self.role}: {self.model_name}, {type(runs).__name__}, hidden size {self.hidden_size}, "

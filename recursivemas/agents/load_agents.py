@@ -17,11 +17,12 @@ from recursivemas.agents.checkpoint import Outline
 from recursivemas.agents.computing import SPLIT, Placement
 from recursivemas.agents.load import load_engine
 from recursivemas.agents.load_links import ReadLinks
+from recursivemas.agents.load_vllm import VllmModels
 from recursivemas.agents.memory import weight_bytes
 from recursivemas.agents.offload import MAIN_MEMORY, Offload, Weights, choose_offload
 from recursivemas.agents.residency import MovedModel, Residency
-from recursivemas.engine import LocalEngine
-from recursivemas.release.resolve import ReleaseFiles
+from recursivemas.engine import Engine, LocalEngine
+from recursivemas.release.resolve import AgentFiles, ReleaseFiles
 from recursivemas.settings import AUTO
 
 logger = logging.getLogger(__name__)
@@ -60,20 +61,37 @@ def load_agents(
             if device in moving and device != SPLIT:
                 model = loaded[key][0].model
                 moved[device].append(MovedModel(model, files.model_dir, device, moving[device].place))
-        engine, tokenizer = loaded[key]
-        agents[role] = Agent(
-            role=role,
-            engine=engine,
-            tokenizer=tokenizer,
-            inner_link=links.place_inner(role, engine),
-            repo_id=files.repo_id,
-            revision=files.revision,
-            repo_path=files.model_dir,
-            inner_link_path=files.inner_link,
-        )
+        agents[role] = _agent(files, *loaded[key], links)
     for device, models in moved.items():
         Residency(device, models, moving[device].num_seats)
     return agents, Offload(moving=moving, models=tuple(one for models in moved.values() for one in models))
+
+
+def load_vllm_agents(
+    paths: ReleaseFiles, outlines: Mapping[str, Outline], links: ReadLinks, models: VllmModels
+) -> dict[str, Agent]:
+    """The agents by role, on models that vLLM runs; those of one repository share its engine."""
+    loaded: dict[Path, tuple[Engine, Any]] = {}
+    agents = {}
+    for role, files in tqdm(paths.agents.items(), unit="agent", file=sys.stderr, leave=False):
+        place = files.model_dir.resolve()
+        if place not in loaded:
+            loaded[place] = models.load(files.model_dir, outlines[role])
+        agents[role] = _agent(files, *loaded[place], links)
+    return agents
+
+
+def _agent(files: AgentFiles, engine: Engine, tokenizer: Any, links: ReadLinks) -> Agent:
+    return Agent(
+        role=files.role,
+        engine=engine,
+        tokenizer=tokenizer,
+        inner_link=links.place_inner(files.role, engine),
+        repo_id=files.repo_id,
+        revision=files.revision,
+        repo_path=files.model_dir,
+        inner_link_path=files.inner_link,
+    )
 
 
 def _describe(

@@ -118,8 +118,8 @@ class Offload:
     """By device, of those whose models move."""
     models: tuple[MovedModel, ...] = ()
 
-    def place(self, model: PreTrainedModel) -> str:
-        """Where a model's weights wait; `none` where they stay."""
+    def place(self, model: PreTrainedModel | None) -> str:
+        """Where a model's weights wait; `none` where they stay, as those do that are not held here (None)."""
         moved = self._moved(model)
         return moved.place if moved else "none"
 
@@ -128,12 +128,12 @@ class Offload:
         moved = self._moved(model)
         return moved.num_bytes if moved else tensor_bytes(model)
 
-    def figures(self, models: Mapping[str, PreTrainedModel]) -> dict[str, dict[str, Any]]:
+    def figures(self, models: Mapping[str, PreTrainedModel | None]) -> dict[str, dict[str, Any]]:
         """By role, of the models that move: where they wait, and how often they have come to their device."""
         pairs = ((role, self._moved(model)) for role, model in models.items())
         return {
             role: {"place": moved.place, "arrivals": moved.num_arrivals} for role, moved in pairs if moved
         }
 
-    def _moved(self, model: PreTrainedModel) -> MovedModel | None:
+    def _moved(self, model: PreTrainedModel | None) -> MovedModel | None:
         return next((one for one in self.models if one.model is model), None)

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from recursivemas.agents.computing import check_computing
-from recursivemas.agents.load import resolve_devices, resolve_dtype
-from recursivemas.agents.offload import check_offload
+from recursivemas.agents.backend import choose_backend
+from recursivemas.agents.load import resolve_devices
 from recursivemas.errors import UserError
 from recursivemas.files.whole import check_writable
 from recursivemas.report import format_example, format_summary, result_line
@@ -81,12 +80,13 @@ def check_before_work(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: R
     """
     model = prepared.settings.model
     devices = resolve_devices(model.device, prepared.style)
-    check_computing(model.attn, model.quantization, resolve_dtype(model.dtype), devices, model.static_cache)
-    check_offload(model.offload, model.quantization, devices)
+    backend = choose_backend(devices, model.dtype, **model.computing())
     model.overrides()
     prepared.benchmark.check_style(prepared.style)
     if not rank.is_first:
         return
+    if model.backend != backend.name:
+        print(f"models are run by {backend.name}: {backend.why}", file=sys.stderr)
     check_writable(prepared.folder, "output_dir")
     check_kind(prepared.settings, prepared.folder)
     for run in runs:

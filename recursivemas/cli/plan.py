@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from recursivemas.agents.backend import choose_backend
 from recursivemas.agents.checkpoint import Outline
-from recursivemas.agents.computing import check_computing, check_models
+from recursivemas.agents.computing import check_models
 from recursivemas.agents.load import resolve_devices, resolve_dtype
-from recursivemas.agents.offload import check_movable, check_offload
+from recursivemas.agents.offload import check_movable
 from recursivemas.cli.footprint import describe_files, describe_memory
 from recursivemas.cli.reproduction import describe_reproduction
 from recursivemas.errors import UserError
@@ -61,8 +62,8 @@ def _devices(run: PreparedRun) -> Iterator[str]:
     model = run.settings.model
     devices = resolve_devices(model.device, run.style)
     yield format_table(["agent", "device"], [[role, str(device)] for role, device in devices.items()])
-    check_computing(model.attn, model.quantization, resolve_dtype(model.dtype), devices, model.static_cache)
-    check_offload(model.offload, model.quantization, devices)
+    backend = choose_backend(devices, model.dtype, **model.computing())
+    yield f"models are run by {backend.name}: {backend.why}"
 
 
 def _prompts(run: PreparedRun) -> Iterator[str]:

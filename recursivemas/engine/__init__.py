@@ -19,8 +19,9 @@ from recursivemas.engine.base import (
     Thoughts,
     WriteRequest,
 )
-from recursivemas.engine.local import LocalEngine, limit_rows, reuse_prefixes
+from recursivemas.engine.local import LocalEngine, limit_rows
 from recursivemas.engine.prefix_cache import PrefixCache
+from recursivemas.engine.reuse import reuse_prefixes
 from recursivemas.engine.sampling import random_stream
 from recursivemas.engine.stream import rows_not_finite
 from recursivemas.sampling import SamplingSettings

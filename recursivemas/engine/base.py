@@ -1,7 +1,7 @@
 """The engine's door: what an agent's language model can be asked, whatever runs it.
 
 A prompt is a sequence of pieces, token ids and latents, until the engine has it: nothing above this door
-knows embeddings of prompts, masks or caches. `local` stands behind it today; another engine is one module
+knows embeddings of prompts, masks or caches. `local` and `vllm` stand behind it; another engine is one module
 with these two classes.
 
 Shapes: B rows, L latent steps, D the model's hidden size.
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
+from recursivemas.engine.prefix_cache import PrefixCache
 from recursivemas.links import InnerLink
 from recursivemas.sampling import SamplingSettings
 
@@ -174,6 +175,10 @@ class Session(Protocol):
 class Engine(Protocol):
     """One language model."""
 
+    prefix_cache: PrefixCache
+    """What its sessions keep of what they read. Where it has no room, an engine that keeps things elsewhere
+    keeps nothing."""
+
     @property
     def hidden_size(self) -> int: ...
 
@@ -195,6 +200,9 @@ class Engine(Protocol):
     @property
     def generation_config(self) -> GenerationConfig | None:
         """The model's own sampling settings, for what is not set."""
+
+    def describe(self) -> dict[str, str]:
+        """What computes, for a run's record: `backend` is its name, and decides the results."""
 
     def open(self, prompts: Sequence[Prompt]) -> Session:
         """A session of one row a prompt.

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from typing import Any
 
 from recursivemas.engine.base import Generated, Pauses, WriteRequest
 from recursivemas.engine.reading import Row
 from recursivemas.engine.running import Running, WrittenRow
+from recursivemas.engine.writing import back_from_pause, check_requests, done, has_to_wait
 
 
 def decode(
@@ -50,19 +51,20 @@ def decode(
                 going = [
                     index
                     for index in going
-                    if ran[index].takes(tokens[index], stop_ids) and not _pauses(ran[index], pauses, waiting)
+                    if ran[index].takes(tokens[index], stop_ids)
+                    and not has_to_wait(ran[index], pauses, waiting)
                 ]
                 if on_step:
                     on_step(len(going) + len(waiting) + len(queue))
                 if not going:
                     break
             running.go_on(going)
-            yield from _done(ran)
+            yield from done(ran)
         if not pauses or (rejoin_every and running.rows and num_steps % rejoin_every):
             continue
         idle = not running.rows and not (queue and len(waiting) < width)
-        back = _back_from_pause(waiting, pauses, block=idle, together=bool(rejoin_every))
-        yield from _done(back)
+        back = back_from_pause(waiting, pauses, block=idle, together=bool(rejoin_every))
+        yield from done(back)
         back = [row for row in back if not row.ended_by]
         if back:
             running.join(back)
@@ -75,11 +77,9 @@ def _queue(rows: Sequence[Row], requests: Sequence[WriteRequest], width: int) ->
     forks as many as there is room for go all once, then all once more: so each is read before its copies, and
     no more of them wait with what they have read.
     """
-    for request in requests:
-        if request.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens is {request.max_new_tokens}; it has to be 1 or more")
+    check_requests(requests)
     pairs = enumerate(zip(rows, requests, strict=True))
-    queue = [WrittenRow(index, row, request) for index, (row, request) in pairs]
+    queue = [WrittenRow(index=index, request=request, row=row) for index, (row, request) in pairs]
     if len(queue) > width:
         forks = dict.fromkeys(one.row.fork for one in queue)
         group = {fork: number // width for number, fork in enumerate(forks)}
@@ -105,35 +105,3 @@ def _next_ones(queue: deque[WrittenRow], room: int, *, together: bool) -> list[W
             break
         new.append(queue.popleft())
     return new
-
-
-def _done(rows: Sequence[WrittenRow]) -> Iterator[tuple[int, Generated]]:
-    """What those rows wrote that have ended."""
-    return ((row.index, row.generated()) for row in rows if row.ended_by)
-
-
-def _pauses(row: WrittenRow, pauses: Pauses | None, waiting: list[tuple[WrittenRow, Future[Any]]]) -> bool:
-    """Put a row that has to wait into `waiting`; tells whether it has to."""
-    future = pauses.look(row.request.row, row.writing) if pauses else None
-    if future is not None:
-        waiting.append((row, future))
-    return future is not None
-
-
-def _back_from_pause(
-    waiting: list[tuple[WrittenRow, Future[Any]]], pauses: Pauses, *, block: bool, together: bool
-) -> list[WrittenRow]:
-    """Those rows of `waiting` whose pause is over, taken out of it; some of them may have ended with it.
-
-    With `block` it waits until there are any; with `together` until all are over.
-    """
-    if not waiting:
-        return []
-    futures = [future for _, future in waiting]
-    timeout = None if block or together else 0
-    done = wait(futures, timeout, ALL_COMPLETED if together else FIRST_COMPLETED).done
-    returned = [(row, future) for row, future in waiting if future in done]
-    waiting[:] = [(row, future) for row, future in waiting if future not in done]
-    for row, future in returned:
-        row.resume(pauses.resume(row.request.row, future.result()))
-    return [row for row, _ in returned]

@@ -74,6 +74,9 @@ class LocalEngine:
     def generation_config(self) -> GenerationConfig | None:
         return self.model.generation_config
 
+    def describe(self) -> dict[str, str]:
+        return {"backend": "transformers", "attn": self.model.config._attn_implementation}
+
     @torch.no_grad()
     def open(self, prompts: Sequence[Prompt]) -> LocalSession:
         rows = self._embed(prompts)
@@ -115,27 +118,6 @@ def _common(prompt: Prompt) -> int:
     """How many token ids are a piece of their own, with more text behind it."""
     first, following = (*prompt[:2], (), ())[:2]
     return len(first) if isinstance(first, tuple) and isinstance(following, tuple) and following else 0
-
-
-@contextmanager
-def reuse_prefixes(engines: Iterable[Engine], cache: PrefixCache) -> Iterator[None]:
-    """Have the engines keep what they read meanwhile, and read none of it twice.
-
-    An engine of another kind than ours sees to it by itself.
-    """
-    ours = [engine for engine in engines if isinstance(engine, LocalEngine)]
-    for engine in ours:
-        engine.prefix_cache = cache
-    try:
-        yield
-    except torch.OutOfMemoryError:
-        for engine in ours:
-            engine.static_pool.clear()
-        raise
-    finally:
-        cache.clear()
-        for engine in ours:
-            engine.prefix_cache = PrefixCache(0)
 
 
 @contextmanager

@@ -6,8 +6,8 @@ Shapes: B rows.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -15,65 +15,30 @@ import torch
 from torch import Tensor
 
 from recursivemas.engine.backbone import Backbone
-from recursivemas.engine.base import NOT_FINITE, Generated, Positions, Resumption, Segment, WriteRequest
+from recursivemas.engine.base import Resumption
 from recursivemas.engine.prefix_cache import Kept, common_length
 from recursivemas.engine.reading import Reader, Row
-from recursivemas.engine.sampling import NO_TOKEN, Sampler
+from recursivemas.engine.sampling import Sampler
 from recursivemas.engine.stream import Stream
+from recursivemas.engine.writing import Writing
 from recursivemas.sampling import SamplingSettings
 
 
-@dataclass(eq=False)
-class WrittenRow:
-    """One row on its way, and what it has been writing since its last pause."""
+@dataclass(eq=False, kw_only=True)
+class WrittenRow(Writing):
+    """One row on its way, and what is kept of it."""
 
-    index: int
     row: Row
-    request: WriteRequest
-    segments: list[Segment] = field(default_factory=list)
-    writing: list[int] = field(default_factory=list)
-    num_sampled: int = 0
-    num_chosen: int = 0
-    """The same with the token that ended it."""
-    ended_by: str = ""
-    read: Positions = field(default_factory=Positions)
-
-    def takes(self, token: int, stop_ids: Collection[int]) -> bool:
-        """Take the row's next token; tells whether more may follow."""
-        self.num_chosen += 1
-        if token in stop_ids or token == NO_TOKEN:
-            self.ended_by = NOT_FINITE if token == NO_TOKEN else "stop"
-            return False
-        self.writing.append(token)
-        self.num_sampled += 1
-        if self.num_sampled == self.request.max_new_tokens:
-            self.ended_by = "length"
-        return not self.ended_by
-
-    @property
-    def left(self) -> int:
-        """How many tokens it may still write."""
-        return self.request.max_new_tokens - self.num_sampled
 
     def resume(self, resumption: Resumption) -> None:
         before = self.token_ids()
-        self.segments += [Segment(resumption.written), Segment(resumption.inserted, written=False)]
-        self.writing = []
+        super().resume(resumption)
         same = len(self.row) + common_length(before, self.token_ids())
         self.row.kept_length = min(self.row.kept_length, same)
-        self.ended_by = resumption.ended_by
-
-    def generated(self) -> Generated:
-        segments = [*self.segments, Segment(tuple(self.writing))]
-        return Generated(tuple(segments), self.num_sampled, self.ended_by, self.read)
 
     def said(self) -> list[int]:
         """What the row has written so far, for the repetition penalty."""
         return [*self.request.said, *self.generated().token_ids]
-
-    def token_ids(self) -> tuple[int, ...]:
-        """All that follows the prompt."""
-        return tuple(id_ for segment in self.generated().segments for id_ in segment.token_ids)
 
     def keep(self, kept: Kept | None, length: int) -> None:
         """Note that the row's first `length` positions are kept."""

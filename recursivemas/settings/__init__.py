@@ -3,6 +3,7 @@
 from recursivemas.settings.groups import (
     ATTENTIONS,
     AUTO,
+    BACKENDS,
     DTYPES,
     MODES,
     OFFLOADS,
@@ -24,6 +25,7 @@ from recursivemas.settings.run_settings import NEUTRAL, OPTIONS, Origin, RunSett
 __all__ = [
     "ATTENTIONS",
     "AUTO",
+    "BACKENDS",
     "DTYPES",
     "MODES",
     "NEUTRAL",

@@ -31,6 +31,9 @@ QUANTIZATIONS = ("bnb-4bit", "bnb-8bit")
 OFFLOADS = ("auto", "none", "cpu", "disk")
 """Where agents can wait while others compute: nowhere, as all stay, in main memory, in files."""
 
+BACKENDS = ("transformers", "vllm", "auto")
+"""What can run models; `auto` takes vLLM where it is installed and models are on CUDA."""
+
 AUTO = "auto"
 """The batch_size that stands for as many questions as fit, and the offload for as little as is needed."""
 SWEEP = -1
@@ -87,9 +90,25 @@ class ModelSettings:
         choices=OFFLOADS,
         neutral=True,
     )
+    backend: str = option(
+        "transformers",
+        "what runs models: transformers, vllm (docs/vllm.md), or auto: vllm where it is installed and models "
+        "are on CUDA",
+        choices=BACKENDS,
+    )
+    tensor_parallel_size: int = option(
+        1, "vllm: GPUs that each model is spread over", minimum=1, neutral=True
+    )
+    gpu_memory_utilization: float = option(
+        0.9, "vllm: fraction of a GPU's memory that all models together may take", neutral=True
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
+        if not 0 < self.gpu_memory_utilization <= 1:
+            raise UserError(
+                f"gpu_memory_utilization is {self.gpu_memory_utilization}; it has to be above 0 and at most 1"
+            )
 
     def where(self) -> dict[str, Any]:
         """Where models come from, as keywords of `resolve_release`; raises what `overrides` raises."""
@@ -107,10 +126,19 @@ class ModelSettings:
             "device": self.device,
             "dtype": self.dtype,
             "outer_dtype": self.outer_dtype,
+            **self.computing(),
+        }
+
+    def computing(self) -> dict[str, Any]:
+        """What computes, and how, as keywords of `load_mas_system`."""
+        return {
             "attn": self.attn,
             "static_cache": self.static_cache,
             "quantization": self.quantization,
             "offload": self.offload,
+            "backend": self.backend,
+            "tensor_parallel_size": self.tensor_parallel_size,
+            "gpu_memory_utilization": self.gpu_memory_utilization,
         }
 
     def overrides(self) -> dict[str, str]:
@@ -224,6 +252,19 @@ class SolveSettings:
     @property
     def link_control(self) -> LinkControl:
         return read_link_control(self.links)
+
+
+def check_for_vllm(solve: SolveSettings) -> None:
+    """Raise UserError for what backend `vllm` cannot do, or does otherwise than ours."""
+    unable = {
+        f"repetition_penalty {solve.sampling.repetition_penalty}": solve.sampling.repetition_penalty != 1,
+        f"rejoin_every {solve.rejoin_every}": solve.rejoin_every != 0,
+        f"batch_size {AUTO!r}": solve.batch_size == AUTO,
+        f"links {solve.links!r}": solve.link_control.kind == "identity",
+        "lens": solve.lens,
+    }
+    if wrong := [what for what, is_wrong in unable.items() if is_wrong]:
+        raise UserError(f"{wrong[0]} is not for backend 'vllm'; drop one of the two (docs/vllm.md)")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from recursivemas.settings.groups import (
     RecordSettings,
     SolveSettings,
     ToolSettings,
+    check_for_vllm,
 )
 from recursivemas.settings.of_release import of_release
 from recursivemas.settings.recommended import recommended
@@ -37,6 +38,10 @@ class RunSettings:
     tools: ToolSettings = field(default_factory=ToolSettings)
     grading: GradingSettings = field(default_factory=GradingSettings)
     record: RecordSettings = field(default_factory=RecordSettings)
+
+    def __post_init__(self) -> None:
+        if self.model.backend == "vllm":
+            check_for_vllm(self.solve)
 
     @classmethod
     def of(cls, **values: Any) -> RunSettings:

@@ -80,6 +80,15 @@ def test_no_module_imports_itself_by_way_of_others():
     assert waiting == {}
 
 
+def test_one_room_imports_vllm():
+    rooms = {
+        path.parent.relative_to(PACKAGE).as_posix()
+        for path in MODULES
+        if any(name.split(".")[0] == "vllm" for name in imported(path))
+    }
+    assert rooms == {"engine/vllm"}
+
+
 def imported(path: Path) -> Iterator[str]:
     """The modules of ours that a module may import, at any depth."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

