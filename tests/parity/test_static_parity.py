@@ -22,7 +22,6 @@ from tests.support.sessions import GREEDY
 pytestmark = pytest.mark.usefixtures("no_grad", "little_room")
 
 SAMPLED = SamplingSettings(temperature=1.0, repetition_penalty=1.2).resolve(None)
-STOP_IDS = range(2, 60)  # many, so that rows end at different steps
 
 
 @pytest.fixture
@@ -63,36 +62,43 @@ def test_thoughts_are_the_same(name):
         assert ((static - dynamic).norm(dim=-1) / dynamic.norm(dim=-1)).max() < 1e-9
 
 
-def write_and_retry(engine, sampling):
-    """What rows of a fork write, three side by side, then behind a cue; and their next random numbers."""
-    engine.max_rows = 3
-    session = engine.open(prompts_for()[:4]).fork(2)
+def write_and_retry(engine, copies, sampling, stop_ids, most_tokens):
+    """What rows of a fork write, then behind a cue, and their next random numbers."""
+    session = engine.open(prompts_for()[: 8 // copies]).fork(copies)
     streams = [random_stream(42, str(row)) for row in range(8)]
-    said, texts, steps = {}, [], []
-    for cue, count in (((), 24), ((40, 41, 42), 8)):
+    said, texts = {}, []
+    for cue, longest in (((), 24), ((40, 41, 42), 8)):
         requests = [
             WriteRequest(
                 row=row,
                 stream=streams[row],
-                max_new_tokens=count - row % 2,
+                max_new_tokens=min(most_tokens[row], longest),
                 inserted=cue,
                 said=said.get(row, ()),
             )
             for row in range(8)
         ]
-        written = dict(session.write(requests, sampling=sampling, stop_ids=STOP_IDS, on_step=steps.append))
+        written = dict(session.write(requests, sampling=sampling, stop_ids=stop_ids))
         said = {row: generated.token_ids for row, generated in written.items()}
         texts.append([written[row] for row in range(8)])
     return texts, [stream.random() for stream in streams]
 
 
-@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+CASES = {
+    "greedy, rows take turns": (3, 2, GREEDY, range(2, 60), [24] * 8),
+    "sampled, fewer and fewer are left": (8, 1, SAMPLED, range(2, 16), [3, 24, 7, 12, 1, 18, 5, 10]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", BACKBONES)
-def test_texts_are_the_same_behind_a_cue_too(name, sampling):
+def test_texts_are_the_same_behind_a_cue_too(name, case):
+    width, *how = CASES[case]
     results = []
     for engine in both(name):
+        engine.max_rows = width
         with reuse_prefixes([engine], PrefixCache(1 << 30)):
-            results.append(write_and_retry(engine, sampling))
+            results.append(write_and_retry(engine, *how))
     (texts, after), (expected, expected_after) = results
     assert texts == expected
     assert after == expected_after
