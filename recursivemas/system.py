@@ -246,6 +246,7 @@ def load_mas_system(
     outer_dtype: str | torch.dtype = "auto",
     attn: str = "auto",
     static_cache: str = "auto",
+    prefill: str = "auto",
     quantization: str | None = None,
     offload: str = "auto",
     backend: str = "transformers",
@@ -264,9 +265,10 @@ def load_mas_system(
     or a mapping from role to these. `dtype` holds for models and inner links, `outer_dtype` for outer links:
     `auto` keeps what is stored, and for outer links follows an explicit `dtype`. `attn` is `auto`, `sdpa`,
     `flash_attention_2` or `eager`, `quantization` None, `bnb-4bit` or `bnb-8bit`, `static_cache` `on`, `off`,
-    or `auto` for on CUDA; these hold for models. `offload` is where agents wait while others compute: `none`
-    (all stay), `cpu` (main memory), `disk`, or `auto`, `none` where they fit. `backend` is `transformers`,
-    `vllm` or `auto`; vLLM reads the next two (docs/vllm.md). `release` is `hub`, `toy` or a folder;
+    or `auto` for on CUDA; these hold for models. `prefill` is how prompts are read: `padded`, `apart`, or
+    `auto` for apart on a CPU. `offload` is where agents wait while others compute: `none` (all stay), `cpu`
+    (main memory), `disk`, or `auto`, `none` where they fit. `backend` is `transformers`, `vllm` or `auto`;
+    vLLM reads the next two (docs/vllm.md). `release` is `hub`, `toy` or a folder;
     `overrides` maps a role, or `outer`, to another folder; `revision` pins the hub's repositories; `prompts`
     says whose words agents are shown: `published`, `default`, a prompt pack's file, a published prompts.py, a
     checkout's folder, or a source of your own; `auto`: `published` for the hub, else `default`.
@@ -277,20 +279,14 @@ def load_mas_system(
     graph, benchmark = load_style(style), find_benchmark(dataset)
     # Before the prompts, which may have to be fetched.
     devices = resolve_devices(device, graph)
-    asked = attn, static_cache, quantization, offload, backend, tensor_parallel_size, gpu_memory_utilization
-    chosen = choose_backend(devices, dtype, *asked)
+    ours = attn, static_cache, prefill, quantization, offload
+    chosen = choose_backend(devices, dtype, *ours, backend, tensor_parallel_size, gpu_memory_utilization)
     link_dtype = resolve_dtype(outer_dtype) or chosen.dtype
     if isinstance(prompts, str | Path):
         prompts = load_prompts(prompts, release=release, style_prompts=graph.prompts)
         prompts.check(graph, task=benchmark.task, mode="latent")
-    paths = resolve_mas_paths(
-        graph,
-        benchmark,
-        release=release,
-        overrides=overrides,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-    )
+    where: dict[str, Any] = {"release": release, "overrides": overrides, "revision": revision}
+    paths = resolve_mas_paths(graph, benchmark, trust_remote_code=trust_remote_code, **where)
     parts = _load_parts(graph, paths, devices, chosen, link_dtype, trust_remote_code)
     return MASSystem(style=graph, dataset=benchmark, release=release, prompts=prompts, paths=paths, **parts)
 
@@ -325,6 +321,7 @@ def _load_parts(
             "dtype": backend.dtype,
             "attn": backend.attn,
             "static_cache": backend.static_cache,
+            "prefill": backend.prefill,
             "quantization": backend.quantization,
             "trust_remote_code": trust_remote_code,
         }

@@ -27,8 +27,9 @@ class Backend:
     dtype: torch.dtype | None
     """Of models and inner links; None for what is stored."""
     attn: str
-    """How attention is computed; for transformers alone, as the next three."""
+    """How attention is computed; for transformers alone, as the next four."""
     static_cache: str
+    prefill: str
     quantization: str | None
     offload: str
     tensor_parallel_size: int
@@ -41,6 +42,7 @@ def choose_backend(
     dtype: str | torch.dtype | None,
     attn: str,
     static_cache: str,
+    prefill: str,
     quantization: str | None,
     offload: str,
     backend: str,
@@ -55,9 +57,9 @@ def choose_backend(
     if backend not in BACKENDS:
         raise LoadError(f"backend {backend!r} is not one of {', '.join(BACKENDS)}")
     kept = resolve_dtype(dtype)
-    check_computing(attn, quantization, kept, devices, static_cache)
+    check_computing(attn, quantization, kept, devices, static_cache, prefill)
     check_offload(offload, quantization, devices)
-    misfit = _misfit(devices, kept, attn, static_cache, quantization, offload)
+    misfit = _misfit(devices, kept, attn, static_cache, prefill, quantization, offload)
     name, why = backend, "it was asked for"
     if backend == "auto":
         on_cuda = all(device != "split" and device.type == "cuda" for device in devices.values())
@@ -84,6 +86,7 @@ def choose_backend(
         dtype=kept,
         attn=attn,
         static_cache=static_cache,
+        prefill=prefill,
         quantization=quantization,
         offload=offload,
         tensor_parallel_size=tensor_parallel_size,
@@ -96,6 +99,7 @@ def _misfit(
     dtype: torch.dtype | None,
     attn: str,
     static_cache: str,
+    prefill: str,
     quantization: str | None,
     offload: str,
 ) -> str:
@@ -109,6 +113,8 @@ def _misfit(
         return f"attn {attn!r} is transformers' own; vLLM has kernels of its own"
     if static_cache != AUTO:
         return f"static_cache {static_cache!r} is for our own engine; vLLM has caches of its own"
+    if prefill != AUTO:
+        return f"prefill {prefill!r} is for our own engine; vLLM reads prompts its own way"
     if quantization is not None:
         return f"quantization {quantization!r} is made by transformers while it loads"
     if offload not in (AUTO, "none"):

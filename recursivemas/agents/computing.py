@@ -14,7 +14,7 @@ import torch
 from transformers import BitsAndBytesConfig
 
 from recursivemas.agents.checkpoint import LoadError, Outline
-from recursivemas.settings import ATTENTIONS, QUANTIZATIONS, STATIC_CACHES
+from recursivemas.settings import ATTENTIONS, PREFILLS, QUANTIZATIONS, STATIC_CACHES
 
 SPLIT: Literal["split"] = "split"
 """In place of a device: a model's layers are spread over all accelerators, for models larger than one."""
@@ -31,14 +31,18 @@ def check_computing(
     dtype: torch.dtype | None,
     devices: Mapping[str, Placement],
     static_cache: str = "auto",
+    prefill: str = "auto",
 ) -> None:
     """Raise LoadError for what this machine cannot compute on these devices, by role.
 
     `attn` is `auto` or the name of one of transformers' implementations, `quantization` None or one of
-    `QUANTIZATIONS`, `dtype` None for what is stored, `static_cache` one of `STATIC_CACHES`.
+    `QUANTIZATIONS`, `dtype` None for what is stored, `static_cache` one of `STATIC_CACHES`, `prefill`
+    one of `PREFILLS`.
     """
     if attn not in ATTENTIONS:
         raise LoadError(f"attn {attn!r} is not one of {', '.join(ATTENTIONS)}")
+    if prefill not in PREFILLS:
+        raise LoadError(f"prefill {prefill!r} is not one of {', '.join(PREFILLS)}")
     if quantization is not None and quantization not in QUANTIZATIONS:
         raise LoadError(f"quantization {quantization!r} is not one of {', '.join(QUANTIZATIONS)}")
     if static_cache not in STATIC_CACHES:

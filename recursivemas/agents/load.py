@@ -105,12 +105,13 @@ def load_engine(
     attn: str = "auto",
     static_cache: str = "auto",
     quantization: str | None = None,
+    prefill: str = "auto",
 ) -> tuple[LocalEngine, PreTrainedTokenizerBase]:
     """An engine with a frozen model, and its tokenizer, from a folder. `dtype` None keeps the checkpoint's.
 
     `device` `split` leaves the placing of layers to accelerate. `outline` is what `read_outline` found, if it
-    was asked before. `attn`, `static_cache` and `quantization` are as `check_computing` has them. The
-    tokenizer pads on the left and has a pad token.
+    was asked before. `attn`, `static_cache`, `quantization` and `prefill` are as `check_computing` has
+    them. The tokenizer pads on the left and has a pad token.
 
     Raises LoadError for what `read_outline` raises it for, and when weights are missing from the checkpoint
     (transformers would start them at random); what `LocalEngine` raises.
@@ -129,6 +130,7 @@ def load_engine(
     if device != SPLIT and quantization is None:
         model = model.to(device)
     engine = LocalEngine(model.eval().requires_grad_(False), static_cache)
+    engine.prefill = prefill
     if engine.dtype not in DTYPES.values():
         raise LoadError(
             f"the model in {model_dir} embeds in {engine.dtype}, which nothing here computes in; give a "

@@ -41,6 +41,8 @@ class LocalEngine:
         """What its sessions keep of what they read."""
         self.max_rows: int | None = None
         """How many rows of a session run side by side at most; None: as many as were opened."""
+        self.prefill = "auto"
+        """How rows are read: `padded` (side by side), `apart` (long ones), `auto` (apart on a CPU)."""
         self._backbone = Backbone(model)
         self.static_pool = StaticPool(self._backbone, static_cache)
         """What its steps are taken on, where they are static."""
@@ -81,7 +83,8 @@ class LocalEngine:
     def open(self, prompts: Sequence[Prompt]) -> LocalSession:
         rows = self._embed(prompts)
         check_lengths([len(row) for row in rows])
-        reader = Reader(self._backbone, self.prefix_cache)
+        apart = self.prefill == "apart" or (self.prefill == "auto" and self.device.type == "cpu")
+        reader = Reader(self._backbone, self.prefix_cache, apart=apart)
         return LocalSession(reader, rows, self.max_rows or len(rows), self.static_pool)
 
     def _embed(self, prompts: Sequence[Prompt]) -> list[Row]:

@@ -3,7 +3,8 @@
 Rests that are read side by side have one length: some positions that are kept are computed again where there
 would be padding otherwise. So nothing stands between what a row had and its rest, and sliding windows and
 linear attention see it as they would have seen it at once. Where rows can only go on from their ends, those
-with rests of other lengths are read apart.
+with rests of other lengths are read apart. On a CPU, where attention is much slower with a mask than without,
+every long rest is.
 
 Shapes: B rows, T_i a row's positions, D hidden size.
 """
@@ -27,6 +28,8 @@ from recursivemas.engine.prefix_cache import Kept, PrefixCache, Start, TokenIds,
 from recursivemas.engine.row_cache import RowCache, open_windows, put_rows
 from recursivemas.engine.stream import PromptBatch, Stream
 
+MIN_APART = 128
+"""As many positions of one row keep a CPU as busy as those of several rows do."""
 MIN_SHARED = 16
 """As many positions are worth a run of the model that reads them once for all rows."""
 
@@ -62,14 +65,18 @@ class Row:
 
 
 class Reader:
-    """Reads rows with one model; what it keeps goes into `prefix_cache`."""
+    """Reads rows with one model; what it keeps goes into `prefix_cache`.
 
-    def __init__(self, backbone: Backbone, prefix_cache: PrefixCache) -> None:
+    With `apart`, rows are read one after another where much of them is to be read, without padding or mask.
+    """
+
+    def __init__(self, backbone: Backbone, prefix_cache: PrefixCache, *, apart: bool = False) -> None:
         self.backbone = backbone
         self._kept = prefix_cache
         cache = backbone.new_cache()
         self.knows_cache = is_known(cache)
         """Whether rows can be taken out of the model's kind of cache, and put into it."""
+        self._groups = _groups_apart if apart and self.knows_cache else _groups
         self._keeps = prefix_cache.max_bytes > 0 and self.knows_cache
         self._has_states = any(hasattr(layer, "conv_states") for layer in cache.layers)
 
@@ -155,7 +162,7 @@ class Reader:
         end_of = dict(zip(indices, ends, strict=True))
         streams: list[Stream] = []
         order: list[int] = []
-        for group in _groups(work, end_of):
+        for group in self._groups(work, end_of):
             streams.append(self._read_group(work, group))
             order += group
         stream = streams[0]
@@ -220,6 +227,17 @@ class _Work:
     def serves(self, index: int, length: int) -> bool:
         start = self.starts[index]
         return start is not None and start[0].serves(length)
+
+
+def _groups_apart(work: _Work, end_of: dict[int, int]) -> list[dict[int, tuple[int, int]]]:
+    """The same as `_groups`, but rows with long rests by themselves."""
+    long = {
+        index: (work.known(index), end)
+        for index, end in end_of.items()
+        if end - work.known(index) >= MIN_APART
+    }
+    short = {index: end for index, end in end_of.items() if index not in long}
+    return [*({index: part} for index, part in long.items()), *_groups(work, short)]
 
 
 def _groups(work: _Work, end_of: dict[int, int]) -> list[dict[int, tuple[int, int]]]:

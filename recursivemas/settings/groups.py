@@ -26,6 +26,8 @@ ATTENTIONS = ("auto", "sdpa", "flash_attention_2", "eager")
 """How attention can be computed, by transformers' names; `auto` leaves it to transformers."""
 STATIC_CACHES = ("auto", "on", "off")
 """Whether steps are taken on caches of fixed size; `auto`: on CUDA."""
+PREFILLS = ("auto", "padded", "apart")
+"""How prompts are read: side by side with padding, or long ones by themselves; `auto`: apart on a CPU."""
 QUANTIZATIONS = ("bnb-4bit", "bnb-8bit")
 """How weights can be quantized while they are loaded, by bitsandbytes."""
 OFFLOADS = ("auto", "none", "cpu", "disk")
@@ -79,6 +81,11 @@ class ModelSettings:
         "auto",
         "take steps on caches of fixed size, without the host in between; auto: on CUDA, where a model can",
         choices=STATIC_CACHES,
+    )
+    prefill: str = option(
+        "auto",
+        "how prompts are read: padded (side by side), apart (long ones by themselves); auto: apart on a CPU",
+        choices=PREFILLS,
     )
     quantization: str | None = option(
         None, "quantize models while they are loaded, on CUDA, by bitsandbytes", choices=QUANTIZATIONS
@@ -134,6 +141,7 @@ class ModelSettings:
         return {
             "attn": self.attn,
             "static_cache": self.static_cache,
+            "prefill": self.prefill,
             "quantization": self.quantization,
             "offload": self.offload,
             "backend": self.backend,

@@ -45,6 +45,7 @@ def run(script, name: str, *arguments: str, monkeypatch, capsys) -> dict:
     [
         ("rollout", (*TINY, "--prompt-lengths", "20,30", "--latent-lengths", "2,4", "--batch-size", "2")),
         ("decode", (*TINY, "--rows", "4", "--batch-size", "2", "--shortest", "2", "--longest", "6")),
+        ("prefill", (*TINY, "--batch-size", "2", "--shortest", "8", "--longest", "12", "--repeats", "1")),
         ("roofline", ROOFLINE),
         pytest.param("system", SYSTEM, marks=pytest.mark.process),
         pytest.param("startup", ("--runs", "1", "--only", "version"), marks=pytest.mark.process),

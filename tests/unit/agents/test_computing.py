@@ -70,6 +70,8 @@ def test_what_cannot_be_computed_here_is_an_error(asked, devices, dtype, says):
         check_computing("auto", None, None, ON_CPU, "yes")
     with pytest.raises(LoadError, match=f"static_cache is on, and attn {FLASH[0]!r} cannot use it"):
         check_computing(*FLASH, torch.bfloat16, ON_CUDA, "on")
+    with pytest.raises(LoadError, match="prefill 'fast' is not one of auto, padded, apart"):
+        check_computing("auto", None, None, ON_CPU, prefill="fast")
     check_computing("eager", "bnb-8bit", None, ON_CUDA)
 
 
