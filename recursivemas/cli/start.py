@@ -10,6 +10,8 @@ from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 128 + signal.SIGINT
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+"""How users say by themselves what threads do that wait for others."""
 
 
 def main() -> int:
@@ -30,6 +32,7 @@ def train_main(kind: str) -> int:
 def _call(name: str, *arguments: str) -> int:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
+    _let_threads_sleep()
     try:
         try:
             from recursivemas.cli import main as command_line
@@ -42,6 +45,15 @@ def _call(name: str, *arguments: str) -> int:
     if status == INTERRUPTED:
         _leave(status)
     return status
+
+
+def _let_threads_sleep() -> None:
+    """Have torch's threads, once it is loaded, sleep while they wait for each other, not spin.
+
+    A thread that spins takes the core from the one that it waits for, where another process is busy.
+    """
+    if not any(name in os.environ for name in WAITING):
+        os.environ["OMP_WAIT_POLICY"] = "passive"
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

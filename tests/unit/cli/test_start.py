@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -83,3 +84,15 @@ sys.exit(start.main())
 def test_ctrl_c_is_not_lost_in_an_import(how):
     done = subprocess.run([sys.executable, "-c", SWALLOWING, how], capture_output=True, text=True)
     assert (done.returncode, done.stderr.strip(), done.stdout) == (130, "interrupted", "")
+
+
+@pytest.mark.parametrize(("own", "policy"), [({}, "passive"), ({"GOMP_SPINCOUNT": "1"}, None)])
+def test_threads_sleep_unless_the_user_has_chosen(own, policy):
+    code = (
+        "import os, sys; from recursivemas.cli import main, start; torch = 'torch' in sys.modules; "
+        "main.main = lambda: print(torch, os.environ.get('OMP_WAIT_POLICY')) or 0; start.main()"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env={**kept, **own}, capture_output=True, text=True, check=True)
+    assert done.stdout == f"False {policy}\n", "before torch is loaded"
