@@ -162,6 +162,21 @@ def answer_twice(engine, sampling):
     return texts
 
 
+def test_what_is_released_is_kept_no_longer():
+    engine, most = tiny_engine("qwen3"), []
+    for release in (False, True):
+        kept = PrefixCache(ROOM)
+        with reuse_prefixes([engine], kept):
+            session = engine.open([[message(engine, row), TAIL] for row in range(4)])
+            for row in range(4):
+                request = WriteRequest(row=row, stream=random_stream(3, "q"), max_new_tokens=2)
+                list(session.write([request], sampling=GREEDY, stop_ids=()))
+                if release:
+                    session.release(row)
+        most.append(kept.most_bytes)
+    assert most[0] == 4 * most[1]
+
+
 @pytest.mark.parametrize("greedy", [True, False])
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_row_is_written_after_again_where_it_ended(name, greedy):

@@ -133,6 +133,29 @@ def test_a_prompt_is_read_once_for_all_its_copies(name):
     assert lengths == [30, *[1] * 8]
 
 
+def test_copies_of_few_prompts_take_all_the_room_there_is_and_wait_for_the_first_to_be_read():
+    engine = tiny_engine("qwen3")
+    engine.max_rows = 4
+    sizes: list[tuple[int, int]] = []
+    engine.model.get_decoder().register_forward_pre_hook(
+        lambda _, args, kwargs: sizes.append(tuple(kwargs["inputs_embeds"].shape[:2])), with_kwargs=True
+    )
+    session = engine.open([[(5,) * 30]]).fork(4)
+    requests = [WriteRequest(row=row, stream=random_stream(0, "q"), max_new_tokens=3) for row in range(4)]
+    written = dict(session.write(requests, sampling=GREEDY, stop_ids=()))
+    assert len({row.token_ids for row in written.values()}) == 1
+    assert sizes == [(1, 30), (1, 1), (4, 1), (3, 1)]
+
+
+def test_no_more_forks_wait_with_what_they_have_read_than_there_is_room_for():
+    engine = tiny_engine("qwen3")
+    engine.max_rows = 2
+    session = engine.open([[(token,) * 20] for token in range(5, 11)]).fork(3)
+    requests = [WriteRequest(row=row, stream=random_stream(0, "q"), max_new_tokens=2) for row in range(18)]
+    order = [row % 6 for row, _ in session.write(requests, sampling=GREEDY, stop_ids=())]
+    assert [sorted(set(order[start : start + 6])) for start in (0, 6, 12)] == [[0, 1], [2, 3], [4, 5]]
+
+
 @pytest.mark.parametrize("name", BACKBONES)
 def test_greedy_text_is_the_recomputed_one(name):
     engine, model = tiny_engine(name), SlowModel(tiny_model(name))
