@@ -46,6 +46,7 @@ def flags(tmp_path_factory, toy_release) -> list[str]:
         *("--dataset_path", str(home / "questions.jsonl"), "--batch_size", "2", "--max_new_tokens", "4"),
         *("--dtype", "float64", "--links", "trained,zero", "--latent_length", "2,0"),
         *("--num_recursive_rounds", "1", "--mode", "latent,text,single"),
+        *("--answer_window", "1"),  # a batch that is broken off is solved again, and no other
         *("--variant", "loaded", "--variant", f"other:outer={home / 'other'}"),
     ]
 
@@ -63,12 +64,12 @@ def counted(monkeypatch) -> Counter:
         counts["models"] += 1
         return load_engine(*args, **kwargs)
 
-    def keep(folder, samples, latents):
+    def keep(folder, samples, latents, lenses):
         counts["batches"] += 1
         if counts["batches"] == counts["break"]:
             raise KeyboardInterrupt
         counts[folder.path.name] += 1
-        put(folder, samples, latents)
+        put(folder, samples, latents, lenses)
 
     monkeypatch.setattr(load_agents, "load_engine", load)
     monkeypatch.setattr(RunFolder, "put", keep)
