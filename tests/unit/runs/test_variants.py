@@ -7,7 +7,8 @@ import shutil
 import pytest
 import torch
 
-from recursivemas import Question, load_mas_system, system
+from recursivemas import Question, load_mas_system
+from recursivemas.agents import load_agents
 from recursivemas.benchmarks import find_benchmark
 from recursivemas.errors import UserError
 from recursivemas.links import InnerLink, OuterLink, save_link
@@ -53,9 +54,9 @@ def solved(mas):
 @pytest.mark.parametrize("dtype", ["auto", "float64"])
 def test_each_set_answers_as_if_it_had_been_loaded_alone(sets, toy_release, dtype, monkeypatch):
     loaded = []
-    load_engine = system.load_engine
+    load_engine = load_agents.load_engine
     monkeypatch.setattr(
-        system, "load_engine", lambda *args, **kw: loaded.append(args) or load_engine(*args, **kw)
+        load_agents, "load_engine", lambda *args, **kw: loaded.append(args) or load_engine(*args, **kw)
     )
     variants = load(sets, toy_release, dtype=dtype)
     assert len(loaded) == len(DISTILLATION.agents), "models are loaded once for all sets"
@@ -73,7 +74,7 @@ def test_each_set_answers_as_if_it_had_been_loaded_alone(sets, toy_release, dtyp
 def test_a_set_that_does_not_fit_is_refused_before_a_model_is_loaded(
     broken, sets, toy_release, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(system, "load_engine", lambda *_, **__: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(load_agents, "load_engine", lambda *_, **__: pytest.fail("a model was loaded"))
     if broken == "model":
         expert = next((toy_release / "RecursiveMAS").glob("Distillation-Expert-*"))
         message = "variant other has another model for expert than release"
