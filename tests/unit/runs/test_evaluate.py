@@ -32,7 +32,9 @@ class WarningSolver:
 
 def test_warnings_stand_above_the_progress_bar(capsys, monkeypatch):
     settings, _ = resolve_settings({})
-    folder = SimpleNamespace(pending=lambda keys: iter(range(len(keys))), num_done=0, put=lambda *_: None)
+    folder = SimpleNamespace(
+        pending=lambda keys: iter(range(len(keys))), num_done=0, put=lambda *_, **__: None
+    )
     questions = [Question(id="q", text="What?")]
     batches = Batches(WarningSolver(), 8)
     monkeypatch.setattr(progress, "REFRESH_IN_FILE_S", 0.0)
