@@ -81,6 +81,8 @@ def find_problem(check: Check, status: int, lines: Sequence[str]) -> str:
     if check.at_most is None and check.at_least is None:
         return ""
     ratio = json.loads(lines[-1])["ratio"]
+    if ratio <= 0:  # a difference of two times
+        return f"ratio {ratio} measures nothing: other work was in the way"
     if check.at_most is not None and ratio > check.at_most:
         return f"ratio {ratio} is over {check.at_most}"
     if check.at_least is not None and ratio < check.at_least:

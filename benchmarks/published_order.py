@@ -5,7 +5,7 @@ anew; a rollout runs the whole left-padded batch through the model again at ever
 written by `generate`, until the batch's longest row is done. What it shares with the library are the style as
 data, the prompts' words, and the links. Where we differ from the published code on purpose it does as we do,
 so that the texts are the same: the answer retry goes on behind the whole sequence, which is read again for
-it, and mixture writes its summary in the last round alone. Both cost it less.
+it, and mixture writes its summary in the last round alone. Both cost it less. Its agents have no tools.
 
 Shapes: B batch, T positions, L latent steps, D hidden size.
 """
@@ -104,14 +104,12 @@ class PublishedOrder:
         link = load_inner_link(
             files.inner_link, variant=files.inner_variant, hidden_size=hidden_size, dtype=self.dtype
         )
-        spec = self.style.agent(role)
         return Stage(
             model=model,
             tokenizer=tokenizer,
             inner_link=link.to(self.device),
             prompts=self.prompts,
-            prompt=spec.prompt,
-            tools=spec.tools,
+            prompt=self.style.agent(role).prompt,
             questions=questions,
             feedback=feedback,
         )
@@ -138,7 +136,6 @@ class Stage:
     inner_link: InnerLink
     prompts: PromptSource
     prompt: str
-    tools: Sequence[str]
     questions: Sequence[Question]
     feedback: bool
 
@@ -154,7 +151,7 @@ class Stage:
     def embed_prompts(self, received: Mapping[str, Tensor]) -> list[Tensor]:
         """Each question's prompt [T_i, D], with the messages [B, L, D] in its slots."""
         renderer = ChatRenderer(self.tokenizer)
-        system = self.prompts.system(self.prompt, self.tools)
+        system = self.prompts.system(self.prompt)
         asked = [
             PromptRequest(prompt=self.prompt, question=question, feedback=self.feedback)
             for question in self.questions

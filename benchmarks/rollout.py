@@ -15,16 +15,8 @@ import argparse
 from itertools import islice
 
 import torch
-from common import (
-    Seconds,
-    Stopwatch,
-    describe_machine,
-    make_parser,
-    print_figures,
-    random_prompts,
-    random_qwen3,
-    timed,
-)
+from clocks import Seconds, Stopwatch, timed
+from common import describe_machine, make_parser, print_figures, random_prompts, random_qwen3
 from published_order import left_pad, roll_out
 from torch import Tensor
 

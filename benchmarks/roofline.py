@@ -1,6 +1,7 @@
 """A latent step and a text step against what the memory allows: the bytes they read over its bandwidth.
 
     python benchmarks/roofline.py
+    python benchmarks/roofline.py --static-cache on
     python benchmarks/roofline.py --shape qwen3-1.7b --dtype bfloat16 --device cuda --batch-sizes 16,32
 
 At small batches a step is bound by reading: all weights once (not the input embedding, and for a latent step
@@ -18,11 +19,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from common import VOCAB_SIZE, describe_machine, make_parser, print_figures, random_prompts, timed
+from clocks import timed
+from common import VOCAB_SIZE, describe_machine, make_parser, print_figures, random_prompts
 from transformers import PreTrainedModel
 
 from recursivemas.engine import LocalEngine, Prompt, SamplingSettings, WriteRequest, random_stream
 from recursivemas.links import InnerLink
+from recursivemas.settings import STATIC_CACHES
 from recursivemas.zoo.backbones import MakeModel, Tokens, make_llama, make_qwen2, make_qwen3
 
 SHAPES: dict[str, tuple[MakeModel, int, dict[str, Any]]] = {
@@ -95,7 +98,7 @@ def build(args: argparse.Namespace) -> tuple[LocalEngine, InnerLink]:
     finally:
         torch.set_default_dtype(before)
     torch.nn.init.constant_(link.post_ln.weight, 0.02)  # thoughts at the embeddings' scale
-    return LocalEngine(model), link
+    return LocalEngine(model, args.static_cache), link
 
 
 def bandwidth(device: str, megabytes: int) -> float:
@@ -184,14 +187,23 @@ def measure(args: argparse.Namespace, engine: LocalEngine, link: InnerLink) -> I
 def main() -> None:
     parser = make_parser(__doc__, batch_sizes=(1, 8), prompt_length=400, steps=64, repeats=3, megabytes=512)
     parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--static-cache", choices=STATIC_CACHES, default="auto")
     args = parser.parse_args()
     with torch.no_grad():
-        cells = list(measure(args, *build(args)))
+        engine, link = build(args)
+        cells = list(measure(args, engine, link))
     print(
-        f"{args.shape}, {args.dtype}, prompts of {args.prompt_length}, best of {args.repeats}; "
-        f"{describe_machine(args.device)}"
+        f"{args.shape}, {args.dtype}, steps {engine.steps}, prompts of {args.prompt_length}, "
+        f"best of {args.repeats}; {describe_machine(args.device)}"
     )
-    print_figures({"ratio": max(cell["ratio"] for cell in cells), "shape": args.shape, "cells": cells})
+    print_figures(
+        {
+            "ratio": max(cell["ratio"] for cell in cells),
+            "shape": args.shape,
+            "steps": engine.steps,
+            "cells": cells,
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """One side of `system.py --against`: solves a job with whatever checkout of the library is imported.
 
-It uses what the library's first commits have already, and prints the seconds and the token ids as JSON.
+It uses nothing that older commits lack, and prints the seconds and the token ids as JSON.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from common import Seconds, Stopwatch
+from clocks import Stopwatch
 
 from recursivemas import Question, load_mas_system
 
@@ -24,7 +24,7 @@ def main() -> None:
         system.solve(questions[:2], **warming)
         watch = Stopwatch(job["device"])
         solutions = system.solve(questions, **settings)
-        seconds: Seconds = watch.read()
+        seconds = watch.read()
     token_ids = [solution.token_ids for solution in solutions]
     print(json.dumps({"wall": seconds.wall, "cpu": seconds.cpu, "token_ids": token_ids}))
 

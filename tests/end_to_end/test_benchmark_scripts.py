@@ -53,21 +53,26 @@ def run(script, name: str, *arguments: str, monkeypatch, capsys) -> dict:
 )
 def test_a_benchmark_runs(script, name, arguments, toy_release, monkeypatch, capsys):
     figures = run(script, name, *arguments, monkeypatch=monkeypatch, capsys=capsys)
+    cells = figures.get("cells", ())
+    if name == "roofline":  # on a busy machine few steps may take longer than many
+        assert [cell["step"] for cell in cells] == ["latent", "text"] * 2
+        assert 0 < cells[0]["bound_ms"] < cells[1]["bound_ms"], "text reads the head, too"
+        assert cells[0]["bytes"] < cells[2]["bytes"], "and more rows more cache"
+        return
     assert figures["ratio"] > 0
-    for cell in figures.get("cells", ()):
-        assert cell["ratio"] > 0
+    assert all(cell["ratio"] > 0 for cell in cells)
     if name == "rollout":
-        assert [(cell["prompt_length"], cell["latent_length"]) for cell in figures["cells"]] == [
+        assert [(cell["prompt_length"], cell["latent_length"]) for cell in cells] == [
             (20, 2), (20, 4), (30, 2), (30, 4),
         ]  # fmt: skip
-        assert max(cell["difference"] for cell in figures["cells"]) < 1e-4
+        assert max(cell["difference"] for cell in cells) < 1e-4
 
 
 def test_a_system_that_writes_other_texts_than_its_twin_is_not_compared(script, monkeypatch, capsys):
     twin = script("published_order").Stage
     write = twin.write_answers
     monkeypatch.setattr(twin, "write_answers", lambda *args: [(0, *ids) for ids in write(*args)])
-    with pytest.raises(SystemExit, match="only 0 of 2 texts are the same"):
+    with pytest.raises(SystemExit, match="texts of the two sides differ"):
         run(script, "system", *SYSTEM, monkeypatch=monkeypatch, capsys=capsys)
 
 
@@ -102,6 +107,7 @@ def test_a_gpu_s_report_tells_what_failed_and_what_missed_its_bound(script, tmp_
         check(command=["-c", "print('{\"ratio\": 2.0}')"], at_most=2.5),
         check(command=["-c", "print('{\"ratio\": 3.0}')"], at_most=2.5),
         check(command=["-c", "print('{\"ratio\": 9.0}')"], at_least=10),
+        check(command=["-c", "print('{\"ratio\": -1.0}')"], at_most=2.5),
     )
     monkeypatch.setattr(gpu_check, "CHECKS", checks)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -109,7 +115,7 @@ def test_a_gpu_s_report_tells_what_failed_and_what_missed_its_bound(script, tmp_
     report = tmp_path / "new" / "report.md"
     assert gpu_check.main(["--report", str(report)]) == 1
     last = capsys.readouterr().out.splitlines()
-    assert "gpu-check: 2 of 5 passed" in last[-1]
+    assert "gpu-check: 2 of 6 passed" in last[-1]
     text = report.read_text()
     verdicts = [line.split(" | ")[1].removesuffix(" |") for line in text.splitlines() if "`python" in line]
     assert verdicts == [
@@ -118,6 +124,7 @@ def test_a_gpu_s_report_tells_what_failed_and_what_missed_its_bound(script, tmp_
         "passed",
         "ratio 3.0 is over 2.5",
         "ratio 9.0 is under 10",
+        "ratio -1.0 measures nothing: other work was in the way",
     ]
     assert "```text\nfine\n```" in text
     monkeypatch.setattr(gpu_check, "CHECKS", checks[:1])
