@@ -12,7 +12,7 @@ from recursivemas.benchmarks import Benchmark, find_benchmark
 from recursivemas.errors import UserError
 
 
-class Row(NamedTuple):
+class RecommendedRow(NamedTuple):
     """A table's entry for one style and benchmark; its fields are settings."""
 
     latent_length: int
@@ -76,22 +76,22 @@ _JUNE: dict[str, dict[str, tuple[int, int]]] = {
 _JUNE_BATCH_SIZE = {"aime25": 15, "aime26": 15, "livecodebench": 12, "bamboogle": 8, "hotpotqa": 8}
 _JUNE_BATCH_SIZE_ELSE = 16
 
-TABLES: Mapping[str, Mapping[tuple[str, str], Row]] = {
+TABLES: Mapping[str, Mapping[tuple[str, str], RecommendedRow]] = {
     "june": {
-        (style, benchmark): Row(*entry, _JUNE_BATCH_SIZE.get(benchmark, _JUNE_BATCH_SIZE_ELSE))
+        (style, benchmark): RecommendedRow(*entry, _JUNE_BATCH_SIZE.get(benchmark, _JUNE_BATCH_SIZE_ELSE))
         for style, entries in _JUNE.items()
         for benchmark, entry in entries.items()
     },
     # Only one batch size was published for April; the others are June's.
     "april": {
-        ("sequential_light", "math500"): Row(48, 3, 32),
-        ("sequential_light", "medqa"): Row(32, 3, 16),
-        ("sequential_light", "gpqa"): Row(32, 3, 16),
-        ("sequential_light", "mbppplus"): Row(16, 3, 16),
-        ("sequential_scaled", "math500"): Row(32, 3, 16),
-        ("sequential_scaled", "medqa"): Row(48, 3, 16),
-        ("sequential_scaled", "gpqa"): Row(48, 3, 16),
-        ("sequential_scaled", "mbppplus"): Row(16, 3, 16),
+        ("sequential_light", "math500"): RecommendedRow(48, 3, 32),
+        ("sequential_light", "medqa"): RecommendedRow(32, 3, 16),
+        ("sequential_light", "gpqa"): RecommendedRow(32, 3, 16),
+        ("sequential_light", "mbppplus"): RecommendedRow(16, 3, 16),
+        ("sequential_scaled", "math500"): RecommendedRow(32, 3, 16),
+        ("sequential_scaled", "medqa"): RecommendedRow(48, 3, 16),
+        ("sequential_scaled", "gpqa"): RecommendedRow(48, 3, 16),
+        ("sequential_scaled", "mbppplus"): RecommendedRow(16, 3, 16),
     },
 }
 """The tables of 2026 by month, each from (style, benchmark) to its row."""
@@ -109,7 +109,7 @@ _MAX_NEW_TOKENS: dict[str, dict[str | None, int]] = {
 _MAX_NEW_TOKENS_ELSE = 4000
 
 
-def find_row(style: str, dataset: str, table: str = "june") -> Row | None:
+def find_row(style: str, dataset: str, table: str = "june") -> RecommendedRow | None:
     """The table's row for a style and benchmark; None where June's table has none.
 
     Raises UserError where another table, which somebody has asked for, has none.
