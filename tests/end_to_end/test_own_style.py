@@ -75,7 +75,7 @@ def test_a_closed_system_says_so(toy_release):
 def test_a_setting_that_solving_does_not_read_is_refused(toy_release):
     with load_mas_system("deliberation", device="cpu", release=toy_release) as system:
         with pytest.raises(
-            UserError, match=r"solve\(\) has no setting 'style'; it has allow_unisolated_code, batch_size"
+            UserError, match=r"solve\(\) has no setting 'style'; it has allow_unisolated_code, answer_window"
         ):
             system.solve("What is 1 + 1?", style="mixture")
         for given, meant in (("temprature", "temperature"), ("num-rollouts", "num_rollouts")):

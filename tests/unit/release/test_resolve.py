@@ -102,12 +102,11 @@ def test_the_random_toy_is_built_and_used(home: Path, monkeypatch: pytest.Monkey
     assert files.agents["solver"].model_dir == home / "Small-Solver"
 
 
-def test_the_trained_toy_comes_with_the_package_and_says_what_it_lacks() -> None:
-    files = resolve_release(PUBLISHED_STYLES["sequential_light"], "math", release="toy")
-    assert files.agents["planner"].model_dir.is_relative_to(TRAINED_TOY)
-    with pytest.raises(
-        ReleaseError, match=r"does not hold Small-\w+: .* Give --release toy-random, .* train DIR"
-    ):
+def test_the_trained_toy_comes_with_the_package() -> None:
+    for style in PUBLISHED_STYLES.values():
+        files = resolve_release(style, "math", release="toy")
+        assert all(one.model_dir.is_relative_to(TRAINED_TOY) for one in files.agents.values())
+    with pytest.raises(ReleaseError, match=r"the release toy .* does not hold Small-\w+: .* Copy the"):
         resolve_release(SMALL_STYLE, "math", release="toy")
 
 
