@@ -29,7 +29,7 @@ from recursivemas.runs.sweep import (
     plan_runs,
     sweep_result_line,
 )
-from recursivemas.settings import SWEEP
+from recursivemas.settings import SWEEP, check_for_vllm
 
 Summary = Mapping[str, Any]
 
@@ -81,6 +81,8 @@ def check_before_work(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: R
     model = prepared.settings.model
     devices = resolve_devices(model.device, prepared.style)
     backend = choose_backend(devices, model.dtype, **model.computing())
+    if backend.name == "vllm":  # which `auto` may have taken
+        check_for_vllm(prepared.settings.solve)
     model.overrides()
     prepared.benchmark.check_style(prepared.style)
     if not rank.is_first:

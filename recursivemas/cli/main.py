@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,16 @@ from recursivemas.output.screen import harmless
 from recursivemas.release.patience import quiet_retries
 from recursivemas.report import compare, show, view, watch
 
+MODULES: Mapping[str, tuple[Any, str]] = {
+    "ablate": (ablate, "run a system over a grid of links, lengths and rounds"),
+    "profile": (profile, "trace one batch of a run, stage by stage"),
+    "compare": (compare, "compare runs question by question"),
+    "report": (report, "tables and plots of runs beside the published figures"),
+    "show": (show, "one question of a run, step by step"),
+    "view": (view, "a run as one page, to be opened in a browser"),
+    "watch": (watch, "the page of a run that is going on, served on this machine"),
+}
+"""Commands by name, each a module with `add_arguments` and `run`, and what they are for."""
 DISK_ADVICE = {
     errno.ENOSPC: ". What was finished is kept: free some space and run again with --resume",
     errno.EDQUOT: ". What was finished is kept: free some space and run again with --resume",
@@ -49,13 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_run_arguments(run)
     run.set_defaults(command=_run)
 
-    ablating = commands.add_parser("ablate", help="run a system over a grid of links, lengths and rounds")
-    ablate.add_arguments(ablating)
-    ablating.set_defaults(command=ablate.run)
-
-    profiling = commands.add_parser("profile", help="trace one batch of a run, stage by stage")
-    profile.add_arguments(profiling)
-    profiling.set_defaults(command=profile.run)
+    for name, (module, text) in MODULES.items():
+        added = commands.add_parser(name, help=text)
+        module.add_arguments(added)
+        added.set_defaults(command=module.run)
 
     for name, text, listing in (
         ("styles", "the published styles, their agents and tools", list_styles),
@@ -71,7 +78,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             training.add_arguments(learning, kind)
         learning.set_defaults(command=partial(training.run, kind=kind))
 
-    _add_views(commands)
     _add_prompts(commands)
 
     toy = commands.add_parser("toy", help="the embedded toy release").add_subparsers(
@@ -83,29 +89,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = parser.read(words)
     return _guarded(arguments.pop("command"), arguments)
-
-
-def _add_views(commands: Any) -> None:
-    """The commands that look at runs."""
-    comparing = commands.add_parser("compare", help="compare runs question by question")
-    compare.add_arguments(comparing)
-    comparing.set_defaults(command=compare.run)
-
-    reporting = commands.add_parser("report", help="tables and plots of runs beside the published figures")
-    report.add_arguments(reporting)
-    reporting.set_defaults(command=report.run)
-
-    showing = commands.add_parser("show", help="one question of a run, step by step")
-    show.add_arguments(showing)
-    showing.set_defaults(command=show.run)
-
-    viewing = commands.add_parser("view", help="a run as one page, to be opened in a browser")
-    view.add_arguments(viewing)
-    viewing.set_defaults(command=view.run)
-
-    watching = commands.add_parser("watch", help="the page of a run that is going on, served on this machine")
-    watch.add_arguments(watching)
-    watching.set_defaults(command=watch.run)
 
 
 def _add_prompts(commands: Any) -> None:

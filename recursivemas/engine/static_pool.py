@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -47,8 +47,11 @@ class StaticPool:
             return f"static_cache is auto, which is on for CUDA alone, and the device is {device}"
         return self._obstacle
 
-    def take(self, like: RowCache, num_rows: int, length: int) -> StaticRows:
-        """Rows with so many places, with room for so many positions each; `like` is a row of the model's."""
+    def take(self, like: Callable[[], RowCache], num_rows: int, length: int) -> StaticRows:
+        """Rows with so many places, with room for so many positions each; `like` gives a row of the model's.
+
+        It is asked for where there are no such rows yet.
+        """
         rows, self._kept = self._kept, None
         weights = [tensor.data_ptr() for tensor in _tensors(self._backbone.model)]
         if rows is not None and (rows.num_rows < num_rows or weights != self._weights):
@@ -56,7 +59,7 @@ class StaticPool:
         if rows is None:
             device = self._backbone.device
             prepare = self.prepare or (Capturer(device) if device.type == "cuda" else as_it_is)
-            rows = StaticRows(self._backbone, like, num_rows, length, prepare)
+            rows = StaticRows(self._backbone, like(), num_rows, length, prepare)
         self._weights = weights
         rows.reserve(length)
         rows.narrow(num_rows)

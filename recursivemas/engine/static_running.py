@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -76,7 +77,7 @@ class StaticRunning:
         count = len(self._placed) + len(new)
         longest = max([*stream.lengths, *(placed.length for placed in self._placed)])
         if not self._placed:
-            self._static = self._pool.take(stream.cut(0, stream.lengths[0]), self._width, longest)
+            self._static = self._pool.take(partial(stream.cut, 0, stream.lengths[0]), self._width, longest)
         static = self._static
         static.reserve(longest)
         static.narrow(count)
@@ -146,7 +147,7 @@ def roll_out_static(pool: StaticPool, stream: Stream, link: InnerLink, steps: in
     What comes of it is that of `recursivemas.engine.stream.roll_out`.
     """
     count = len(stream.lengths)
-    static = pool.take(stream.cut(0, stream.lengths[0]), count, max(stream.lengths) + steps - 1)
+    static = pool.take(partial(stream.cut, 0, stream.lengths[0]), count, max(stream.lengths) + steps - 1)
     for place, length in enumerate(stream.lengths):
         static.put(place, stream.cut(place, length))
     hidden, thoughts = [stream.hidden], []

@@ -19,6 +19,7 @@ from recursivemas.settings.groups import (
     RecordSettings,
     SolveSettings,
     ToolSettings,
+    check_for_vllm,
 )
 from recursivemas.settings.link_control import LinkControl
 from recursivemas.settings.run_settings import NEUTRAL, OPTIONS, Origin, RunSettings, resolve_settings
@@ -47,5 +48,6 @@ __all__ = [
     "RunSettings",
     "SolveSettings",
     "ToolSettings",
+    "check_for_vllm",
     "resolve_settings",
 ]

@@ -221,9 +221,10 @@ class SolveSettings:
         "rows that a retry or a tool's result goes on from; 0: all is read anew",
         minimum=0,
     )
-    save_latents: bool = option(False, "keep every message in the run folder")
+    save_latents: bool = option(False, "keep every latent message in the run folder")
     lens: bool = option(
-        False, "keep every message in words: tokens of its sender's head, tokens of its reader that are near"
+        False,
+        "keep every latent message in words: tokens of its sender's head, tokens of its reader that are near",
     )
 
     def __post_init__(self) -> None:
