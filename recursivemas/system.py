@@ -20,12 +20,13 @@ from recursivemas.agents.load_links import read_links
 from recursivemas.agents.load_vllm import VllmModels
 from recursivemas.agents.offload import Offload, check_movable
 from recursivemas.benchmarks import Benchmark, find_benchmark
-from recursivemas.errors import UserError, did_you_mean
+from recursivemas.errors import UserError
 from recursivemas.links import LinkError, OuterLink
-from recursivemas.options import iterate_options
 from recursivemas.prompts import ChatRenderer, PromptSource, load_prompts
 from recursivemas.question import Question, as_questions
 from recursivemas.recursion.batches import Batches
+from recursivemas.recursion.card import system_html
+from recursivemas.recursion.given import check_names, check_toolbox
 from recursivemas.recursion.memory import (
     MemoryPlan,
     choose_batch_size,
@@ -34,13 +35,13 @@ from recursivemas.recursion.memory import (
     plan_memory,
 )
 from recursivemas.recursion.solve import Solver
-from recursivemas.recursion.toolbox import build_toolbox, writing_agents
+from recursivemas.recursion.toolbox import build_toolbox
 from recursivemas.recursion.trace import Solution
 from recursivemas.recursion.window import Finished
 from recursivemas.release.paths import ResolvedMASPaths, resolve_mas_paths
 from recursivemas.release.resolve import ReleaseFiles
-from recursivemas.settings import SWEEP, SolveSettings, ToolSettings, resolve_settings
-from recursivemas.styles import PUBLISHED_STYLES, TOOLS, Style, alone, load_style
+from recursivemas.settings import RunSettings, SolveSettings, resolve_settings
+from recursivemas.styles import PUBLISHED_STYLES, Style, alone, load_style
 from recursivemas.tools import Toolbox
 
 
@@ -107,6 +108,11 @@ class MASSystem:
         agents = " -> ".join(f"{role} ({agent.model_name})" for role, agent in self.agents.items())
         return f"<{type(self).__name__} {self.style}, {self.dataset}: {agents or 'closed'}>"
 
+    def _repr_html_(self) -> str:
+        """Its graph over the rounds that are recommended for it, and its agents."""
+        rounds = self._settings({}).solve.num_rounds if self.graph.links else 1
+        return system_html(self.graph, self.dataset, self.agents, self.outer_links, rounds)
+
     def __enter__(self) -> MASSystem:
         return self
 
@@ -139,23 +145,25 @@ class MASSystem:
         """
         given = {"num_recursive_rounds": num_rounds, "latent_length": latent_length, **settings}
         explicit = {name: value for name, value in given.items() if value is not None}
-        _check_names(explicit)
-        if explicit.get("latent_length") == SWEEP:
-            raise UserError(f"solve() takes one latent_length, not {SWEEP} for several; call it for each")
-        style = self.style if PUBLISHED_STYLES.get(self.style) == self.graph else "own"
-        loaded = {"style": style, "dataset": self.dataset, "release": self.release}
-        run, _ = resolve_settings({**loaded, **explicit}, self.benchmark)
+        check_names(explicit)
+        run = self._settings(explicit)
         asked = as_questions(questions, task=self.benchmark.task)
         system = self.alone(run.solve.role) if run.solve.mode == "single" else self
         if toolbox is None:
             toolbox = build_toolbox(system.graph, run.tools, run.solve)
         else:
-            _check_toolbox(toolbox, system.graph, run.solve, explicit)
+            check_toolbox(toolbox, system.graph, run.solve, explicit)
         batches = system.batches(run.solve, toolbox, asked)
         finished: Finished = {}
         for part in batches.solve(asked):
             finished |= part
         return [solution for place in range(len(asked)) for solution in finished[place]]
+
+    def _settings(self, explicit: Mapping[str, Any]) -> RunSettings:
+        """These settings, and for the others what is recommended for the system."""
+        style = self.style if PUBLISHED_STYLES.get(self.style) == self.graph else "own"
+        loaded = {"style": style, "dataset": self.dataset, "release": self.release}
+        return resolve_settings({**loaded, **explicit}, self.benchmark)[0]
 
     def alone(self, role: str | None = None) -> MASSystem:
         """A system of one of the agents with a plain prompt, on the same weights: what mode `single` runs."""
@@ -362,35 +370,3 @@ def check_dimensions(paths: ReleaseFiles, outlines: Mapping[str, Outline]) -> No
                     f"size is {outlines[role].config.hidden_size}; do {paths.agents[role].repo_id} and "
                     f"{file.repo_id or file.path} belong to the same style?"
                 )
-
-
-def _check_toolbox(
-    toolbox: object, style: Style, solving: SolveSettings, explicit: Mapping[str, Any]
-) -> None:
-    """UserError for a toolbox that would not be used as it was meant."""
-    if not isinstance(toolbox, Toolbox):
-        raise UserError(f"toolbox is {toolbox!r}; give a recursivemas.tools.Toolbox, such as Toolbox([tool])")
-    writing = writing_agents(style, solving.passes)
-    roles = ", ".join(agent.role for agent in writing)
-    for name in toolbox.names:
-        if not any(name in agent.tools for agent in writing):
-            raise UserError(
-                f"the toolbox holds {name}, but of the agents that write ({roles}) none has it; agents may "
-                f"have {' and '.join(TOOLS)}, in the `tools` of their entries in the style"
-            )
-    if unread := sorted(_names(ToolSettings) & set(explicit)):
-        raise UserError(f"{unread[0]} is not read where a toolbox is given; set up its tools instead")
-
-
-def _names(group: type[Any]) -> set[str]:
-    return {option.name for option in iterate_options(group)}
-
-
-def _check_names(settings: Mapping[str, Any]) -> None:
-    """Solving reads these settings alone; any other would go unheeded."""
-    known = _names(SolveSettings) | _names(ToolSettings)
-    if unknown := sorted(set(settings) - known):
-        raise UserError(
-            f"solve() has no setting {unknown[0]!r}{did_you_mean(unknown[0], known)}; it has "
-            f"{', '.join(sorted(known))}"
-        )

@@ -15,7 +15,7 @@ from recursivemas.engine.backbone import Backbone
 from recursivemas.engine.lens import likeliest_tokens, nearest_tokens
 from recursivemas.recursion.channels import LatentMessage
 from recursivemas.recursion.loop import Observer, Turn
-from recursivemas.recursion.trace import Lens, Token
+from recursivemas.recursion.messages import Lens, Token
 from recursivemas.styles import LinkSpec
 
 NUM_TOKENS = 5

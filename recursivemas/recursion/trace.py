@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from recursivemas.output.html import render
 from recursivemas.question import Question
+from recursivemas.recursion.messages import Lens, Message, Messages, MessageSize, find_message
+from recursivemas.recursion.transcript import parts_of
 from recursivemas.tools import ToolCall, without_calls
-from recursivemas.values import Count, Number, Real, Text
+from recursivemas.values import Count, Number, Text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,31 +44,6 @@ class StageUsage:
     """Those that were kept from before (docs/architecture.md, "Nothing is read twice")."""
     seconds: Number = 0.0
     """The batch's time divided evenly among its questions, waiting for tools included."""
-
-
-@dataclass(frozen=True)
-class MessageSize:
-    """How large a message is."""
-
-    shape: tuple[Count, Count]
-    """[L, D_tgt]."""
-    norm: Real
-    """Its latents' mean L2 norm to six digits, 0 where there are none."""
-
-
-Token = tuple[Text, Real]
-"""A token as it stands in a text, and a probability or a cosine."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lens:
-    """A message in words: for each latent some tokens, the foremost first."""
-
-    heard: tuple[tuple[Token, ...], ...]
-    """Those of the receiver whose input embeddings are nearest, with their cosines."""
-    said: tuple[tuple[Token, ...], ...] = ()
-    """Those that the sender's head finds likeliest at that step, with their probabilities; none where its
-    engine does not hand out hidden states."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +81,8 @@ class Solution:
     tool_calls: tuple[ToolCall, ...] = ()
     """In order."""
     messages: Mapping[str, Tensor] = field(default_factory=dict)
-    """Tensors [L, D_target] by `r{round}/{source}->{target}`, when they were to be kept."""
+    """Tensors [L, D_target] by `r{round}/{source}->{target}` that were kept (`save_latents`); a
+    `Messages`, which says why where it has none."""
     message_sizes: Mapping[str, MessageSize] = field(default_factory=dict)
     """Of all messages, kept or not."""
     lenses: Mapping[str, Lens] = field(default_factory=dict)
@@ -112,6 +91,33 @@ class Solution:
     """What agents passed on as text, by `r{round}/{role}`."""
     error: str | None = None
     """Why the question could not be run; all but the passages is empty then."""
+
+    def __post_init__(self) -> None:
+        messages = Messages(self.messages, self.message_sizes, self._why_no_messages)
+        object.__setattr__(self, "messages", messages)
+
+    def message(self, round: int, source: str, target: str) -> Message:
+        """What `source` sent to `target` in that round, from 1.
+
+        Raises UserError where there was no such message; so do its latents where they were not kept.
+        """
+        whose = f"the solution of {self.question.id!r}"
+        name = find_message(self.message_sizes, whose, (round, source, target), self._why_no_messages)
+        return Message(
+            name=name,
+            size=self.message_sizes[name],
+            lens=self.lenses.get(name),
+            read_latents=lambda: self.messages[name],
+        )
+
+    @property
+    def _why_no_messages(self) -> str:
+        if self.error:
+            return f"it could not be run ({self.error})"
+        if self.rollout:
+            return "messages stand with the first rollout"
+        texts = f" ({', '.join(self.passages)})" if self.passages else ""
+        return f"agents passed on no latents; what they passed on as text is in its passages{texts}"
 
     @property
     def own_text(self) -> str:
@@ -122,3 +128,7 @@ class Solution:
         told = f"error {reprlib.repr(self.error)}" if self.error else reprlib.repr(self.text)
         rollout = f", rollout {self.rollout}" if self.rollout else ""
         return f"<Solution of {self.question.id!r}{rollout}: {told}, {len(self.token_ids)} tokens>"
+
+    def _repr_html_(self) -> str:
+        """Question, answer with its boxes and tool calls marked, and what agents passed on."""
+        return render("solution", solution=self, parts=parts_of(self.text, self.tool_calls))

@@ -12,9 +12,10 @@ from recursivemas.files.whole import write_whole
 from recursivemas.report.compare import compare_runs, differences_in_words
 from recursivemas.report.page.contents import RunContents, differences, note_changes
 from recursivemas.report.page.document import PageRun, render
-from recursivemas.report.page.graph import draw, style_of
 from recursivemas.runs.files import SAMPLES
+from recursivemas.runs.read import style_of
 from recursivemas.runs.shared import iterate_finished
+from recursivemas.styles.drawing import draw
 
 LARGE_BYTES = 100_000_000
 """What browsers take a while to open."""

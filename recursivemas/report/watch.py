@@ -14,8 +14,9 @@ from typing import Any
 from recursivemas.errors import UserError
 from recursivemas.report.page.contents import RunContents, pack
 from recursivemas.report.page.document import PageRun, render
-from recursivemas.report.page.graph import draw, style_of
+from recursivemas.runs.read import style_of
 from recursivemas.runs.shared import Follower
+from recursivemas.styles.drawing import draw
 
 LOOPBACK = "127.0.0.1"
 PACKED, HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"

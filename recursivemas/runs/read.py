@@ -23,6 +23,7 @@ from recursivemas.runs.files import (
 from recursivemas.runs.metrics import Outcome, question_shares, score, total_costs
 from recursivemas.runs.record import SampleRecord
 from recursivemas.settings import NEUTRAL, OPTIONS
+from recursivemas.styles import AgentSpec, LinkSpec, Style
 from recursivemas.tools import MAX_CALLS
 
 HOUSEKEEPING = {
@@ -195,6 +196,19 @@ class Run:
         if search.get("provider", "tavily") != "tavily" or "base_url" in search:
             found.append(f"searches answered by {search.get('base_url', search['provider'])}")
         return found
+
+
+def style_of(config: Mapping[str, Any]) -> Style:
+    """The graph in a run's record. Raises UserError where it has been edited into one that cannot run."""
+    recorded = config["style"]
+    return Style(
+        name=recorded["name"],
+        agents=tuple(AgentSpec(role=agent["role"], repo="", prompt="") for agent in recorded["agents"]),
+        links=tuple(
+            LinkSpec(**{name: link[name] for name in ("source", "target", "slot", "feedback")}, fresh=True)
+            for link in recorded.get("links", ())
+        ),
+    )
 
 
 def describe_run(run: Run) -> list[str]:

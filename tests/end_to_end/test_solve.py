@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
@@ -103,6 +104,22 @@ def test_what_a_notebook_shows_is_short(system):
         "<Agent math: Mixture-Math-DeepSeek-R1-Distill-Qwen-1.5B, Qwen2"
     )
     assert f"<Solution of {solution.question.id!r}: " in repr(solution)
+
+
+def test_a_notebook_draws_the_system(system):
+    shown = system._repr_html_()
+    style = system.graph
+    rounds = len(re.findall(r'class="round"', shown))
+    assert f"<b>mixture</b>, math500: {rounds} rounds" in shown
+    assert rounds == system._settings({}).solve.num_rounds > 1
+    assert shown.count('class="node"') == len(style.turns(rounds)) == 4 * rounds
+    link = system.outer_links["math", "summarizer"]
+    assert shown.count(f">{link.source_size} → {link.target_size}<") >= rounds
+    assert "<td>math</td><td>Mixture-Math-DeepSeek-R1-Distill-Qwen-1.5B</td><td>" in shown
+    alone = system.alone("math")
+    assert (alone._repr_html_().count('class="node"'), "1 round<" in alone._repr_html_()) == (1, True)
+    alone.close()
+    assert ", closed" in alone._repr_html_()
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ def test_the_wheel_holds_the_package_s_data(tmp_path):
         "zoo/templates/chatml.jinja",
         "toy/prompts.yaml",
         "trained_toy/settings.yaml",
+        "output/templates/solution.html.jinja",
         "report/page/assets/page.html.jinja",
         "report/page/assets/page.css",
         "report/page/assets/main.js",

@@ -17,9 +17,9 @@ from statistics import fmean
 from typing import Any
 
 from recursivemas.benchmarks import BENCHMARKS
+from recursivemas.recursion.transcript import parts_of
 from recursivemas.report.compare import difference_cells
 from recursivemas.report.page.figures import message_figures
-from recursivemas.report.page.transcript import parts_of
 from recursivemas.runs.files import LATENTS, LENS, num_expected, read_config, read_summary
 from recursivemas.runs.intervals import PairedDifference
 from recursivemas.runs.latents import read_messages

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recursivemas.output.html import environment
 from recursivemas.report.page.contents import pack
-from recursivemas.report.page.graph import Graph
+from recursivemas.styles.drawing import Graph
 
 ASSETS = Path(__file__).with_name("assets")
 SCRIPTS = ("elements", "data", "list", "graph", "plots", "message", "question", "overview", "main")
@@ -35,26 +36,21 @@ def render(title: str, contents: dict[str, Any] | None, runs: Sequence[PageRun])
 
     Without contents, the page is live: it asks the server that it comes from for them, and for details.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(ASSETS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     style = (ASSETS / "page.css").read_text(encoding="utf-8")
     script = "\n".join(
         ['"use strict";', *((ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)]
     )
-    return environment.get_template("page.html.jinja").render(
-        title=title,
-        style=style,
-        script=script,
-        policy=_policy(style, script, is_live=contents is None),
-        contents=None if contents is None else pack(contents),
-        runs=runs,
+    return (
+        environment(ASSETS)
+        .get_template("page.html.jinja")
+        .render(
+            title=title,
+            style=style,
+            script=script,
+            policy=_policy(style, script, is_live=contents is None),
+            contents=None if contents is None else pack(contents),
+            runs=runs,
+        )
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recursivemas.report.page.transcript import parts_of
+from recursivemas.recursion.transcript import parts_of
 from recursivemas.tools import ToolCall, as_block
 
 

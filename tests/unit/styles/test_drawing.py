@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from recursivemas.errors import UserError
-from recursivemas.report.page.graph import NODE_HEIGHT, NODE_WIDTH, draw, style_of
+from recursivemas.runs.read import style_of
 from recursivemas.styles import PUBLISHED_STYLES, alone, load_style
+from recursivemas.styles.drawing import NODE_HEIGHT, NODE_WIDTH, draw
 
-TWO_CRITICS = Path(__file__).parents[4] / "docs" / "two_critics.yaml"
+TWO_CRITICS = Path(__file__).parents[3] / "docs" / "two_critics.yaml"
 STYLES = {**PUBLISHED_STYLES, "own": load_style(str(TWO_CRITICS))}
 PILL = (42, 20)
 CASES = [(name, rounds) for name in STYLES for rounds in (1, 3)]

@@ -1,15 +1,13 @@
-"""A run's graph as the paper draws it: agents in columns, rounds in rows, links between, the answer last.
+"""A style's graph as the paper draws it: agents in columns, rounds in rows, links between, the answer last.
 
 Lengths are in units of the drawing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from recursivemas.styles import AgentSpec, LinkSpec, Style
+from recursivemas.styles.graph import LinkSpec, Style
 
 GUTTER, MARGIN = 34, 8
 NODE_WIDTH, NODE_HEIGHT = 112, 42
@@ -49,6 +47,8 @@ class Edge:
     head: str
     x: int
     y: int
+    is_across: bool = False
+    """Whether it goes on within a row, with room above its label; else beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,21 +66,8 @@ class Graph:
     node_height: int = NODE_HEIGHT
 
 
-def style_of(config: Mapping[str, Any]) -> Style:
-    """The graph in a run's record. Raises UserError where it has been edited into one that cannot run."""
-    recorded = config["style"]
-    return Style(
-        name=recorded["name"],
-        agents=tuple(AgentSpec(role=agent["role"], repo="", prompt="") for agent in recorded["agents"]),
-        links=tuple(
-            LinkSpec(**{name: link[name] for name in ("source", "target", "slot", "feedback")}, fresh=True)
-            for link in recorded.get("links", ())
-        ),
-    )
-
-
 def draw(style: Style, num_rounds: int) -> Graph:
-    """The turns that a run with that many rounds takes, and the messages between them."""
+    """The turns that so many rounds take, and the messages between them."""
     columns = {role: GUTTER + COLUMN * index for index, role in enumerate(style.roles)}
     rises = [_rise(_span(style, link)) for link in style.links if not link.feedback]
     head = max(rises, default=0)
@@ -143,6 +130,7 @@ def _edge(link: LinkSpec, number: int, start: Node, end: Node, span: int) -> Edg
         head=head,
         x=x,
         y=y,
+        is_across=not link.feedback,
     )
 
 
