@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ STARTS = {"subprocess.Popen", "os.system", "os.fork", "os.forkpty", "os.posix_sp
 """How Python says that a process is started, to whoever watches."""
 started: list[str] = []
 """What the present test, or what was set up for it, has started."""
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup or `&`: children would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 platform.processor()  # by running `uname`, once a process; whichever library wants to know first
 sys.addaudithook(lambda event, args: started.append(f"{event} {args[:2]}") if event in STARTS else None)
 

@@ -50,6 +50,9 @@ NUM_COURSES, MAX_COURSES = 2, 5
 LEAST_COURSES = {"toolcaller": 1, "math": 3, "reflector": 3, "summarizer": 3}
 """By role, where it is not `NUM_COURSES`. Turns in text are all right after one or two courses; what an agent
 thinks needs more of them or fewer, which was found by trying."""
+INNER_STEPS, MORE_INNER_STEPS = 400, {"mixture": 800}
+"""Of an inner link's training; more by style, where thoughts have to be spelt more exactly: the summarizer
+reads three at once."""
 FIGURES = "training.json"
 PACK = Path(__file__).with_name(PROMPTS)
 """The words that the agents are taught."""
@@ -65,7 +68,8 @@ class Recipe:
     schooling: Schooling = field(default_factory=Schooling)
     enough: float = 0.995
     """The share of new turns that an agent has to get right; until it does, there is another course."""
-    inner_steps: int = 400
+    inner_steps: int | None = None
+    """None: as many as the style was found to need."""
 
     def course(self, number: int, agent_seed: int) -> Schooling:
         """How an agent is taught in its first course, and in those after it."""
@@ -75,12 +79,12 @@ class Recipe:
         steps, rate = round(0.6 * self.schooling.num_steps), 0.6 * self.schooling.learning_rate
         return replace(self.schooling, seed=seed, num_steps=steps, learning_rate=rate)
 
-    def inner(self) -> InnerSettings:
+    def inner(self, style: Style) -> InnerSettings:
         return InnerSettings(
             init="scale",
             adapter_relative_weight=1.0,
             adapter_lr=1e-2,
-            max_steps=self.inner_steps,
+            max_steps=self.inner_steps or MORE_INNER_STEPS.get(style.name, INNER_STEPS),
             batch_size=16,
             save_steps=0,
             seed=self.link_seed,
@@ -210,7 +214,7 @@ def learn_links(system: MASSystem, recipe: Recipe) -> None:
     """Train all links of a system in place."""
     texts = as_training_rows(system.graph, text_rows(system.graph, TEXT_SEED, NUM_TEXT_ROWS))
     for role in system.graph.roles:
-        train_inner(system, role, texts, recipe.inner())
+        train_inner(system, role, texts, recipe.inner(system.graph))
     train_outer(system, texts, recipe.start())
 
 
