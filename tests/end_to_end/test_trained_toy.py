@@ -19,8 +19,9 @@ pytestmark = pytest.mark.process  # rendering tries templates out in one
 QUESTIONS = Path(__file__).parents[2] / "dataset" / "toy_heldout.jsonl"
 REPOSITORIES = {path.name for path in (TRAINED_TOY / HUB_ORGANISATION).iterdir()}
 STYLES = [name for name, style in PUBLISHED_STYLES.items() if style.outer_repo in REPOSITORIES]
-STRIDES = {"sequential_light": 7}
-"""73 questions of the style that is looked at closely, 30 of the others: all 30 ways are among them."""
+STRIDES = {"sequential_light": 7, "deliberation": 34}
+"""73 questions of the style that is looked at closely, 15 of the one whose tools take their time, 30 of the
+others; all 30 ways are among them where there are as many."""
 
 
 @pytest.fixture(scope="module", params=STYLES)
@@ -32,7 +33,7 @@ def system(request: pytest.FixtureRequest):
 def accuracy(system, **settings) -> float:
     run = prepare(style=system.style, dataset=str(QUESTIONS), release="toy", device="cpu")
     questions = run.questions[:: STRIDES.get(system.style, 17)]
-    assert len({question.id.partition("-")[2] for question in questions}) == 30
+    assert len({question.id.partition("-")[2] for question in questions}) == min(30, len(questions))
     solutions = system.solve(questions, greedy=True, batch_size=37, **settings)
     grades = [grade(solution.own_text, solution.question, ("strict",))["strict"] for solution in solutions]
     return sum(one.correct for one in grades) / len(questions)
