@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recursivemas.question import Question
     from recursivemas.recursion.trace import Solution
+    from recursivemas.report.saved import SavedRun, open_run
     from recursivemas.runs.prepare import prepare
     from recursivemas.styles import Style, load_style
     from recursivemas.system import MASSystem, load_mas_system
@@ -16,21 +17,25 @@ __version__ = "0.1.0"
 __all__ = [
     "MASSystem",
     "Question",
+    "SavedRun",
     "Solution",
     "Style",
     "__version__",
     "load_mas_system",
     "load_style",
+    "open_run",
     "prepare",
 ]
 
 _HOMES = {
     "MASSystem": "recursivemas.system",
     "Question": "recursivemas.question",
+    "SavedRun": "recursivemas.report.saved",
     "Solution": "recursivemas.recursion.trace",
     "Style": "recursivemas.styles",
     "load_mas_system": "recursivemas.system",
     "load_style": "recursivemas.styles",
+    "open_run": "recursivemas.report.saved",
     "prepare": "recursivemas.runs.prepare",
 }
 

@@ -16,22 +16,22 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from recursivemas.benchmarks import BENCHMARKS
 from recursivemas.recursion.transcript import parts_of
 from recursivemas.report.compare import difference_cells
 from recursivemas.report.page.figures import message_figures
-from recursivemas.runs.files import LATENTS, LENS, num_expected, read_config, read_summary
+from recursivemas.runs.files import LATENTS, LENS
 from recursivemas.runs.intervals import PairedDifference
 from recursivemas.runs.latents import read_messages
 from recursivemas.runs.lens import read_lenses
-from recursivemas.runs.metrics import Outcome, StageCosts
-from recursivemas.runs.read import Run, check_verdicts, fingerprints, with_interval
+from recursivemas.runs.metrics import StageCosts
+from recursivemas.runs.read import Run, with_interval
 from recursivemas.runs.record import SampleRecord
+from recursivemas.runs.so_far import RunSoFar
 
 Json = dict[str, Any]
 
 
-class RunContents:
+class RunContents(RunSoFar):
     """A run's contents as its samples come, finished or not. Raises UserError where the folder holds no run.
 
     `entries` are the questions by id, in the order in which they came, `details` the packed details of each
@@ -39,54 +39,22 @@ class RunContents:
     """
 
     def __init__(self, path: Path, label: str) -> None:
-        self.path = path
-        self.label = label
-        self.config = read_config(path)
-        self.summary = read_summary(path)
+        super().__init__(path, label)
         self.entries: dict[str, Json] = {}
         self.details: list[str] = []
-        self._outcomes: list[Outcome] = []
-        self._asked: dict[str, dict[str, int]] = {}
         self._stages = StageCosts()
 
     def add(self, sample: SampleRecord) -> None:
         """Take in an answer. Raises UserError for one without the verdicts that the others have."""
-        self._outcomes.append(Outcome.of(sample))
-        wanted = {*self._outcomes[0].correct, self._headline["grader"]}
-        check_verdicts(self.path, len(self._outcomes), self._outcomes[-1], wanted)
-        self._asked.setdefault(sample.id, fingerprints(sample))
+        super().add(sample)
         self._stages.add(sample)
         entry = self.entries.setdefault(
             sample.id, {"id": sample.id, "question": sample.question, "gold": sample.gold, "answers": []}
         )
         entry["answers"].append(self._answer(sample, len(self.details)))
         entry["answers"].sort(key=lambda answer: answer["rollout"])
-        entry |= _state_of(entry["answers"], any_counts=self._headline["metric"].startswith("pass@"))
+        entry |= _state_of(entry["answers"], any_counts=self.headline["metric"].startswith("pass@"))
         self.details.append(pack(details_of(self.path, sample)))
-
-    def read_state(self) -> None:
-        """See whether the run has finished since."""
-        self.summary = read_summary(self.path)
-
-    @property
-    def run(self) -> Run:
-        """The run by now, as other reports read it."""
-        return Run(
-            label=self.label,
-            config=self.config,
-            summary={"headline": self._headline},
-            outcomes=self._outcomes,
-            asked=self._asked,
-        )
-
-    @property
-    def num_expected(self) -> int:
-        """How many answers there are in the end."""
-        return num_expected(self.config)
-
-    @property
-    def is_finished(self) -> bool:
-        return self.summary is not None and len(self._outcomes) >= self.num_expected
 
     def facts(self) -> Json:
         """What the page says of the run as a whole."""
@@ -102,12 +70,12 @@ class RunContents:
             "metric": run.metric,
             "started": str(self.config.get("started", "")),
             "finished": self.is_finished,
-            "answers": len(self._outcomes),
+            "answers": len(self.outcomes),
             "expected": self.num_expected,
             "questions": len(self.entries),
             "failed": run.num_errors,
-            "graders": run.graders if self._outcomes else [],
-            "scores": [_score(run, grader) for grader in run.graders] if self._outcomes else [],
+            "graders": run.graders if self.outcomes else [],
+            "scores": [_score(run, grader) for grader in run.graders] if self.outcomes else [],
             "stages": [_rounded(stage) for stage in self._stages.rows()],
             "settings": [
                 [name, json.dumps(row["value"], ensure_ascii=False), row["origin"]]
@@ -123,29 +91,16 @@ class RunContents:
             "has_lens": (self.path / LENS).is_dir(),
         }
 
-    @property
-    def _headline(self) -> Json:
-        """Which grader and metric count: as the summary says, before there is one as it is going to."""
-        if self.summary is not None:
-            return {name: self.summary["headline"][name] for name in ("grader", "metric")}
-        settings = {name: row["value"] for name, row in self.config["settings"].items()}
-        known = BENCHMARKS.get(settings["dataset"])
-        metric = known.metric if known else "accuracy"
-        if metric.startswith("pass@"):
-            metric = f"pass@{settings['num_rollouts']}"
-        grader = next(iter(self._outcomes[0].correct)) if self._outcomes else ""
-        return {"grader": grader, "metric": metric}
-
     def _answer(self, sample: SampleRecord, number: int) -> Json:
         verdicts = {name: verdict.correct for name, verdict in sample.verdicts.items()}
-        outcome = self._outcomes[-1]
+        outcome = self.outcomes[-1]
         return {
             "rollout": sample.rollout,
             "details": number,
             "read": sample.extracted,
             "verdicts": verdicts,
-            "right": verdicts[self._headline["grader"]],
-            "unread": outcome.unread[self._headline["grader"]],
+            "right": verdicts[self.headline["grader"]],
+            "unread": outcome.unread[self.headline["grader"]],
             "failed": outcome.failed,
             "tokens": sum(usage.generated_tokens for usage in sample.usage),
             "seconds": round(sum(usage.seconds for usage in sample.usage), 3),
