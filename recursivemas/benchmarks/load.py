@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from recursivemas.benchmarks.base import Benchmark, DatasetError, Row, as_text
+from recursivemas.benchmarks.chosen import choose_named, choose_some
 from recursivemas.benchmarks.files import SUFFIXES, read_rows
 from recursivemas.benchmarks.hub_files import read_hub_files
 from recursivemas.question import Question
@@ -22,17 +22,20 @@ def load_questions(
     seed: int = 42,
     num_samples: int | None = None,
     question_seed: int | None = None,
+    sample_ids: str | None = None,
     style: str | None = None,
 ) -> list[Question]:
-    """The benchmark's questions in file order, all of them or `num_samples`.
+    """The benchmark's questions in file order, all of them, `num_samples` or those of `sample_ids`.
 
     `path` is a local file in the benchmark's fields; without it the rows come from the hub, or from the
     benchmark's own local path. `split` overrides the hub split. `seed` shuffles options where the benchmark
     does. `num_samples` takes the first N, or with `question_seed` a random N, still in file order; more than
-    there are gives all. Ids depend on neither. A row with a column `styles`, a list, is for these alone: for
-    another `style` it is as if it were not there.
+    there are gives all. `sample_ids` names questions by id and position, see `chosen.choose_named`, and
+    is given without the other two. Ids depend on none of this. A row with a column `styles`, a list, is for
+    these alone: for another `style` it is as if it were not there.
 
-    Raises DatasetError when the rows cannot be had, are none, lack a column, or share an id.
+    Raises DatasetError when the rows cannot be had, are none, lack a column, share an id, or have none that
+    `sample_ids` names.
     """
     if num_samples is not None and num_samples < 1:
         raise DatasetError(f"num_samples is {num_samples}; it has to be at least 1 (leave it out for all)")
@@ -40,11 +43,14 @@ def load_questions(
     if len(rows) == 0:
         raise DatasetError(f"{where} holds no questions")
     rows = _for_style(rows, style, where)
-    questions = [
-        _to_question(benchmark, rows[index], index, seed, where)
-        for index in _chosen(len(rows), num_samples, question_seed)
-    ]
-    _check_ids(questions, where)
+    if sample_ids is None:
+        chosen = choose_some(len(rows), num_samples, question_seed)
+    else:
+        ids = _all_ids(benchmark, rows, where)
+        _check_ids(ids, where)
+        chosen = choose_named(sample_ids, ids)
+    questions = [_to_question(benchmark, rows[index], index, seed, where) for index in chosen]
+    _check_ids([question.id for question in questions], where)
     return questions
 
 
@@ -68,12 +74,15 @@ def _for_style(rows: Sequence[Any], style: str | None, where: str) -> Sequence[A
     return kept
 
 
-def _chosen(num_rows: int, num_samples: int | None, question_seed: int | None) -> Sequence[int]:
-    if num_samples is None or num_samples >= num_rows:
-        return range(num_rows)
-    if question_seed is None:
-        return range(num_samples)
-    return sorted(random.Random(question_seed).sample(range(num_rows), num_samples))
+def _all_ids(benchmark: Benchmark, rows: Sequence[Any], where: str) -> list[str]:
+    """The ids of all rows, of which no other field is read."""
+    try:
+        return [
+            _question_id(benchmark, row if isinstance(row, Mapping) else {}, index)
+            for index, row in enumerate(rows)
+        ]
+    except ValueError as error:
+        raise DatasetError(f"{where}: {error}") from error
 
 
 def _to_question(benchmark: Benchmark, row: Any, index: int, seed: int, where: str) -> Question:
@@ -121,15 +130,15 @@ def _question_id(benchmark: Benchmark, row: Row, index: int) -> str:
     return str(index)
 
 
-def _check_ids(questions: Sequence[Question], where: str) -> None:
+def _check_ids(ids: Sequence[str], where: str) -> None:
     seen: set[str] = set()
-    for question in questions:
-        if question.id in seen:
+    for one in ids:
+        if one in seen:
             raise DatasetError(
-                f"{where} has the question id {question.id!r} more than once; ids decide a question's random "
+                f"{where} has the question id {one!r} more than once; ids decide a question's random "
                 "numbers and name its results, so make them unique or drop the id column"
             )
-        seen.add(question.id)
+        seen.add(one)
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ class PreparedRun:
             seed=self.settings.solve.seed,
             num_samples=None if chosen.num_samples == -1 else chosen.num_samples,
             question_seed=chosen.question_seed,
+            sample_ids=chosen.sample_ids,
             style=self.style.name,
         )
         return tuple(questions)

@@ -25,7 +25,7 @@ from recursivemas.question import Question
 from recursivemas.release.resolve import AgentFiles
 from recursivemas.runs.files import flatten
 from recursivemas.sampling import SamplingSettings
-from recursivemas.settings import NEUTRAL, OPTIONS, Origin, RunSettings
+from recursivemas.settings import NEUTRAL, OPTIONS, Origin, QuestionSettings, RunSettings
 from recursivemas.system import MASSystem
 
 VERSIONED = ("torch", "transformers", "tokenizers", "huggingface_hub", "datasets")
@@ -91,7 +91,7 @@ def describe_run(
         "sampling": asdict(_sampling(system, settings)),
         "release": system.paths.source,
         "prompts": system.prompts.describe(),
-        "questions": {"number": len(questions), "sha256": _hash_of(questions)},
+        "questions": _describe_questions(questions, settings.questions),
         "versions": {
             "python": platform.python_version(),
             "recursivemas": __version__,
@@ -129,6 +129,12 @@ def _sampling(system: MASSystem, settings: RunSettings) -> SamplingSettings:
     """How the answer is sampled, the model's own defaults filled in."""
     answerer = system.agents[system.graph.answering_role]
     return settings.solve.sampling.resolve(answerer.engine.generation_config)
+
+
+def _describe_questions(questions: Sequence[Question], settings: QuestionSettings) -> dict[str, Any]:
+    """How many and which; by id where `sample_ids` chose them, which may name positions or a file."""
+    described = {"number": len(questions), "sha256": _hash_of(questions)}
+    return described if settings.sample_ids is None else {**described, "ids": [one.id for one in questions]}
 
 
 def _hash_of(questions: Sequence[Question]) -> str:

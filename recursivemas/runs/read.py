@@ -169,7 +169,7 @@ class Run:
         if settings["dataset_path"] is not None:
             found.append(f"questions from {Path(settings['dataset_path']).name}")
         found += self._departures_of_tools()
-        if settings["num_samples"] != -1:
+        if settings["num_samples"] != -1 or settings["sample_ids"] is not None:
             found.append(f"{len(self.question_ids)} questions only")
         if self.num_errors:
             found.append(f"{self.num_errors} answers not run")

@@ -15,13 +15,13 @@ from recursivemas.settings.groups import (
     GradingSettings,
     Mode,
     ModelSettings,
-    QuestionSettings,
     RecordSettings,
     SolveSettings,
     ToolSettings,
     check_for_vllm,
 )
 from recursivemas.settings.link_control import LinkControl
+from recursivemas.settings.question_settings import QuestionSettings
 from recursivemas.settings.run_settings import NEUTRAL, OPTIONS, Origin, RunSettings, resolve_settings
 
 __all__ = [

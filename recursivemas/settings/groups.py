@@ -310,26 +310,6 @@ class ToolSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuestionSettings:
-    """The questions"""
-
-    dataset: str = option("math500", "benchmark, or a file of your own: JSON, JSONL, CSV or Parquet")
-    dataset_path: str | None = option(None, "local file in the benchmark's published fields")
-    dataset_split: str | None = option(
-        None, "split of the dataset on the hub, instead of the benchmark's own"
-    )
-    num_samples: int = option(-1, "how many questions; -1: all", minimum=-1)
-    question_seed: int | None = option(None, "draw the num_samples questions at random with this seed")
-
-    def __post_init__(self) -> None:
-        check_options(self)
-        if self.question_seed is not None and self.num_samples == -1:
-            raise UserError("question_seed draws num_samples questions at random; give --num_samples N, too")
-        if self.num_samples == 0:
-            raise UserError("num_samples is 0; it has to be 1 or more, or -1 for all")
-
-
-@dataclass(frozen=True, kw_only=True)
 class GradingSettings:
     """How answers are graded"""
 

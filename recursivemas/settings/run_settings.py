@@ -16,13 +16,13 @@ from recursivemas.options import Option, build, flatten, iterate_options
 from recursivemas.settings.groups import (
     GradingSettings,
     ModelSettings,
-    QuestionSettings,
     RecordSettings,
     SolveSettings,
     ToolSettings,
     check_for_vllm,
 )
 from recursivemas.settings.of_release import of_release
+from recursivemas.settings.question_settings import QuestionSettings
 from recursivemas.settings.recommended import recommended
 
 Origin = Literal["default", "recommended", "release", "explicit", "sweep", "quirk"]
