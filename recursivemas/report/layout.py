@@ -34,6 +34,7 @@ def choose_grader(run: Run, wanted: str | None = None) -> str:
 def table_of_runs(runs: Sequence[Run], grader: str | None = None) -> Table:
     """A row a run, ordered by what ran; never by score."""
     headings = question_sets(runs)
+    voted = any(run.majority(choose_grader(run, grader)) for run in runs)
     rows = []
     for run in sorted(runs, key=lambda run: _place(run, headings)):
         costs = run.costs_a_question()
@@ -43,6 +44,7 @@ def table_of_runs(runs: Sequence[Run], grader: str | None = None) -> Table:
                 *describe_run(run)[:-1],
                 headings[QuestionSet.of(run)],
                 with_interval(run.score(chosen)),
+                *([_majority(run, chosen)] if voted else []),
                 chosen,
                 f"{costs['generated_tokens']:.1f}",
                 f"{costs['latent_steps']:.1f}",
@@ -56,6 +58,7 @@ def table_of_runs(runs: Sequence[Run], grader: str | None = None) -> Table:
             *RUN_COLUMNS[:-1],
             "benchmark (questions)",
             "percent",
+            *(["by majority"] if voted else []),
             "grader",
             "tokens written",
             "latent steps",
@@ -145,6 +148,12 @@ def table_of_savings(runs: Sequence[Run]) -> Table:
             "different machines or with different batch sizes."
         ],
     )
+
+
+def _majority(run: Run, grader: str) -> str:
+    """maj@k with its interval, where the run has several answers to a question."""
+    voted = run.majority(grader)
+    return f"{with_interval(voted)} (maj@{voted['k']})" if voted else NOTHING
 
 
 def _savings(latent: Run, text: Run) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from recursivemas.output.screen import harmless
 from recursivemas.output.tables import format_table
+from recursivemas.runs.read import majority_of, with_interval
 from recursivemas.runs.record import SampleRecord
 from recursivemas.tools.base import Status
 
@@ -51,12 +52,23 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     )
     counts = [
         f"correct: {verdicts}",
+        *_majorities(summary),
         f"took {_duration(summary['seconds'])}",
         *_reading(summary),
         *_remarks(summary),
     ]
     tools = [_describe_calls(name, tool) for name, tool in summary["tools"].items()]
     return "\n".join([format_table(list(columns.values()), rows), *counts, *tools])
+
+
+def _majorities(summary: Mapping[str, Any]) -> list[str]:
+    """What the majority of several answers to a question is worth, by grader."""
+    voted = {name: figures for name, score in summary["metrics"].items() if (figures := majority_of(score))}
+    if not voted:
+        return []
+    number = next(iter(voted.values()))["k"]
+    by_grader = ", ".join(f"{with_interval(figures)} by the {name} grader" for name, figures in voted.items())
+    return [f"maj@{number}, percent: {by_grader}"]
 
 
 def _reading(summary: Mapping[str, Any]) -> list[str]:

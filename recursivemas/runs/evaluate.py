@@ -23,6 +23,7 @@ from recursivemas.runs.files import CONFIG, SAMPLES, iterate_samples, read_confi
 from recursivemas.runs.folder import RunFolder, check_free
 from recursivemas.runs.graders import RunGraders
 from recursivemas.runs.lock import RunLock
+from recursivemas.runs.majority import Majorities
 from recursivemas.runs.metrics import summarise
 from recursivemas.runs.provenance import check_same_run, check_same_tools, describe_run
 from recursivemas.runs.record import Key, SampleRecord
@@ -91,7 +92,8 @@ def evaluate(
             solve(folder, show=True)
             folder.put_in_order()
         samples = (sample for sample, _ in iterate_samples(lock.path))
-        summary = summarise(samples, system.benchmark, folder.seconds, config["tools"])
+        majorities = Majorities(questions, settings.solve.num_rollouts, graders.same)
+        summary = summarise(samples, system.benchmark, folder.seconds, config["tools"], majorities)
         summary |= batches.figures()
         summary["offload"] = system.offload.figures(
             {role: one.held_model for role, one in system.agents.items()}

@@ -76,7 +76,8 @@ CONFIG_SHAPE = Record(
         "launches": ListOf(Record({"started": TEXT, "processes": COUNT, "seconds": NUMBER})),
     },
 )
-SUMMARY_SHAPE = Record({"headline": Record({"metric": TEXT, "grader": TEXT})})
+_SCORE = Record({}, {"majority_at": MapOf(NUMBER), "majority_at_interval_95": MapOf(ListOf(NUMBER, least=2))})
+SUMMARY_SHAPE = Record({"headline": Record({"metric": TEXT, "grader": TEXT})}, {"metrics": MapOf(_SCORE)})
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from recursivemas.benchmarks import Benchmark
 from recursivemas.grading import Grade, Grader, Judge, JudgeSettings, grade
 from recursivemas.grading.code import CodeGrader
 from recursivemas.grading.release_code import CodeColumns
+from recursivemas.grading.voting import SAME, Same, same_to_judge
 from recursivemas.recursion.trace import Solution
 from recursivemas.sandbox import find_isolation
 from recursivemas.settings import GradingSettings, ToolSettings
@@ -38,6 +39,14 @@ class RunGraders:
     def names(self) -> tuple[str, ...]:
         """The verdicts that each sample gets; the first one's is the headline."""
         return (*self._benchmark.graders, *((JUDGE,) if self._judge else ()))
+
+    @property
+    def same(self) -> dict[str, Same]:
+        """By verdict, when two answers vote for the same result; none of code, where nothing is voted on."""
+        if self._code is not None:
+            return {}
+        judges = {JUDGE: same_to_judge(self._judge)} if self._judge else {}
+        return {**{name: SAME[name] for name in self._benchmark.graders}, **judges}
 
     def describe(self) -> dict[str, Any]:
         """What decided the verdicts, for the run's record."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from recursivemas.benchmarks import Benchmark
 from recursivemas.runs.intervals import share_interval
+from recursivemas.runs.majority import Majorities
 from recursivemas.runs.record import SampleRecord
 
 POSITIONS = ("positions_computed", "positions_reused")
@@ -60,11 +61,12 @@ def summarise(
     benchmark: Benchmark,
     seconds: float,
     tools: Mapping[str, Any] | None = None,
+    majorities: Majorities | None = None,
 ) -> dict[str, Any]:
     """Metrics and costs of a run's samples; the first grader's is the headline.
 
     The samples are gone through once and not kept. `seconds` are of wall clock. `tools` is what the run's
-    toolbox says of itself, None where it has none.
+    toolbox says of itself, None where it has none. `majorities` counts the votes of several rollouts.
     """
     outcomes: list[Outcome] = []
     stages = StageCosts()
@@ -74,10 +76,18 @@ def summarise(
         outcomes.append(Outcome.of(sample))
         stages.add(sample)
         calls.add(sample)
+        if majorities:
+            majorities.add(sample)
         counts.update(name for name in ("retried", "past_context") if getattr(sample, name))
         for usage in sample.usage:
             counts.update({name: getattr(usage, name) for name in POSITIONS})
-    metrics = {name: score(outcomes, name, benchmark.metric) for name in outcomes[0].correct}
+    metrics = {
+        name: {
+            **score(outcomes, name, benchmark.metric),
+            **(majorities.figures(name) if majorities else {}),
+        }
+        for name in outcomes[0].correct
+    }
     headline = benchmark.graders[0]
     unparsed = metrics[headline]["unparsed"]
     return {

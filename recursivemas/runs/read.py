@@ -132,6 +132,10 @@ class Run:
         """The grader's figures, as in the summary: `value`, `interval_95`, ..."""
         return score(self.outcomes, grader, self.metric)
 
+    def majority(self, grader: str) -> dict[str, Any] | None:
+        """The vote of all rollouts: `k` of them, `value`, `interval_95`; None where there was none."""
+        return majority_of(self.summary.get("metrics", {}).get(grader, {}))
+
     def shares(self, grader: str, questions: Sequence[str]) -> list[float]:
         """What each question with these ids adds to the metric, from 0 to 1."""
         shares = question_shares(self.outcomes, grader, self.metric)
@@ -217,9 +221,20 @@ def describe_run(run: Run) -> list[str]:
     return [run.label, run.style, run.mode, str(run.rounds), length, str(len(run.question_ids))]
 
 
+def majority_of(score: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a summary's figures of a grader say of the majority of all rollouts; see `Run.majority`."""
+    values, intervals = score.get("majority_at", {}), score.get("majority_at_interval_95", {})
+    numbers = [k for k in values if k in intervals and str(k).isdecimal()]
+    if not numbers:
+        return None
+    last = max(numbers, key=int)  # a number, or a number as JSON's key
+    return {"k": int(last), "value": values[last], "interval_95": intervals[last]}
+
+
 def record_of_run(run: Run, grader: str, costs: Mapping[str, float]) -> dict[str, Any]:
     """The run's figures by that grader, flat, with the costs a question that are given."""
-    score = run.score(grader)
+    score, voted = run.score(grader), run.majority(grader) or {}
+    low, high = voted.get("interval_95", (None, None))
     return {
         "run": run.label,
         "style": run.style,
@@ -233,6 +248,10 @@ def record_of_run(run: Run, grader: str, costs: Mapping[str, float]) -> dict[str
         "value": score["value"],
         "low_95": score["interval_95"][0],
         "high_95": score["interval_95"][1],
+        "majority_of": voted.get("k"),
+        "majority": voted.get("value"),
+        "majority_low_95": low,
+        "majority_high_95": high,
         **{f"{cost}_a_question": value for cost, value in costs.items()},
     }
 

@@ -1,4 +1,4 @@
-"""What users of other harnesses expect of a run: chosen questions, majority votes, metrics, results on the hub."""
+"""What users of other harnesses expect: chosen questions, majority votes, metrics as they come, the hub."""
 
 from __future__ import annotations
 
@@ -50,3 +50,15 @@ def test_questions_are_chosen_by_id_and_a_changed_file_of_them_is_not_resumed(ru
     status, _, err, _ = run(*flags, "--resume")
     assert status == 2
     assert "questions.ids: ['sum/1', 'sum/2', 'sum/4'] before, ['sum/1', 'sum/4'] now" in err
+
+
+def test_several_rollouts_are_voted_on(run):
+    status, out, _, folder = run("--num_rollouts", "3", "--sample_ids", "0-1")
+    assert status == 0
+    summary = read(folder, "summary.json")
+    for grader, score in summary["metrics"].items():
+        assert list(score["majority_at"]) == list(score["pass_at"]) == ["1", "2", "3"]
+        assert f"by the {grader} grader" in next(
+            line for line in out.splitlines() if line.startswith("maj@3")
+        )
+    assert out.splitlines()[-1].startswith("[result] accuracy=")

@@ -39,3 +39,6 @@ def test_code_has_a_verdict_of_each_grader():
     ]
     assert verdicts[1]["release"].how == "not run"
     assert {tuple(row) for row in verdicts} == {("release", "strict")}
+    assert graders.same == {}, "programs are not voted on"
+    maths = RunGraders(BENCHMARKS["math500"], GradingSettings(), ToolSettings())
+    assert tuple(maths.same) == maths.names
