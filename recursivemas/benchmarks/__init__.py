@@ -12,7 +12,7 @@ from recursivemas.benchmarks.files import SUFFIXES
 from recursivemas.benchmarks.gpqa import GPQA
 from recursivemas.benchmarks.hotpotqa import HOTPOTQA
 from recursivemas.benchmarks.livecodebench import LIVECODEBENCH
-from recursivemas.benchmarks.load import load_questions
+from recursivemas.benchmarks.load import Questions, load_questions
 from recursivemas.benchmarks.math500 import MATH500
 from recursivemas.benchmarks.mbppplus import MBPPPLUS
 from recursivemas.benchmarks.medqa import MEDQA
@@ -53,4 +53,12 @@ def find_benchmark(name_or_path: str | Benchmark) -> Benchmark:
     )
 
 
-__all__ = ["BENCHMARKS", "Benchmark", "DatasetError", "find_benchmark", "load_questions", "own_benchmark"]
+__all__ = [
+    "BENCHMARKS",
+    "Benchmark",
+    "DatasetError",
+    "Questions",
+    "find_benchmark",
+    "load_questions",
+    "own_benchmark",
+]

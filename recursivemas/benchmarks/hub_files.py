@@ -7,6 +7,7 @@ for.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -17,26 +18,41 @@ SHORT_FIELD = 1 << 14
 """How many characters a field may have to be kept."""
 
 
-def read_hub_files(repo_id: str, names: Sequence[str]) -> FileRows:
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def read_hub_files(repo_id: str, names: Sequence[str], revision: str | None = None) -> FileRows:
     """The rows of the named files of a dataset's repository, downloaded into the hub's cache if need be.
 
-    Raises DatasetError for a damaged file, ConnectionError without network, and OSError when the hub refuses.
+    All are of one commit, that of the `revision` (a commit, tag or branch) or the newest. Raises
+    DatasetError for a damaged file, ConnectionError without network, and OSError when the hub refuses.
     """
     # Imported here: it takes a while, and a local file does not need it.
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
+    paths: list[Path] = []
+    commit = None
     try:
-        paths = [Path(hf_hub_download(repo_id, name, repo_type="dataset")) for name in names]
+        for name in names:
+            at = commit or revision
+            paths.append(Path(hf_hub_download(repo_id, name, repo_type="dataset", revision=at)))
+            commit = commit_in(paths[-1])
     except LocalEntryNotFoundError as error:
         raise ConnectionError(str(error)) from error
-    return FileRows(paths)
+    return FileRows(paths, commit)
+
+
+def commit_in(path: Path) -> str | None:
+    """The commit that a file in a cache is of: the innermost folder that is named like one."""
+    return next((part for part in reversed(path.parts) if COMMIT.fullmatch(part)), None)
 
 
 class FileRows(Sequence[Mapping[str, Any]]):
-    """The lines of JSONL files as rows, in order."""
+    """The lines of JSONL files as rows, in order; `commit` is that of their repository."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], commit: str | None = None) -> None:
+        self.commit = commit
         self._places = [place for path in paths for place in _find_lines(path)]
 
     def __len__(self) -> int:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from recursivemas.benchmarks.base import Benchmark, DatasetError, Row, as_text
 from recursivemas.benchmarks.chosen import choose_named, choose_some
 from recursivemas.benchmarks.files import SUFFIXES, read_rows
-from recursivemas.benchmarks.hub_files import read_hub_files
+from recursivemas.benchmarks.hub_files import COMMIT, FileRows, commit_in, read_hub_files
 from recursivemas.question import Question
+
+
+class Questions(list[Question]):
+    """Questions in order; `commit` is that of the dataset on the hub, None where they come from a file."""
+
+    def __init__(self, questions: Iterable[Question], *, commit: str | None) -> None:
+        super().__init__(questions)
+        self.commit = commit
 
 
 def load_questions(
@@ -24,11 +32,13 @@ def load_questions(
     question_seed: int | None = None,
     sample_ids: str | None = None,
     style: str | None = None,
-) -> list[Question]:
+    revision: str | None = None,
+) -> Questions:
     """The benchmark's questions in file order, all of them, `num_samples` or those of `sample_ids`.
 
     `path` is a local file in the benchmark's fields; without it the rows come from the hub, or from the
-    benchmark's own local path. `split` overrides the hub split. `seed` shuffles options where the benchmark
+    benchmark's own local path. `split` overrides the hub split, and `revision`, a commit, tag or branch, its
+    newest state. `seed` shuffles options where the benchmark
     does. `num_samples` takes the first N, or with `question_seed` a random N, still in file order; more than
     there are gives all. `sample_ids` names questions by id and position, see `chosen.choose_named`, and
     is given without the other two. Ids depend on none of this. A row with a column `styles`, a list, is for
@@ -39,9 +49,10 @@ def load_questions(
     """
     if num_samples is not None and num_samples < 1:
         raise DatasetError(f"num_samples is {num_samples}; it has to be at least 1 (leave it out for all)")
-    rows, where = _read_rows(benchmark, path, split)
+    rows, where = _read_rows(benchmark, path, split, revision)
     if len(rows) == 0:
         raise DatasetError(f"{where} holds no questions")
+    commit = commit_of(rows)
     rows = _for_style(rows, style, where)
     if sample_ids is None:
         chosen = choose_some(len(rows), num_samples, question_seed)
@@ -51,7 +62,7 @@ def load_questions(
         chosen = choose_named(sample_ids, ids)
     questions = [_to_question(benchmark, rows[index], index, seed, where) for index in chosen]
     _check_ids([question.id for question in questions], where)
-    return questions
+    return Questions(questions, commit=commit)
 
 
 def _for_style(rows: Sequence[Any], style: str | None, where: str) -> Sequence[Any]:
@@ -145,12 +156,18 @@ def _check_ids(ids: Sequence[str], where: str) -> None:
 # Where rows come from
 
 
-def _read_rows(benchmark: Benchmark, path: str | Path | None, split: str | None) -> tuple[Sequence[Any], str]:
+def _read_rows(
+    benchmark: Benchmark, path: str | Path | None, split: str | None, revision: str | None
+) -> tuple[Sequence[Any], str]:
     """The rows and a name for their source that errors can use."""
     if path is None and benchmark.hub_id is not None:
-        return _read_hub(benchmark, split or benchmark.split), benchmark.hub_id
+        return _read_hub(benchmark, split or benchmark.split, revision), benchmark.hub_id
     if split is not None:
         raise DatasetError(f"split {split!r} means nothing for a local file; leave --dataset_split out")
+    if revision is not None:
+        raise DatasetError(
+            f"revision {revision!r} means nothing for a local file; leave --dataset_revision out"
+        )
     if path is None and benchmark.rows is not None:
         return benchmark.rows, benchmark.address
     file = Path(path or benchmark.local_path or "")
@@ -170,22 +187,54 @@ def _explain_missing_file(benchmark: Benchmark, file: Path, *, given: bool) -> s
     )
 
 
-def _read_hub(benchmark: Benchmark, split: str | None) -> Sequence[Any]:
+def _read_hub(benchmark: Benchmark, split: str | None, revision: str | None) -> Sequence[Any]:
     # Imported here: they take seconds, and a local file does not need them.
     import datasets
+    from huggingface_hub.errors import RevisionNotFoundError
     from huggingface_hub.utils import httpx
 
     try:
         if benchmark.hub_files:
-            return read_hub_files(str(benchmark.hub_id), _files_of(benchmark, split))
-        return datasets.load_dataset(benchmark.hub_id, benchmark.config, split=split)
+            return read_hub_files(str(benchmark.hub_id), _files_of(benchmark, split), revision)
+        rows: Sequence[Any] = datasets.load_dataset(
+            benchmark.hub_id, benchmark.config, split=split, revision=revision
+        )
     except DatasetError:
         raise
     except httpx.TransportError as error:
         # A connection lost between two requests reaches us as it is; `datasets` wraps only the first one.
         raise DatasetError(_explain_hub_error(benchmark, split, ConnectionError(str(error)))) from error
     except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
+        if RevisionNotFoundError in (type(error), type(error.__cause__)):
+            raise DatasetError(_explain_revision(benchmark, revision)) from error
         raise DatasetError(_explain_hub_error(benchmark, split, error)) from error
+    found = commit_of(rows)
+    if COMMIT.fullmatch(revision or "") and found not in (None, revision):
+        # Without a network `datasets` takes whatever it has kept of the dataset.
+        raise DatasetError(
+            f"{benchmark.hub_id} is here at {found}, and dataset_revision asks for "
+            f"{revision}, which could not be fetched. Unset HF_HUB_OFFLINE, or drop --dataset_revision"
+        )
+    return rows
+
+
+def commit_of(rows: Any) -> str | None:
+    """The commit of a dataset's repository that these rows are from; None where they come from none.
+
+    It names a folder of both caches, the hub's and that of `datasets`.
+    """
+    if isinstance(rows, FileRows):
+        return rows.commit
+    files = getattr(rows, "cache_files", None) or []
+    return next((found for file in files if (found := commit_in(Path(file["filename"])))), None)
+
+
+def _explain_revision(benchmark: Benchmark, revision: str | None) -> str:
+    page = f"https://huggingface.co/datasets/{benchmark.hub_id}"
+    return (
+        f"{benchmark.hub_id} has no revision {revision!r}; --dataset_revision takes a commit, tag or branch "
+        f"that {page} lists, and its newest state where it is left out"
+    )
 
 
 def _files_of(benchmark: Benchmark, split: str | None) -> Sequence[str]:

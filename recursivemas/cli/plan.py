@@ -88,7 +88,9 @@ def _graders(run: PreparedRun) -> Iterator[str]:
 
 
 def _questions(run: PreparedRun) -> Iterator[str]:
-    yield f"{len(run.questions)} questions of {run.benchmark.name}"
+    commit = run.questions.commit
+    at = f" at commit {commit}" if commit else ""
+    yield f"{len(run.questions)} questions of {run.benchmark.name}{at}"
 
 
 def _agents(run: PreparedRun) -> Iterator[str]:

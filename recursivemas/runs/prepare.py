@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas.agents.checkpoint import Outline
-from recursivemas.benchmarks import Benchmark, find_benchmark, load_questions
+from recursivemas.benchmarks import Benchmark, Questions, find_benchmark, load_questions
 from recursivemas.prompts import PromptSource, load_prompts
-from recursivemas.question import Question
 from recursivemas.recursion.toolbox import build_toolbox
 from recursivemas.release.resolve import ReleaseFiles, resolve_release
 from recursivemas.runs.graders import RunGraders
@@ -66,10 +65,10 @@ class PreparedRun:
         return self.prompt_source
 
     @cached_property
-    def questions(self) -> tuple[Question, ...]:
+    def questions(self) -> Questions:
         """Raises DatasetError where they cannot be had, or are not what the benchmark has."""
         chosen = self.settings.questions
-        questions = load_questions(
+        return load_questions(
             self.benchmark,
             path=chosen.dataset_path,
             split=chosen.dataset_split,
@@ -78,8 +77,8 @@ class PreparedRun:
             question_seed=chosen.question_seed,
             sample_ids=chosen.sample_ids,
             style=self.style.name,
+            revision=chosen.dataset_revision,
         )
-        return tuple(questions)
 
     @cached_property
     def files(self) -> ReleaseFiles:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from recursivemas import __version__
+from recursivemas.benchmarks import Questions
 from recursivemas.errors import UserError
 from recursivemas.files.digests import digest, digests
 from recursivemas.output.redaction import redact_data
@@ -29,8 +30,10 @@ from recursivemas.settings import NEUTRAL, OPTIONS, Origin, QuestionSettings, Ru
 from recursivemas.system import MASSystem
 
 VERSIONED = ("torch", "transformers", "tokenizers", "huggingface_hub", "datasets")
+COMMIT = "dataset_commit"
 NOT_DECISIVE = (
     "verified",  # the same file, whether or not it was held against the hub
+    COMMIT,  # the hash of the questions decides
     ".targets",  # what a style says for training alone
     ".learns_with_open_slots",
 )
@@ -132,8 +135,13 @@ def _sampling(system: MASSystem, settings: RunSettings) -> SamplingSettings:
 
 
 def _describe_questions(questions: Sequence[Question], settings: QuestionSettings) -> dict[str, Any]:
-    """How many and which; by id where `sample_ids` chose them, which may name positions or a file."""
-    described = {"number": len(questions), "sha256": _hash_of(questions)}
+    """How many and which, and of which commit where the hub has them.
+
+    By id, too, where `sample_ids` chose them, which may name positions or a file.
+    """
+    described: dict[str, Any] = {"number": len(questions), "sha256": _hash_of(questions)}
+    if isinstance(questions, Questions) and questions.commit is not None:
+        described[COMMIT] = questions.commit
     return described if settings.sample_ids is None else {**described, "ids": [one.id for one in questions]}
 
 

@@ -17,6 +17,9 @@ class QuestionSettings:
     dataset_split: str | None = option(
         None, "split of the dataset on the hub, instead of the benchmark's own"
     )
+    dataset_revision: str | None = option(
+        None, "commit, tag or branch of the dataset on the hub (default: its newest state)"
+    )
     num_samples: int = option(-1, "how many questions; -1: all", minimum=-1)
     question_seed: int | None = option(None, "draw the num_samples questions at random with this seed")
     sample_ids: str | None = option(

@@ -82,7 +82,8 @@ class HubServer(LoopbackServer):
         """`owner/name/file` of every file whose content was asked for."""
         asked = []
         for request in self.file_requests:
-            repo, _, rest = request.path.removeprefix("/").partition("/resolve/")
+            path = request.path.removeprefix("/").removeprefix("datasets/")
+            repo, _, rest = path.partition("/resolve/")
             target = f"{repo}/{rest.partition('/')[2]}"
             if request.method == "GET" and fnmatch(target, pattern):
                 asked.append(target)
@@ -191,7 +192,9 @@ class HubHandler(BaseHTTPRequestHandler):
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
         self.played.requests.append(Request(self.command, path, token, self.headers.get("Range")))
         parts = path.strip("/").split("/")
-        if parts[:2] == ["api", "models"] and len(parts) >= 4:
+        if parts[:1] == ["datasets"]:  # which stand in the same folder as models
+            parts = parts[1:]
+        if parts[:1] == ["api"] and parts[1:2] in (["models"], ["datasets"]) and len(parts) >= 4:
             repo_id, rest = "/".join(parts[2:4]), parts[4:]
         elif len(parts) >= 5 and parts[2] == "resolve":
             repo_id, rest = "/".join(parts[:2]), parts[2:]

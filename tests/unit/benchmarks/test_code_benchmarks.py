@@ -218,13 +218,6 @@ def hub(tmp_path, monkeypatch):
     write(
         repository / "test2.jsonl", [{**LCB_ROW, "question_id": "b", "private_test_cases": json.dumps(long)}]
     )
-    answer = hub_server.HubHandler.answer
-
-    def answer_without_prefix(handler):
-        handler.path = handler.path.replace("/datasets/", "/", 1)
-        answer(handler)
-
-    monkeypatch.setattr(hub_server.HubHandler, "answer", answer_without_prefix)
     with hub_server.HubServer(tmp_path / "hub") as server:
         template = huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE
         ours = template.replace(huggingface_hub.constants.ENDPOINT, server.url)
