@@ -92,7 +92,7 @@ def argument(option: Option) -> dict[str, Any]:
     if kind is bool:
         return {"nargs": "?", "const": True, "type": _read_bool, "metavar": "BOOL"}
     if kind == tuple[str, ...]:
-        return {"action": Append, "metavar": "KEY=PATH"}
+        return {"action": Append, "metavar": option.metadata.get("metavar", "KEY=PATH")}
     if words := option.metadata.get("words"):
         return {"type": partial(_read_number, words=words), "metavar": "|".join(["N", *words])}
     plain = next((one for one in get_args(kind) if one is not NoneType), kind)

@@ -76,6 +76,8 @@ def _prompts(run: PreparedRun) -> Iterator[str]:
     origin, name = described["origin"], described["name"]
     which = origin if name == origin else f"{origin} {name}"
     yield f"prompts: {which} (sha256 {described['sha256'][:12]}){words}"
+    if own := described.get("system_prompt"):
+        yield f"system prompts of your own: {', '.join(own)}"
 
 
 def _tools(run: PreparedRun) -> Iterator[str]:

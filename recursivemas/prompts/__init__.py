@@ -7,6 +7,7 @@ from recursivemas.prompts.importer import ImportedPrompts, check_output, import_
 from recursivemas.prompts.pack import PromptPack, check_slots, load_pack
 from recursivemas.prompts.published import PublishedPrompts
 from recursivemas.prompts.source import Pieces, PromptRequest, PromptsError, PromptSource
+from recursivemas.prompts.system_texts import read_system_texts, with_system_texts
 from recursivemas.prompts.template import Slot, Template
 from recursivemas.prompts.token_text import TokenText
 
@@ -33,4 +34,6 @@ __all__ = [
     "load_prompts",
     "name_prompts",
     "read_published",
+    "read_system_texts",
+    "with_system_texts",
 ]

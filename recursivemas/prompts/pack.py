@@ -99,7 +99,12 @@ class PromptPack:
         text = _most_specific(self.system_texts, prompt)
         if not tools or {prompt, prompt.partition("/")[0]} & set(self.system_texts):
             return text
-        return "\n\n".join([text, *(self.tool_texts[name] for name in ("before", *tools, "after"))]).strip()
+        return self.with_tools(text, tools)
+
+    def with_tools(self, text: str, tools: Sequence[str]) -> str:
+        """A system text, and behind it what an agent is told of these tools."""
+        told = [self.tool_texts[name] for name in ("before", *tools, "after")] if tools else []
+        return "\n\n".join([text, *told]).strip()
 
     def retry_cue(self, kind: QuestionKind) -> str:
         """What is appended to a text in which no answer of this kind can be found."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from recursivemas.agents.checkpoint import Outline
 from recursivemas.benchmarks import Benchmark, Questions, find_benchmark, load_questions
-from recursivemas.prompts import PromptSource, load_prompts
+from recursivemas.prompts import PromptSource, load_prompts, read_system_texts, with_system_texts
 from recursivemas.recursion.toolbox import build_toolbox
 from recursivemas.release.resolve import ReleaseFiles, resolve_release
 from recursivemas.runs.graders import RunGraders
@@ -54,9 +54,14 @@ class PreparedRun:
 
     @cached_property
     def prompt_source(self) -> PromptSource:
-        """What writes the prompts, whether or not it fits the style; raises what `load_prompts` raises."""
+        """What writes the prompts, whether or not it fits the style.
+
+        Raises what `load_prompts`, `read_system_texts` and `with_system_texts` raise.
+        """
         model = self.settings.model
-        return load_prompts(model.prompts, release=model.release, style_prompts=self.style.prompts)
+        texts = read_system_texts(model.system_prompt, self.style)
+        source = load_prompts(model.prompts, release=model.release, style_prompts=self.style.prompts)
+        return with_system_texts(source, texts, self.style)
 
     @cached_property
     def prompts(self) -> PromptSource:

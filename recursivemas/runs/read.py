@@ -182,9 +182,15 @@ class Run:
     def _departures_of_prompts(self) -> list[str]:
         """Runs that are older than the choice of prompts say nothing of theirs."""
         prompts = self.config.get("prompts")
-        if prompts is None or prompts["origin"] == "published":
+        if prompts is None:
             return []
-        return ["default prompts" if prompts["origin"] == "default" else f"prompts of {prompts['name']}"]
+        own = ["system prompts of one's own"] if prompts.get("system_prompt") else []
+        if prompts["origin"] == "published":
+            return own
+        return [
+            *own,
+            "default prompts" if prompts["origin"] == "default" else f"prompts of {prompts['name']}",
+        ]
 
     def _departures_of_tools(self) -> list[str]:
         """Published figures of a style with tools come from all of them, searching through Tavily."""

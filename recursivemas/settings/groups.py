@@ -57,6 +57,12 @@ class ModelSettings:
         "published prompts.py, a checkout's folder; auto: published for the release hub, else default",
         neutral=True,
     )
+    system_prompt: tuple[str, ...] = option(
+        (),
+        "a system prompt instead of the pack's, for all agents, or ROLE=TEXT for one (may be repeated); "
+        "@FILE has the text; tools are told of behind it",
+        metavar="TEXT|@FILE",
+    )
     release: str = option(
         "hub", "where models come from: hub, toy, toy-random, or a release folder", neutral=True
     )

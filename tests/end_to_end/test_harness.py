@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,19 @@ def test_several_rollouts_are_voted_on(run):
             line for line in out.splitlines() if line.startswith("maj@3")
         )
     assert out.splitlines()[-1].startswith("[result] accuracy=")
+
+
+def test_a_system_prompt_of_one_s_own_is_recorded_and_decides_the_text(run):
+    status, _, _, folder = run("--sample_ids", "0-0")
+    assert status == 0
+    plain = read(folder, "samples.jsonl")[0]
+    shutil.rmtree(folder)
+    flags = ("--sample_ids", "0-0", "--system_prompt")
+    status, _, _, _ = run(*flags, "Answer in Latin, as briefly as you can.")
+    assert status == 0
+    texts = read(folder, "config.json")["prompts"]["system_prompt"]
+    assert set(texts.values()) == {"Answer in Latin, as briefly as you can."}
+    assert read(folder, "samples.jsonl")[0]["usage"][0]["prompt_tokens"] != plain["usage"][0]["prompt_tokens"]
+    status, _, err, _ = run(*flags, "Answer in Greek.", "--resume")
+    assert status == 2
+    assert "system_prompt" in err

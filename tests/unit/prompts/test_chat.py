@@ -10,9 +10,19 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from recursivemas.errors import UserError
-from recursivemas.prompts import ChatPrompt, ChatRenderer, Slot, Template, TokenText, guarded
+from recursivemas.prompts import (
+    ChatPrompt,
+    ChatRenderer,
+    Slot,
+    Template,
+    TokenText,
+    guarded,
+    load_pack,
+    with_system_texts,
+)
 from recursivemas.prompts.template import QuestionText
 from recursivemas.question import Question
+from recursivemas.styles import SEQUENTIAL_LIGHT
 
 pytestmark = pytest.mark.process
 
@@ -82,6 +92,15 @@ def text_without_slots(prompt: ChatPrompt, tokenizer: PreTrainedTokenizerFast) -
         for segment in prompt.segments
         if not isinstance(segment, str)
     )
+
+
+@TEMPLATES
+def test_a_system_prompt_of_the_user_s_own_stands_where_the_pack_s_would(make, chat_template):
+    """Also in templates without a system role: in front of the user's text."""
+    source = with_system_texts(load_pack(), {"planner": "Be brief."}, SEQUENTIAL_LIGHT)
+    system = source.system(SEQUENTIAL_LIGHT.agent("planner").prompt)
+    text = ChatRenderer(make(chat_template)).render(system, ["Hi"]).text
+    assert text == BY_HAND[chat_template]("Hi").replace(SYSTEM, "Be brief.")
 
 
 @TEMPLATES
