@@ -1,4 +1,4 @@
-"""How the site is built: these pages, the README as its home, and a reference page a room of the package.
+"""How the site is built: these pages, two of the clone's root, and a reference page a room of the package.
 
 `make docs` builds it into build/docs. Warnings are errors, and nothing is fetched from the network.
 """
@@ -15,6 +15,7 @@ import recursivemas
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 ROOT_PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+"""Where links to the root's pages lead on the site: the site has a home of its own."""
 PACKAGE = Path(recursivemas.__file__).parent
 # Their files run inside the sandbox, where they import each other by other names.
 ELSEWHERE = ("grading/harness", "sandbox/inside", "tools/python_runner")

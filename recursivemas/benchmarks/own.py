@@ -2,7 +2,7 @@
 
 Each row has a `question` and an `answer`; `options` make it a choice question, `tests` or an `entry_point` a
 Python function to write. A column `kind` settles it where that is not so. Other common names of these columns
-are in `ALIASES`. docs/benchmarks.md shows rows.
+are in `ALIASES`. docs/own_benchmark.md shows rows.
 """
 
 from __future__ import annotations

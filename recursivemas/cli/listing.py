@@ -42,7 +42,7 @@ def list_datasets() -> str:
         for benchmark in BENCHMARKS.values()
     ]
     table = format_table(["dataset", "source", "split", "metric", "styles"], rows)
-    return f"{table}\n\nA file of your own is a dataset, too: --dataset FILE (see docs/benchmarks.md)."
+    return f"{table}\n\nA file of your own is a dataset, too: --dataset FILE (see docs/own_benchmark.md)."
 
 
 def _source(benchmark: Benchmark) -> str:

@@ -96,6 +96,13 @@ def test_paths_that_are_named_exist(page):
     assert lost == []
 
 
+def test_the_home_s_numbers_are_those_of_the_toy_s_page():
+    home, toy = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("index.md", "toy.md"))
+    told = re.findall(r"\d+\.\d \[\d+\.\d, \d+\.\d\]", home)
+    assert len(told) == 6
+    assert [figure for figure in told if figure not in toy] == []
+
+
 def test_the_protocol_s_tables_are_those_that_runs_use():
     page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
     for table, rows in TABLES.items():

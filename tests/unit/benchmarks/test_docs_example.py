@@ -1,4 +1,4 @@
-"""The worked example of docs/benchmarks.md, run as it stands there."""
+"""The worked example of docs/own_benchmark.md, run as it stands there."""
 
 import json
 import re
