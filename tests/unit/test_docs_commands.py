@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(
-    r"`((?:recursivemas|torchrun|accelerate|make|python (?:run\.py|train/\S+|benchmarks/\S+|-m))(?: [^`]*)?)`"
+    r"`((?:recursivemas|torchrun|accelerate|make|python (?:run\.py|\w+/\w+\.py|-m))(?: [^`]*)?)`"
 )
 SHELL = """\
 command_not_found_handle() { printf '%q ' "$@"; echo; }
