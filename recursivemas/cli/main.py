@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas import report
-from recursivemas.cli import ablate, profile, training
+from recursivemas.cli import ablate, completion, doctor, profile, training
 from recursivemas.cli.flags import Parser, add_run_arguments, add_version
 from recursivemas.cli.listing import list_datasets, list_styles
 from recursivemas.errors import ToldElsewhereError, UserError
@@ -33,6 +33,8 @@ MODULES: Mapping[str, tuple[Any, str]] = {
     "report": (report, "tables and plots of runs beside the published figures"),
     "show": (show, "one question of a run, step by step"),
     "view": (view, "a run as one page, to be opened in a browser"),
+    "doctor": (doctor, "what this machine has of what runs need"),
+    "completion": (completion, "a script that completes commands and flags in a shell"),
     "watch": (watch, "the page of a run that is going on, served on this machine"),
 }
 """Commands by name, each a module with `add_arguments` and `run`, and what they are for."""
@@ -49,10 +51,16 @@ TELLING_S = 1.0
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`recursivemas COMMAND ...`: returns the exit status, 2 for what the user can mend."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = make_parser(words[:2]).read(words)
+    return _guarded(arguments.pop("command"), arguments)
+
+
+def make_parser(first: Sequence[str] = (), *, whole: bool = False) -> Parser:
+    """The parser of the words that begin so, or with `whole` of all: the flags of `train` take torch."""
     parser = Parser(prog="recursivemas", description="Recursive Multi-Agent Systems.")
     add_version(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    words = list(sys.argv[1:] if argv is None else argv)
 
     run = commands.add_parser("run", help="run a system on a benchmark", description="Run a system.")
     add_version(run)
@@ -74,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     train = commands.add_parser("train", help="train links").add_subparsers(required=True, metavar="LINKS")
     for kind, text in (("inner", "one agent's inner link"), ("outer", "a style's outer links")):
         learning = train.add_parser(kind, help=f"train {text}", description=f"Train {text}.")
-        if words[:2] == ["train", kind]:  # its settings know links, and those torch
+        if whole or list(first) == ["train", kind]:  # its settings know links, and those torch
             training.add_arguments(learning, kind)
         learning.set_defaults(command=partial(training.run, kind=kind))
 
@@ -86,9 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     building = toy.add_parser("build", help="build the toy release in a folder")
     building.add_argument("directory", type=Path, metavar="DIR")
     building.set_defaults(command=_build_toy)
-
-    arguments = parser.read(words)
-    return _guarded(arguments.pop("command"), arguments)
+    return parser
 
 
 def _add_prompts(commands: Any) -> None:
@@ -126,12 +132,14 @@ def _printing(listing: Callable[[], str]) -> Callable[[dict[str, Any]], None]:
     return lambda _: print(listing())
 
 
-def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any]) -> int:
+def _guarded(command: Callable[[dict[str, Any]], int | None], arguments: dict[str, Any]) -> int:
+    """The exit status: that of the command, where it has one."""
+    status: int | None = None
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # any text can be printed anywhere
     try:
         with quiet_retries():
-            command(arguments)
+            status = command(arguments)
         sys.stdout.flush()
     except ToldElsewhereError:
         # A launcher ends all processes with the first that ends, and that is not to be the one that tells.
@@ -155,7 +163,7 @@ def _guarded(command: Callable[[dict[str, Any]], None], arguments: dict[str, Any
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    return 0
+    return status or 0
 
 
 def _run(arguments: dict[str, Any]) -> None:

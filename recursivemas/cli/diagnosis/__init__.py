@@ -1,0 +1,1 @@
+"""What `recursivemas doctor` looks at, part by part."""
