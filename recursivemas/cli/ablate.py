@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recursivemas.cli.flags import Append, add_run_arguments
+from recursivemas.cli.flags import PUSHING, Append, add_run_arguments
 from recursivemas.errors import UserError
 from recursivemas.output.screen import harmless
 from recursivemas.report.ablation import read_results, write_results
@@ -22,7 +22,7 @@ EXAMPLES = {
     "latent_length": "8,0,32",
     "num_recursive_rounds": "3,1,2",
 }
-NOT_A_CELLS = (*AXES, "resume", "result_jsonl")
+NOT_A_CELLS = (*AXES, "resume", "result_jsonl", *PUSHING)
 """Settings of a run that a grid has several values of, or that make no sense for it."""
 
 

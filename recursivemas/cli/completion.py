@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from recursivemas.benchmarks import BENCHMARKS
@@ -40,7 +41,7 @@ def run(arguments: dict[str, Any]) -> None:
     for action in _actions(parser):
         if words := WORDS.get(action.dest):
             action.choices = words  # to be offered: the parser that reads argv takes files, too
-        elif action.type is not None and "Path" in str(action.type):
+        elif action.type is Path:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     print(shtab.complete(parser, arguments["shell"]))
 

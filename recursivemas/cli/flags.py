@@ -15,6 +15,8 @@ from recursivemas.errors import did_you_mean
 from recursivemas.options import Option, iterate_options
 from recursivemas.settings import RunSettings
 
+PUSHING = ("push_to_hub", "push_samples", "push_public")
+"""Settings that `run` alone reads."""
 LONG_FLAG = re.compile(r"--[A-Za-z][\w-]*")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from recursivemas.agents.backend import choose_backend
@@ -19,6 +21,7 @@ from recursivemas.runs.files import CONFIG, SAMPLES, count_missing, iterate_samp
 from recursivemas.runs.lock import RunLock
 from recursivemas.runs.prepare import PreparedRun
 from recursivemas.runs.provenance import check_same_prompts, check_same_settings
+from recursivemas.runs.push import check_pushable, push_run
 from recursivemas.runs.ranks import Rank, current_rank
 from recursivemas.runs.sweep import (
     PlannedRun,
@@ -29,7 +32,8 @@ from recursivemas.runs.sweep import (
     plan_runs,
     sweep_result_line,
 )
-from recursivemas.settings import SWEEP, check_for_vllm
+from recursivemas.runs.trackers import check_package
+from recursivemas.settings import SWEEP, RecordSettings, check_for_vllm
 
 Summary = Mapping[str, Any]
 
@@ -71,6 +75,7 @@ def launch(prepared: PreparedRun) -> None:
             record = close_sweep(folder, summaries)
             print(format_sweep(record))
         print(sweep_result_line(record) if is_sweep else result_line(summaries[settings.solve.latent_length]))
+        _push(runs, settings.record, folder)
 
 
 def check_before_work(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: Rank) -> None:
@@ -89,6 +94,9 @@ def check_before_work(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: R
         return
     if model.backend != backend.name:
         print(f"models are run by {backend.name}: {backend.why}", file=sys.stderr)
+    check_package(prepared.settings.record.log_with)
+    if prepared.settings.record.push_to_hub:
+        check_pushable(prepared.settings.record.push_to_hub)
     check_writable(prepared.folder, "output_dir")
     check_kind(prepared.settings, prepared.folder)
     for run in runs:
@@ -131,6 +139,26 @@ def _run_all(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: Rank) -> d
             if summary is not None:  # in the other processes it is
                 summaries[run.settings.solve.latent_length] = summary
     return summaries
+
+
+def _push(runs: Sequence[PlannedRun], settings: RecordSettings, folder: Path) -> None:
+    """Push each run's results where that was asked for; UserError, at the end, for what could not be."""
+    if settings.push_to_hub is None:
+        return
+    how = {"samples": settings.push_samples, "public": settings.push_public}
+    failures = []
+    for run in runs:
+        name = run.folder.resolve().relative_to(folder.resolve().parent).as_posix()
+        try:
+            address = push_run(run.folder, settings.push_to_hub, name=name, **how)
+            print(f"pushed to {address}", file=sys.stderr)
+        except UserError as error:
+            flags = ["--public"] * settings.push_public + ["--no_samples"] * (not settings.push_samples)
+            words = ["recursivemas", "push", str(run.folder), settings.push_to_hub, "--name", name, *flags]
+            kept = f"Nothing is lost: the run is in {run.folder}. Push it later by {shlex.join(words)}"
+            failures.append(f"{error}\n{kept}")
+    if failures:
+        raise UserError("\n".join(failures))
 
 
 def _report(runs: Sequence[PlannedRun], summaries: Mapping[int, Summary]) -> None:

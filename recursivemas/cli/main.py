@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas import report
-from recursivemas.cli import ablate, completion, doctor, profile, training
+from recursivemas.cli import ablate, completion, doctor, profile, push, training
 from recursivemas.cli.flags import Parser, add_run_arguments, add_version
 from recursivemas.cli.listing import list_datasets, list_styles
 from recursivemas.errors import ToldElsewhereError, UserError
@@ -33,6 +33,7 @@ MODULES: Mapping[str, tuple[Any, str]] = {
     "report": (report, "tables and plots of runs beside the published figures"),
     "show": (show, "one question of a run, step by step"),
     "view": (view, "a run as one page, to be opened in a browser"),
+    "push": (push, "a run's results into a dataset repository on the hub"),
     "doctor": (doctor, "what this machine has of what runs need"),
     "completion": (completion, "a script that completes commands and flags in a shell"),
     "watch": (watch, "the page of a run that is going on, served on this machine"),

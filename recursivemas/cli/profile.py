@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from recursivemas.cli.flags import add_run_arguments
+from recursivemas.cli.flags import PUSHING, add_run_arguments
 from recursivemas.errors import UserError
 from recursivemas.files.whole import check_writable
 from recursivemas.output.tables import format_table
 
 NOT_A_TRACES = (
     *("lcb_use_private_tests", "judge_model", "judge_base_url"),
-    *("output_dir", "resume", "result_jsonl", "dry_run"),
+    *("output_dir", "resume", "result_jsonl", "log_with", *PUSHING, "dry_run"),
 )
 """Settings of a run that a trace does not read: nothing is graded, and no run folder is written."""
 ENDINGS = (".json", ".json.gz")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from itertools import chain
@@ -28,6 +29,7 @@ from recursivemas.runs.metrics import summarise
 from recursivemas.runs.provenance import check_same_run, check_same_tools, describe_run
 from recursivemas.runs.record import Key, SampleRecord
 from recursivemas.runs.shared import SHARDS, SharedFolder, gather_shards
+from recursivemas.runs.trackers import RunTracker
 from recursivemas.settings import Origin, RecordSettings, RunSettings, SolveSettings
 from recursivemas.styles import Style
 from recursivemas.system import MASSystem
@@ -81,18 +83,12 @@ def evaluate(
         return None
     batches = batches_of(_chosen_size(lock, settings.record))
     config["batch_size"] = batches.size
-    solve = partial(solve, batches)
     with _open_folder(lock, order, settings, config) as folder:
         gather_shards(folder)
-        facts = {}
-        if lock.rank.count > 1:
-            _check_shares(lock.rank.count, ceil(len(questions) / batches.window))
-            facts["samples"] = _lead(lock, folder, solve)
-        else:
-            solve(folder, show=True)
-            folder.put_in_order()
-        samples = (sample for sample, _ in iterate_samples(lock.path))
+        with _tracked(lock, folder, settings.record) as tracker:
+            facts = _solve_all(lock, folder, questions, batches, partial(solve, tracker=tracker))
         majorities = Majorities(questions, settings.solve.num_rollouts, graders.same)
+        samples = (sample for sample, _ in iterate_samples(lock.path))
         summary = summarise(samples, system.benchmark, folder.seconds, config["tools"], majorities)
         summary |= batches.figures()
         summary["offload"] = system.offload.figures(
@@ -101,6 +97,37 @@ def evaluate(
         folder.finish(summary, **facts)
     lock.finish()
     return summary
+
+
+@contextmanager
+def _tracked(lock: RunLock, folder: RunFolder, settings: RecordSettings) -> Iterator[RunTracker]:
+    """What is told of the run as it goes; it begins with the samples that are there."""
+    config = read_config(lock.path)
+    begun = RunTracker(settings.log_with, lock.path, config, lambda: folder.seconds, resume=settings.resume)
+    begun.update()
+    try:
+        yield begun
+    finally:
+        begun.update()
+        begun.finish()
+
+
+def _solve_all(
+    lock: RunLock,
+    folder: RunFolder,
+    questions: Sequence[Question],
+    batches: Batches,
+    solve: Callable[..., None],
+) -> dict[str, Any]:
+    """Solve what is left, with the other processes if there are any; returns facts about this launch."""
+    facts = {}
+    if lock.rank.count > 1:
+        _check_shares(lock.rank.count, ceil(len(questions) / batches.window))
+        facts["samples"] = _lead(lock, folder, partial(solve, batches))
+    else:
+        solve(batches, folder, show=True)
+        folder.put_in_order()
+    return facts
 
 
 def _check_shares(num_processes: int, num_windows: int) -> None:
@@ -156,6 +183,7 @@ def _solve(
     folder: RunFolder | SharedFolder,
     *,
     show: bool,
+    tracker: RunTracker | None = None,
 ) -> None:
     """Solve and grade the windows that the folder asks for, whole, so that each has the same neighbours.
 
@@ -185,6 +213,8 @@ def _solve(
                     latents={one.question.id: one.messages for one in solutions if one.messages},
                     lenses={one.question.id: one.lenses for one in solutions if one.lenses},
                 )
+                if tracker:
+                    tracker.update()
                 for solution in solutions:
                     if solution.error:
                         tqdm.write(f"error: {redact_urls(solution.error)}", file=sys.stderr)

@@ -104,7 +104,7 @@ def summarise(
         "positions": {"computed": counts["positions_computed"], "reused": counts["positions_reused"]},
         "tools": calls.figures(),
         "seconds": seconds,
-        "peak_memory_bytes": _peak_memory(),
+        "peak_memory_bytes": peak_memory(),
     }
 
 
@@ -249,7 +249,7 @@ def _provider(tool: Mapping[str, Any]) -> dict[str, str]:
     return {"provider": tool["provider"]} if "provider" in tool else {}
 
 
-def _peak_memory() -> dict[str, int]:
+def peak_memory() -> dict[str, int]:
     """The most memory this process held: its resident set as `cpu`, and what torch took on CUDA devices."""
     import torch  # a run has it already; who reads finished runs needs none
 

@@ -36,6 +36,9 @@ OFFLOADS = ("auto", "none", "cpu", "disk")
 BACKENDS = ("transformers", "vllm", "auto")
 """What can run models; `auto` takes vLLM where it is installed and models are on CUDA."""
 
+TRACKERS = ("tensorboard", "trackio", "wandb")
+"""What can be told of runs and trainings as they go."""
+
 AUTO = "auto"
 """The batch_size that stands for as many questions as fit, and the offload for as little as is needed."""
 SWEEP = -1
@@ -336,6 +339,23 @@ class RecordSettings:
     output_dir: str | None = option(None, "run folder (default: runs/STYLE-DATASET-TIME)", neutral=True)
     resume: bool = option(False, "go on with the run in output_dir, if there is one", neutral=True)
     result_jsonl: str | None = option(None, "also write the samples to this file", neutral=True)
+    log_with: str | None = option(
+        None,
+        "also report figures as they come to one of tensorboard, trackio, wandb",
+        choices=TRACKERS,
+        neutral=True,
+    )
+    push_to_hub: str | None = option(
+        None,
+        "when the run has finished, push its results into this dataset on the hub, private",
+        neutral=True,
+    )
+    push_samples: bool = option(
+        True, "push_to_hub: questions and answers, too, not config and summary alone", neutral=True
+    )
+    push_public: bool = option(
+        False, "push_to_hub: into a public repository, which a new one is then", neutral=True
+    )
     dry_run: bool = option(
         False, "print what would be used and where it comes from; load no weights", neutral=True
     )
@@ -344,3 +364,5 @@ class RecordSettings:
         check_options(self)
         if self.resume and not self.output_dir:
             raise UserError("resume needs the run's folder; give --output_dir FOLDER")
+        if not self.push_to_hub and (self.push_public or not self.push_samples):
+            raise UserError("push_samples and push_public say how to push; give --push_to_hub REPO, too")

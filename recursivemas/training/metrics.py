@@ -7,7 +7,6 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,10 @@ import torch
 from accelerate import Accelerator
 
 from recursivemas.errors import UserError
+from recursivemas.runs.trackers import Tracker, check_package, start_tracker
 from recursivemas.training.loop import StepRecord
 from recursivemas.training.processes import check_once
 from recursivemas.training.settings import LearningSettings
-
-PROJECT = "recursivemas"
 
 
 def check_tracker(settings: LearningSettings, folder: Path | None) -> None:
@@ -29,46 +27,38 @@ def check_tracker(settings: LearningSettings, folder: Path | None) -> None:
         raise UserError(
             f"log_with {name} writes beside the links, or names its run like them; give a save_dir"
         )
-    if name and find_spec(name) is None:
-        raise UserError(f"log_with {name} needs its package: pip install {name}")
+    check_package(name)
 
 
 def make_accelerator(settings: LearningSettings, folder: Path | None) -> Accelerator:
-    """The devices, processes and trackers. Raises UserError as `check_tracker` does."""
+    """The devices and processes. Raises UserError as `check_tracker` does."""
     check_tracker(settings, folder)
-    return Accelerator(
-        cpu=not torch.cuda.is_available(),
-        mixed_precision=settings.mixed_precision,
-        log_with=settings.log_with,
-        project_dir=folder,
-    )
+    return Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=settings.mixed_precision)
 
 
 @contextmanager
-def tracked(accelerator: Accelerator, settings: LearningSettings, folder: Path | None) -> Iterator[None]:
-    """A run in the tracker of `log_with`, if there is one, as long as the context lasts.
+def tracked(settings: LearningSettings, folder: Path | None) -> Iterator[Tracker | None]:
+    """A run in the tracker of `log_with`, if there is one, as long as the context lasts; the first process's.
 
     It is named like the folder and has the settings as its configuration. A training that is resumed goes on
     with its run in trackio, and has another one in wandb. Raises UserError where the tracker cannot begin.
     """
+    begun: list[Tracker] = []
     if settings.log_with and folder:
-        check_once(lambda: _start_tracker(accelerator, settings, folder))
+        check_once(lambda: begun.append(_start(str(settings.log_with), settings, folder)))
     try:
-        yield
+        yield begun[0] if begun else None
     finally:
-        for tracker in accelerator.trackers:
+        for tracker in begun:
             tracker.finish()
 
 
-def _start_tracker(accelerator: Accelerator, settings: LearningSettings, folder: Path) -> None:
-    told: dict[str, Any] = {"name": folder.name, "config": json.loads(json.dumps(asdict(settings)))}
-    how = {"trackio": {**told, "resume": "allow"}, "wandb": {**told, "dir": str(folder)}}
-    folder.mkdir(parents=True, exist_ok=True)
+def _start(name: str, settings: LearningSettings, folder: Path) -> Tracker:
     try:
-        accelerator.init_trackers(PROJECT, init_kwargs=how)
+        return start_tracker(name, folder, json.loads(json.dumps(asdict(settings))))
     except Exception as error:  # a tracker's own kinds of errors: no network, no account, no room
         raise UserError(
-            f"log_with {settings.log_with} cannot begin ({str(error).strip().rstrip('.')}). Set it up, have "
+            f"log_with {name} cannot begin ({str(error).strip().rstrip('.')}). Set it up, have "
             "it keep to this machine (WANDB_MODE=offline for wandb), or drop it: metrics.jsonl has the same"
         ) from error
 

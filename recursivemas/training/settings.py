@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from recursivemas.errors import UserError
 from recursivemas.links import DEFAULT_OUTER_VARIANT, INNER_ALIASES, INNER_VARIANTS, OUTER_VARIANTS
 from recursivemas.options import check_options, option
-from recursivemas.settings import DTYPES
+from recursivemas.settings import DTYPES, TRACKERS
 from recursivemas.styles import DEFAULT_INNER_VARIANT, PUBLISHED_STYLES
 from recursivemas.training.rows import TASKS
 
@@ -17,7 +17,6 @@ SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("no", "bf16")
 LINK_DTYPES = ("auto", "float32", "float64", "bfloat16")
 MESSAGES = ("teacher", "rollout")
-TRACKERS = ("tensorboard", "trackio", "wandb")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from recursivemas.benchmarks.base import DatasetError
+from recursivemas.runs.trackers import Tracker
 from recursivemas.system import MASSystem
 from recursivemas.training.evaluate import evaluate_inner, evaluate_outer, is_better
 from recursivemas.training.folder import (
@@ -151,6 +152,7 @@ class Training:
         self._steps = Steps(learner, rows, settings, self._accelerator)
         self._trained = Trained(skipped=skipped, cut=learner.cut)
         self._first = 0
+        self._tracker: Tracker | None = None
 
     @property
     def num_processes(self) -> int:
@@ -191,7 +193,7 @@ class Training:
             disable=not (show_progress and self._is_main),
         )
         place = self._folder.path if self._folder else None
-        with tracked(self._accelerator, self._settings, place), bar:
+        with tracked(self._settings, place) as self._tracker, bar:
             for step in range(self._first, num_steps):
                 self._take(step, evaluate, bar)
         for noted in (self._trained.skipped, self._trained.cut):
@@ -226,10 +228,8 @@ class Training:
     def _log(self, line: Mapping[str, Any]) -> None:
         if self._folder and self._is_main:
             self._folder.log(line)
-        if self._settings.log_with:
-            self._accelerator.log(
-                {name: value for name, value in line.items() if name != "step"}, line["step"]
-            )
+        if self._tracker:
+            self._tracker.log({name: value for name, value in line.items() if name != "step"}, line["step"])
 
     def _evaluate(self, step: int, evaluate: Any) -> None:
         scores = {"step": step, **evaluate()}

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from recursivemas.cli.main import run_main
+from tests.support.hub_client import point_client_at
+from tests.support.hub_server import HubServer
 
 pytestmark = pytest.mark.process
 
@@ -79,3 +83,43 @@ def test_a_system_prompt_of_one_s_own_is_recorded_and_decides_the_text(run):
     status, _, err, _ = run(*flags, "Answer in Greek.", "--resume")
     assert status == 2
     assert "system_prompt" in err
+
+
+def test_figures_are_told_as_they_come_and_a_tracker_that_is_down_ends_nothing(run, monkeypatch, caplog):
+    lines = []
+
+    class Tracked:
+        def log(self, values, step=None):
+            lines.append((step, values["accuracy/release"], values["tokens/generated_tokens"]))
+            if step == 3:
+                raise ConnectionError("gone")
+
+    package = ModuleType("trackio")
+    package.init = lambda **told: Tracked()
+    monkeypatch.setitem(sys.modules, "trackio", package)
+    monkeypatch.setattr("recursivemas.runs.trackers.find_spec", lambda name: package)
+    status, _, _, folder = run("--log_with", "trackio", "--batch_size", "1", "--answer_window", "1")
+    assert status == 0
+    assert [step for step, *_ in lines] == [1, 2, 3], "none after it has failed"
+    assert read(folder, "summary.json")["num_samples"] == 5
+    assert [message for message in caplog.messages if "is not told of this run any more (gone)" in message]
+    samples = read(folder, "samples.jsonl")
+    written = [sum(usage["generated_tokens"] for usage in sample["usage"]) for sample in samples]
+    assert [tokens for *_, tokens in lines] == [written[0], sum(written[:2]), sum(written[:3])]
+
+
+def test_results_are_pushed_and_a_push_that_fails_loses_nothing(run, tmp_path, monkeypatch):
+    with HubServer(tmp_path / "hub") as server:
+        point_client_at(server.url, tmp_path / "cache", monkeypatch)
+        flags = ("--sample_ids", "0-0", "--push_to_hub", "someone/results")
+        assert run(*flags)[0] == 2, "without a token nothing begins"
+        monkeypatch.setenv("HF_TOKEN", "a-token-that-may-write")
+        server.fail("POST */commit/*", 500)
+        status, out, err, folder = run(*flags)
+        assert status == 2
+        assert out.splitlines()[-1].startswith("[result] accuracy=")
+        assert read(folder, "summary.json")["num_samples"] == 1
+        assert f"Push it later by recursivemas push {folder} someone/results --name run" in err
+        server.heal()
+        assert run(*flags, "--resume")[0] == 0
+        assert (tmp_path / "hub" / "someone" / "results" / "run" / "samples.jsonl").is_file()

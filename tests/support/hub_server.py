@@ -5,11 +5,13 @@
         ...                                    # a client with HF_ENDPOINT=server.url
         server.requests                        # what was asked for
 
-Each repository has the branch `main`, whose commit is a hash of its files; `add_revision` adds others.
+Datasets and models stand in the same folder, and what is pushed changes it. Each repository has the branch
+`main`, whose commit is a hash of its files; `add_revision` adds others.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import time
@@ -71,6 +73,8 @@ class HubServer(LoopbackServer):
     faults: list[Fault] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
     revisions: dict[tuple[str, str], Path] = field(default_factory=dict)
+    public: set[str] = field(default_factory=set)
+    """Repositories that were made, or are told of, as public."""
     large: tuple[str, ...] = ()
     """Patterns of files that are told of as stored with Git LFS, with their SHA-256."""
 
@@ -184,6 +188,50 @@ class HubHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer()
 
+    def do_POST(self) -> None:
+        """What pushing takes: making a repository, asking how to send files, a commit with all of them."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = unquote(urlsplit(self.path).path)
+        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
+        self.played.requests.append(Request("POST", path, token, None))
+        fault = self.played.fault(f"POST {path}", content=False)
+        if fault.status:
+            return self._refuse(fault.status, fault.error_code)
+        parts = path.strip("/").split("/")
+        if parts == ["api", "repos", "create"]:
+            return self._create(json.loads(body))
+        if parts == ["api", "validate-yaml"]:
+            return self._tell({"errors": [], "warnings": []})
+        if len(parts) != 6 or parts[:2] != ["api", "datasets"]:
+            return self._refuse(404, "EntryNotFound")
+        repo_id = "/".join(parts[2:4])
+        if parts[4] == "preupload":
+            how = {"uploadMode": "regular", "shouldIgnore": False, "oid": None}
+            return self._tell({"files": [{"path": one["path"], **how} for one in json.loads(body)["files"]]})
+        for line in map(json.loads, body.splitlines()):
+            if line["key"] == "file":
+                file = self.played.folder / repo_id / line["value"]["path"]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(base64.b64decode(line["value"]["content"]))
+        commit = self.played.commit(self.played.folder / repo_id)
+        url = f"{self.played.url}/datasets/{repo_id}/commit/{commit}"
+        return self._tell({"commitUrl": url, "commitOid": commit, "hookOutput": ""})
+
+    def _create(self, asked: Mapping[str, object]) -> None:
+        repo_id = f"{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"]
+        folder = self.played.folder / str(repo_id)
+        told = {"url": f"{self.played.url}/datasets/{repo_id}", "id": repo_id}
+        if folder.is_dir():
+            return self._tell(told, status=409)
+        folder.mkdir(parents=True)
+        # Which of the two names it has depends on the client's version.
+        if not (asked.get("private") or asked.get("visibility") == "private"):
+            self.played.public.add(str(repo_id))
+        return self._tell(told)
+
+    def _tell(self, data: object, status: int = 200) -> None:
+        self._send(status, json.dumps(data).encode(), {"Content-Type": "application/json"})
+
     def log_message(self, format: str, *args: object) -> None:
         """The log is `HubServer.requests`."""
 
@@ -234,6 +282,7 @@ class HubHandler(BaseHTTPRequestHandler):
         else:
             data = {
                 "id": repo_id,
+                "private": repo_id not in self.played.public,
                 "sha": self.played.commit(folder),
                 "siblings": [
                     {

@@ -7,7 +7,6 @@ import sys
 from types import ModuleType
 
 import pytest
-from accelerate.utils import LoggerType
 
 from recursivemas import load_mas_system
 from recursivemas.errors import UserError
@@ -32,7 +31,7 @@ def rows(system):
 
 
 class FakeRun:
-    """A run of wandb or trackio, as accelerate uses one."""
+    """A run of wandb or trackio, as a training uses one."""
 
     def __init__(self, **told):
         self.told = told
@@ -59,8 +58,7 @@ def tracker(request, monkeypatch):
 
     package.init = init
     monkeypatch.setitem(sys.modules, request.param, package)
-    monkeypatch.setattr("recursivemas.training.metrics.find_spec", lambda name: package)
-    monkeypatch.setattr("accelerate.tracking.get_available_trackers", lambda: [LoggerType(request.param)])
+    monkeypatch.setattr("recursivemas.runs.trackers.find_spec", lambda name: package)
     return request.param, runs
 
 
@@ -102,7 +100,7 @@ def test_a_tracker_that_cannot_begin_is_told_of(system, rows, tmp_path, tracker,
 
 
 def test_a_tracker_that_is_not_there_is_told_of(system, rows, tmp_path, monkeypatch):
-    monkeypatch.setattr("recursivemas.training.metrics.find_spec", lambda name: None)
+    monkeypatch.setattr("recursivemas.runs.trackers.find_spec", lambda name: None)
     settings = InnerSettings(**SETTINGS, log_with="wandb")
     with pytest.raises(UserError, match="pip install wandb"):
         train_inner(system, "expert", rows, settings, save_dir=tmp_path)
