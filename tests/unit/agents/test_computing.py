@@ -14,6 +14,7 @@ from recursivemas.agents import computing
 from recursivemas.agents.checkpoint import LoadError, read_outline
 from recursivemas.agents.computing import check_computing, check_models, loading_options
 from recursivemas.agents.load import load_engine
+from recursivemas.benchmarks import Questions
 from recursivemas.cli.main import run_main
 from recursivemas.links import InnerLink
 
@@ -134,7 +135,8 @@ def test_the_command_line_refuses_before_it_fetches(flags, monkeypatch, capsys, 
     if not flags:
         monkeypatch.setattr("recursivemas.runs.prepare.load_questions", lambda *_, **__: pytest.fail("read"))
     else:
-        monkeypatch.setattr("recursivemas.runs.prepare.load_questions", lambda *_, **__: [])
+        none = Questions((), commit=None)
+        monkeypatch.setattr("recursivemas.runs.prepare.load_questions", lambda *_, **__: none)
     assert run_main([*command, *flags]) == 2
     assert "attn 'flash_attention_2' computes on CUDA devices alone" in capsys.readouterr().err
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from recursivemas.benchmarks import Questions
 from recursivemas.cli.main import main
 from recursivemas.grading import Grade
 from recursivemas.output import progress
@@ -71,7 +72,7 @@ def test_tools_and_judge_are_checked_before_questions_are_fetched(
     def fetch(*_, **__):
         if not flags:  # the dry run tells of everything that it can
             raise AssertionError("questions were read")
-        return []
+        return Questions((), commit=None)
 
     monkeypatch.setattr(prepare, "load_questions", fetch)
     for name in ("TAVILY_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
