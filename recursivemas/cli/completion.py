@@ -6,7 +6,7 @@ shtab writes it once; while one types, nothing of the library is started, as it 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS), help="for which shell")
 
 
-def run(arguments: dict[str, Any]) -> None:
-    """Print the script. Raises UserError where shtab is not installed."""
+def run(arguments: dict[str, Any], make_parser: Callable[[], argparse.ArgumentParser]) -> None:
+    """Print the script for the parser of all commands. Raises UserError where shtab is not installed."""
     try:
         import shtab
     except ImportError as error:
         raise UserError("completion needs the package shtab: pip install shtab") from error
-    from recursivemas.cli.main import make_parser  # which knows this command
-
-    parser = make_parser(whole=True)
+    parser = make_parser()
     for action in _actions(parser):
         if words := WORDS.get(action.dest):
             action.choices = words  # to be offered: the parser that reads argv takes files, too

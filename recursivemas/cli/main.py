@@ -35,7 +35,6 @@ MODULES: Mapping[str, tuple[Any, str]] = {
     "view": (view, "a run as one page, to be opened in a browser"),
     "push": (push, "a run's results into a dataset repository on the hub"),
     "doctor": (doctor, "what this machine has of what runs need"),
-    "completion": (completion, "a script that completes commands and flags in a shell"),
     "watch": (watch, "the page of a run that is going on, served on this machine"),
 }
 """Commands by name, each a module with `add_arguments` and `run`, and what they are for."""
@@ -72,6 +71,10 @@ def make_parser(first: Sequence[str] = (), *, whole: bool = False) -> Parser:
         added = commands.add_parser(name, help=text)
         module.add_arguments(added)
         added.set_defaults(command=module.run)
+
+    completing = commands.add_parser("completion", help="a script that completes commands in a shell")
+    completion.add_arguments(completing)
+    completing.set_defaults(command=partial(completion.run, make_parser=partial(make_parser, whole=True)))
 
     for name, text, listing in (
         ("styles", "the published styles, their agents and tools", list_styles),
