@@ -9,11 +9,13 @@ import shlex
 import subprocess
 import tomllib
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from recursivemas.cli import main as cli
+from recursivemas.styles import load_style
 from recursivemas.toy.__main__ import _parser as toy_parser
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -68,6 +70,9 @@ def understand(words: list[str]) -> None:
     for word in rest:
         if OURS.match(word) and word not in BROUGHT:
             assert list(ROOT.glob(word)), f"there is no {word}"
+    for flag, word in pairwise(rest):
+        if flag == "--style" and word.endswith(".yaml"):
+            load_style(ROOT / word)
     if program == "make":
         return _make(rest)
     if program == "recursivemas":
