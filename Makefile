@@ -13,7 +13,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test test-quick test-sandbox test-browser test-vllm gpu-check docs lint format clean
+.PHONY: demo test test-quick test-sandbox test-browser test-vllm gpu-check docs notebooks lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m recursivemas ablate --style sequential_light --release toy --device cpu --greedy \
@@ -53,6 +53,10 @@ gpu-check: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
 	@echo "open build/docs/index.html"
+
+# Execute the notebooks and keep their outputs: after a change that shows in them.
+notebooks: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.support.notebooks
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -96,4 +100,4 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) build dist docs/reference *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) build dist docs/reference docs/notebooks *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

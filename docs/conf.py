@@ -24,10 +24,11 @@ project = "RecursiveMAS"
 author = copyright = "The RecursiveMAS library authors"
 version = release = recursivemas.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
 root_doc = "index"
 exclude_patterns = ["conf.py"]
 myst_heading_anchors = 4
+nb_execution_mode = "off"  # they are shown with the outputs that are kept
 
 html_theme = "furo"
 html_title = f"RecursiveMAS {release}"
@@ -86,6 +87,14 @@ def write_reference(app: Any) -> None:
     _write(folder / "index.md", f"# Reference\n\n{table}\n\n{contents}")
 
 
+def copy_notebooks(app: Any) -> None:
+    """docs/notebooks from the clone's notebooks, with links as seen from there."""
+    folder = HERE / "notebooks"
+    folder.mkdir(exist_ok=True)
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        _write(folder / path.name, path.read_text(encoding="utf-8").replace("](../docs/", "](../"))
+
+
 def _write(path: Path, text: str) -> None:
     """Only what changed, so that only that is built anew."""
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -98,7 +107,7 @@ def read_root_pages(app: Any, docname: str, source: list[str]) -> None:
     Files that are no pages of the site become downloads.
     """
     text = re.sub(r"<!-- (\w+\.md) -->", lambda match: _rebased(app, ROOT / match[1]), source[0])
-    text = text.replace("](../docs/", "](")
+    text = text.replace("](../docs/", "](").replace("](../notebooks/", "](notebooks/")
     for name, page in ROOT_PAGES.items():
         text = text.replace(f"](../{name}", f"]({page}")
     source[0] = text
@@ -118,4 +127,5 @@ def link_citations(app: Any, what: str, name: str, thing: Any, options: Any, lin
 def setup(app: Any) -> None:
     app.connect("autodoc-process-docstring", link_citations)
     app.connect("builder-inited", write_reference)
+    app.connect("builder-inited", copy_notebooks)
     app.connect("source-read", read_root_pages)

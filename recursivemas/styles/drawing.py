@@ -73,10 +73,12 @@ def draw(style: Style, num_rounds: int) -> Graph:
     head = max(rises, default=0)
     pitch = NODE_HEIGHT + BAND + head
     turns = style.turns(num_rounds)
+    # Without a way back, all rounds but the last are nobody's to read: there are no turns in them.
+    tops = {
+        number: MARGIN + head + pitch * row for row, number in enumerate(dict.fromkeys(n for n, _ in turns))
+    }
     nodes = {
-        (number, role): Node(
-            turn=f"r{number}/{role}", role=role, x=columns[role], y=MARGIN + head + pitch * (number - 1)
-        )
+        (number, role): Node(turn=f"r{number}/{role}", role=role, x=columns[role], y=tops[number])
         for number, role in turns
     }
     edges = []

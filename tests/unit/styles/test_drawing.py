@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -50,6 +50,15 @@ def test_nothing_covers_anything(name, rounds):
 def test_an_agent_alone_is_a_graph_too():
     graph = draw(alone(PUBLISHED_STYLES["mixture"]), 1)
     assert (len(graph.nodes), graph.edges) == (1, ())
+
+
+def test_rounds_without_turns_take_no_room():
+    """Those before the last, where nothing is passed on from one to the next."""
+    light = PUBLISHED_STYLES["sequential_light"]
+    forward = replace(light, links=tuple(link for link in light.links if not link.feedback))
+    (one, three) = draw(forward, 1), draw(forward, 3)
+    assert three.height == one.height
+    assert [number for number, _ in three.rounds] == [3]
 
 
 def test_an_edited_record_is_told():
