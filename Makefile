@@ -13,7 +13,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test test-quick test-sandbox test-browser test-vllm gpu-check docs notebooks lint format clean
+.PHONY: demo test test-quick test-compiled test-sandbox test-browser test-vllm gpu-check docs notebooks lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m recursivemas ablate --style sequential_light --release toy --device cpu --greedy \
@@ -26,6 +26,10 @@ test: $(VENV)/.installed-dev
 # While you work: what starts no process and takes no time.
 test-quick: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not process and not slow"
+
+# Static steps that torch.compile makes programs of. Takes minutes, and a C++ compiler.
+test-compiled: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m compiled tests/compiled
 
 # The page of a run in Chromium, which the system has to have (Debian: apt install chromium).
 test-browser: $(VENV)/.installed-dev
