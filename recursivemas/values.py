@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, TypeVar, cast, get_args, get_type_hints
 
-from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 
 from recursivemas.errors import UserError, did_you_mean
 
@@ -27,10 +28,30 @@ Real = Annotated[float, Strict()]
 Number = Annotated[float, Strict(), Field(ge=0, lt=MAX_COUNT, allow_inf_nan=False)]
 """From 0 on."""
 
+
+def _check_moment(text: str) -> str:
+    try:
+        is_complete = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        is_complete = False
+    if not is_complete:
+        raise ValueError(f"it is {_shown(text)}; it has to be a time with its zone, as {now()}")
+    return text
+
+
+Moment = Annotated[str, Strict(), AfterValidator(_check_moment)]
+"""A time by the wall clock with its zone, in ISO 8601."""
+
 NO_OTHERS = ConfigDict(extra="forbid")
 """The `__pydantic_config__` of a dataclass that users write: a field that it does not have is an error."""
 
 T = TypeVar("T")
+
+
+def now() -> Moment:
+    """By this machine's clock, in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
 
 _WORDS = {
     "string_type": "text",

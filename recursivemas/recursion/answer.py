@@ -24,6 +24,7 @@ from recursivemas.recursion.tool_calls import ToolCalling
 from recursivemas.recursion.trace import Passage
 from recursivemas.settings import SolveSettings
 from recursivemas.tools import Request, Toolbox, ToolCall, as_block, without_calls
+from recursivemas.values import Moment, now
 
 RETRY_TOKENS = 16
 CODE_RETRY_TOKENS = 256
@@ -58,6 +59,8 @@ class Draft:
     ended_by: str = ""
     """What ended it, before a retry: `stop`, `length`, or `calls` (one tool call too many)."""
     retried: bool = False
+    ended: Moment | None = None
+    """When it was finished."""
     failed: bool = False
     """The model gave no numbers to go on from."""
 
@@ -274,3 +277,4 @@ class Writer:
         draft.read += generated.read
         draft.failed = generated.ended_by == NOT_FINITE
         draft.ended_by = draft.ended_by or generated.ended_by
+        draft.ended = now()

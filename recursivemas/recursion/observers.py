@@ -25,6 +25,7 @@ from recursivemas.recursion.loop import Observer, Observers, Turn
 from recursivemas.recursion.trace import MessageSize, Passage, StageUsage
 from recursivemas.settings import Mode
 from recursivemas.styles import LinkSpec
+from recursivemas.values import Moment, now
 
 
 class Watcher(Protocol):
@@ -73,19 +74,24 @@ class ErrorPlaces(Observer):
 
 
 class Clock(Observer):
-    """The seconds of each turn; `devices` are waited for before it is read, by role."""
+    """The seconds of each turn, and when it was; `devices` are waited for before it is read, by role."""
 
     def __init__(self, devices: Mapping[str, torch.device]) -> None:
         self.seconds: dict[tuple[int, str], float] = defaultdict(float)
         """By (round, role)."""
+        self.started: dict[tuple[int, str], Moment] = {}
+        self.ended: dict[tuple[int, str], Moment] = {}
         self._devices = devices
 
     @contextmanager
     def stage(self, turn: Turn) -> Iterator[None]:
+        key = turn.round, turn.role
         start = time.perf_counter()
+        self.started.setdefault(key, now())
         yield
         _wait_for(self._devices[turn.role])
-        self.seconds[turn.round, turn.role] += time.perf_counter() - start
+        self.seconds[key] += time.perf_counter() - start
+        self.ended[key] = now()
 
 
 class UsageLog(Observer):

@@ -15,7 +15,7 @@ from recursivemas.question import Question
 from recursivemas.recursion.messages import Lens, Message, Messages, MessageSize, find_message
 from recursivemas.recursion.transcript import parts_of
 from recursivemas.tools import ToolCall, without_calls
-from recursivemas.values import Count, Number, Text
+from recursivemas.values import Count, Moment, Number, Text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +44,10 @@ class StageUsage:
     """Those that were kept from before (docs/architecture.md, "Nothing is read twice")."""
     seconds: Number = 0.0
     """The batch's time divided evenly among its questions, waiting for tools included."""
+    started: Moment | None = None
+    """When the batch's turn began, the same for all of its questions and all rollouts of an answer."""
+    ended: Moment | None = None
+    """When the batch's turn was over; of an answer when its own text was finished."""
 
 
 @dataclass(frozen=True)

@@ -154,15 +154,21 @@ class Window:
     def _usage(self, row: _Row, draft: Draft, seconds: float) -> tuple[StageUsage, ...]:
         """What the answer took; the turns before it stand with the first rollout."""
         turns = {turn: rows[row.number] for turn, rows in row.notes.usage.turns.items()}
-        spent = {turn: taken / len(row.batch) for turn, taken in row.notes.clock.seconds.items()}
+        clock = row.notes.clock
+        spent = {turn: taken / len(row.batch) for turn, taken in clock.seconds.items()}
         answer = turns.pop(self._key)
         if draft.rollout > 0:
             turns, answer = {}, StageUsage(round=answer.round, role=answer.role)
-        shared = [replace(usage, seconds=spent[turn]) for turn, usage in turns.items()]
+        shared = [
+            replace(usage, seconds=spent[turn], started=clock.started[turn], ended=clock.ended[turn])
+            for turn, usage in turns.items()
+        ]
         written = replace(
             with_positions(answer, draft.read),
             generated_tokens=draft.num_sampled,
             result_tokens=draft.num_inserted,
             seconds=spent[self._key] / self._num_rollouts + seconds,
+            started=clock.started[self._key],
+            ended=draft.ended,
         )
         return (*shared, written)

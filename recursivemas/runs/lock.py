@@ -135,6 +135,11 @@ class RunLock:
         return self._locks / f"process-{index}.lock"
 
 
+def is_written(path: Path) -> bool:
+    """Whether a process writes the run in that folder just now."""
+    return any(is_held(lock) for lock in (path / LOCKS).glob("process-*.lock"))
+
+
 def _busy(path: Path) -> str:
     """Who holds that lock, as an error's text."""
     note = read_note(path)

@@ -13,7 +13,7 @@ from recursivemas.grading.code import CodeGrade
 from recursivemas.output.redaction import redact_data
 from recursivemas.recursion.trace import MessageSize, Passage, Solution, StageUsage
 from recursivemas.tools import ToolCall
-from recursivemas.values import TAG, Count, Flag, Text, Whole, convert
+from recursivemas.values import TAG, Count, Flag, Moment, Text, Whole, convert, now
 
 Key = tuple[str, int]
 """What tells a sample from the others of its run: the question's id, and the rollout."""
@@ -69,6 +69,8 @@ class SampleRecord:
     """By `r{round}/{role}`."""
     usage: tuple[StageUsage, ...]
     """Of the turns before the answer, with a question's first rollout, and of the answer's own."""
+    recorded: Moment | None = None
+    """When the answer had been written and graded."""
 
     @classmethod
     def of(cls, solution: Solution, verdicts: Mapping[str, Grade], sample_seed: int) -> SampleRecord:
@@ -92,6 +94,7 @@ class SampleRecord:
             messages=dict(solution.message_sizes),
             passages=dict(solution.passages),
             usage=solution.usage,
+            recorded=now(),
         )
 
     @classmethod

@@ -14,7 +14,7 @@ from typing import Any, get_args
 from recursivemas.errors import UserError
 from recursivemas.tools.base import MAX_RESULT_CHARACTERS, AnswerStatus, Status, Tool, ToolAnswer
 from recursivemas.tools.tags import Request, defuse
-from recursivemas.values import Count, Flag, Number, Text
+from recursivemas.values import Count, Flag, Moment, Number, Text, now
 
 MAX_CALLS = 5
 """How many calls an agent may make in one text (docs/protocol.md, "Tools")."""
@@ -34,6 +34,8 @@ class ToolCall:
     seconds: Number = 0.0
     cached: Flag = False
     """Whether the tool asked nobody."""
+    started: Moment | None = None
+    """When it was asked; None where nobody was."""
     start: Count = 0
     """In the agent's text, where the opening tag begins."""
     end: Count = 0
@@ -114,15 +116,15 @@ def _check(tool: Any) -> None:
 
 def _answer(tool: Tool, request: Request, future: Future[ToolCall]) -> None:
     """Ask the tool, and settle the future whatever comes of it."""
-    start = time.perf_counter()
+    start, started = time.perf_counter(), now()
     timer = None
     try:
-        timer = _give_up_after(tool.deadline_s, request, future)
+        timer = _give_up_after(tool.deadline_s, request, future, started)
         answer = _checked(tool(request.content))
         call = _call(request, answer.text, answer.status, cached=answer.cached)
     except BaseException as error:  # SystemExit, too: whatever a tool does costs its own call, nothing else
         call = _failed(request, error)
-    call = replace(call, seconds=time.perf_counter() - start)
+    call = replace(call, seconds=time.perf_counter() - start, started=started)
     with suppress(InvalidStateError):  # it was given up
         future.set_result(call)
     if timer:
@@ -145,14 +147,17 @@ def _failed(request: Request, error: BaseException) -> ToolCall:
     return _call(request, f"[{request.name} error] {reason}", "failed")
 
 
-def _give_up_after(deadline_s: float | None, request: Request, future: Future[ToolCall]) -> Timer | None:
+def _give_up_after(
+    deadline_s: float | None, request: Request, future: Future[ToolCall], started: Moment
+) -> Timer | None:
     if deadline_s is None:
         return None
     note = f"[{request.name} error] TimeoutError: no answer within {deadline_s:g} s"
 
     def give_up() -> None:
         with suppress(InvalidStateError):  # it has just come back
-            future.set_result(replace(_call(request, note, "timeout"), seconds=deadline_s))
+            call = _call(request, note, "timeout")
+            future.set_result(replace(call, seconds=deadline_s, started=started))
 
     timer = Timer(deadline_s, give_up)
     timer.daemon = True

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from recursivemas.cli.main import run_main
+from tests.support.run_folders import without_times
 
 pytestmark = pytest.mark.process
 
@@ -43,10 +44,8 @@ def alone(flags, tmp_path_factory) -> list[dict]:
 
 
 def samples(folder: Path) -> list[dict]:
-    rows = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
-    for row in rows:
-        row["usage"] = [{**usage, "seconds": None} for usage in row["usage"]]
-    return rows
+    lines = (folder / "samples.jsonl").read_text().splitlines()
+    return [without_times(json.loads(line)) for line in lines]
 
 
 def start_rank(flags: list[str], folder: Path, rank: int, count: int = 2, **more: str) -> subprocess.Popen:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from recursivemas.cli.main import run_main
+from tests.support.run_folders import without_times
 
 pytestmark = pytest.mark.process
 
@@ -38,10 +39,8 @@ def flags(tmp_path_factory, toy_release) -> list[str]:
 
 
 def samples(folder: Path) -> list[dict]:
-    rows = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
-    for row in rows:
-        row["usage"] = [{**usage, "seconds": None} for usage in row["usage"]]
-    return rows
+    lines = (folder / "samples.jsonl").read_text().splitlines()
+    return [without_times(json.loads(line)) for line in lines]
 
 
 @pytest.fixture(scope="module")

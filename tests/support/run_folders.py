@@ -74,6 +74,20 @@ def write_samples(path: Path, samples: Iterable[SampleRecord]) -> None:
     (path / SAMPLES).write_text("".join(lines), encoding="utf-8")
 
 
+def without_times(row: dict[str, Any]) -> dict[str, Any]:
+    """A sample as its line has it, without what differs from one time to the next: when, and how long."""
+
+    def stripped(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**entry, "seconds": None, "started": None, "ended": None} for entry in entries]
+
+    return {
+        **row,
+        "recorded": None,
+        "usage": stripped(row["usage"]),
+        "tool_calls": stripped(row["tool_calls"]),
+    }
+
+
 def sample_of(question: str, rollout: int = 0, /, **fields: Any) -> SampleRecord:
     """A sample that was right at once, but for these fields."""
     usual = {

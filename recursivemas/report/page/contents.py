@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from recursivemas.recursion.trace import StageUsage
 from recursivemas.recursion.transcript import parts_of
 from recursivemas.report.compare import difference_cells
 from recursivemas.report.page.figures import message_figures
@@ -132,6 +133,12 @@ def _score(run: Run, grader: str) -> Json:
     }
 
 
+def _turn(usage: StageUsage) -> Json:
+    """What a turn took; the page does not say when it was."""
+    fields = _rounded(asdict(usage))
+    return {name: value for name, value in fields.items() if name not in ("started", "ended")}
+
+
 def _rounded(stage: Mapping[str, Any]) -> Json:
     return {**stage, "seconds": round(stage["seconds"], 2)}
 
@@ -179,7 +186,7 @@ def details_of(path: Path, sample: SampleRecord) -> Json:
         "retried": sample.retried,
         "past_context": sample.past_context,
         "error": sample.error,
-        "usage": [_rounded(asdict(usage)) for usage in sample.usage],
+        "usage": [_turn(usage) for usage in sample.usage],
         "messages": _messages(path, sample),
         "passages": {
             name: parts_of(passage.text, passage.tool_calls) for name, passage in sample.passages.items()

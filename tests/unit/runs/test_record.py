@@ -43,6 +43,7 @@ def test_the_keys_of_a_line_are_these():
         *("id", "rollout", "seed", "question", "gold", "text", "extracted", "verdicts"),
         *("ended_by", "retried"),
         *("past_context", "error", "token_ids", "tool_calls", "messages", "passages", "usage"),
+        "recorded",
     ]
 
 
@@ -68,6 +69,9 @@ def test_the_answer_is_what_the_first_grader_read_unless_it_stands_in_for_one():
             {"verdicts": {"strict": {"correct": 1}}},
             "verdicts.strict.correct is 1; it has to be true",
         ),
+        ({"recorded": "yesterday"}, "recorded: it is 'yesterday'; it has to be a time with its zone, as 20"),
+        ({"recorded": "2026-11-27T01:30:00"}, "recorded: .*; it has to be a time with its zone"),
+        ({"usage": [{"round": 1, "role": "a", "started": 5}]}, r"usage\[0\].started is 5; it has to be text"),
         ({"verdicts": {"strict": {"verdict": "?"}}}, "verdicts.strict.correct is missing"),
         ({"messages": {"r1/a->b": {"shape": [1]}}}, r"messages.'r1/a->b'.shape\[1\] is missing"),
         ({"text": "\x1b" * 99, "error": ["x" * 99]}, "error is a list of 1"),
@@ -88,7 +92,16 @@ def test_what_is_no_mapping_is_no_record(value):
 def test_keys_of_a_later_version_are_left_out_and_those_of_an_older_one_have_defaults():
     line = {**RECORD.to_json(), "later": 1}
     assert SampleRecord.from_json(line) == RECORD
-    for younger in ("seed", "ended_by", "retried", "past_context", "token_ids", "tool_calls", "messages"):
+    for younger in (
+        "seed",
+        "ended_by",
+        "retried",
+        "past_context",
+        "token_ids",
+        "tool_calls",
+        "messages",
+        "recorded",
+    ):
         del line[younger]
     old = SampleRecord.from_json(line)
-    assert (old.seed, old.ended_by, old.tool_calls, old.usage) == (None, "unknown", (), RECORD.usage)
+    assert (old.seed, old.ended_by, old.tool_calls, old.recorded) == (None, "unknown", (), None)
