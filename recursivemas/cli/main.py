@@ -24,7 +24,7 @@ from recursivemas.errors import ToldElsewhereError, UserError
 from recursivemas.output.redaction import redact_urls
 from recursivemas.output.screen import harmless
 from recursivemas.release.patience import quiet_retries
-from recursivemas.report import compare, show, view, watch
+from recursivemas.report import compare, export, show, view, watch
 
 MODULES: Mapping[str, tuple[Any, str]] = {
     "ablate": (ablate, "run a system over a grid of links, lengths and rounds"),
@@ -33,6 +33,7 @@ MODULES: Mapping[str, tuple[Any, str]] = {
     "report": (report, "tables and plots of runs beside the published figures"),
     "show": (show, "one question of a run, step by step"),
     "view": (view, "a run as one page, to be opened in a browser"),
+    "export": (export, "a run in a form that other tools read"),
     "push": (push, "a run's results into a dataset repository on the hub"),
     "doctor": (doctor, "what this machine has of what runs need"),
     "watch": (watch, "the page of a run that is going on, served on this machine"),

@@ -49,6 +49,7 @@ def test_commands_that_run_no_model_need_no_torch(tmp_path):
         ["datasets"],
         ["show", first],
         ["compare", first, second],
+        ["export", first, "--to", "csv", "-o", str(tmp_path / "run.csv")],
         ["report", first, second, "-o", str(tmp_path / "report"), "--no_plots"],
     ]
     result = subprocess.run(
