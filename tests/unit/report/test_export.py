@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import warnings
 
 import pytest
+from inspect_ai.log import read_eval_log
 
 from recursivemas.cli.main import main
 from recursivemas.files.locks import FileLock
@@ -53,7 +56,7 @@ def test_no_key_is_exported_that_is_known_here(tmp_path, to, monkeypatch):
     config["settings"]["judge_base_url"]["value"] = f"https://me:{KEY}@judge.example/?api_key=x{KEY}"
     (run / "config.json").write_text(json.dumps(config))
     monkeypatch.setenv("SOME_API_KEY", KEY)
-    output = tmp_path / f"run{FORMATS[to].suffix}"
+    output = tmp_path / f"out{FORMATS[to].suffix}"
     assert main(["export", str(run), "--to", to, "-o", str(output)]) == 0
     written = contents(output)
     assert "[redacted]" in written
@@ -64,6 +67,8 @@ def contents(output):
     """All that was written, in one text."""
     if output.is_dir():
         return "".join(file.read_text() for file in output.rglob("*") if file.is_file())
+    if output.suffix == ".eval":
+        return read_eval_log(str(output), resolve_attachments=True).model_dump_json()
     return output.read_text()
 
 
@@ -75,6 +80,8 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(tmp_path,
         (tmp_path, "csv", "a.csv", "holds no run"),
         (empty, "csv", "a.csv", "holds no answers yet; export a run when"),
         (run, "csv", "", "is a folder; give the file to write, such as"),
+        (run, "lm-eval", "run/samples.jsonl", "is a file; give the folder"),
+        (run, "inspect", "run.json", "is to be a .eval file; give -o"),
         (run, "csv", "run/samples.jsonl", "is to be a .csv file; give -o"),
     ]
     for path, to, output, says in cases:
@@ -94,6 +101,12 @@ def test_a_full_disk_leaves_no_half_of_an_export(tmp_path, to, monkeypatch, caps
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    assert main(["export", str(run), "--to", to, "-o", str(folder / f"run{FORMATS[to].suffix}")]) == 2
+    output = folder / f"run{FORMATS[to].suffix}"
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # inspect_ai leaves a file without a name behind then
+        assert main(["export", str(run), "--to", to, "-o", str(output)]) == 2
+        gc.collect()
     assert "could not be written (No space left on device); free some space there" in capsys.readouterr().err
     assert [path for path in folder.rglob("*") if path.is_file()] == []
