@@ -53,11 +53,16 @@ def push_run(
     """Push a finished run's results into the dataset `repo`, under `name`; returns the address.
 
     A repository that is not there is made, private unless `public`. One that is public already takes nothing
-    unless `public` says that it may. Raises PushError for a run that has not finished, and where the hub
-    refuses or cannot be reached; UserError for a folder that holds no run.
+    unless `public` says that it may. Raises PushError for a run that has not finished, for a `name` that is
+    no folder within the repository, and where the hub refuses or cannot be reached; UserError for a folder
+    that holds no run.
     """
     check_pushable(repo)
     name = name or path.resolve().name
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise PushError(
+            f"name is {name!r}; it has to be a folder within the repository, such as first or a/b"
+        )
     config, summary = read_config(path), read_summary(path)
     if summary is None or (samples and count_missing(path)):
         raise PushError(

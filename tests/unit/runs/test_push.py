@@ -90,6 +90,9 @@ def test_what_cannot_be_pushed_is_known_beforehand(server, tmp_path, monkeypatch
         check_pushable("a/b/c")
     with pytest.raises(PushError, match="has not finished"):
         push_run(write_run(tmp_path / "begun", [True], finished=False), REPO)
+    for name in ("../outside", "/outside"):
+        with pytest.raises(PushError, match="has to be a folder within the repository"):
+            push_run(tmp_path, REPO, name=name)
     with pytest.raises(UserError, match="holds no run"):
         push_run(tmp_path, REPO)
     monkeypatch.delenv("HF_TOKEN")
