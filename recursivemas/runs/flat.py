@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from recursivemas.runs.metrics import COSTS
+from recursivemas.runs.metrics import COSTS, POSITIONS
 from recursivemas.runs.record import SampleRecord
 
 
 def flat_row(sample: SampleRecord) -> dict[str, Any]:
     """The sample's fields, what each grader found, and what all its turns took, by column.
 
-    `{grader}_correct`, `{grader}_read` (the answer that it read, None where it found none) and
-    `{grader}_why`; tokens, latents and seconds are those of the metrics. What was spent before the answer
-    stands with a question's first rollout.
+    `answer` is what the headline's grader read, None where it found none. Of each grader there are
+    `{grader}_correct`, `{grader}_answer`, `{grader}_unread` (it found none), `{grader}_undecided` (it came to
+    no verdict), `{grader}_score` and `{grader}_why`. Tokens, latents, positions and seconds are those of the
+    metrics; what was spent before the answer stands with a question's first rollout.
     """
     row: dict[str, Any] = {
         "id": sample.id,
@@ -22,17 +23,23 @@ def flat_row(sample: SampleRecord) -> dict[str, Any]:
         "question": sample.question,
         "gold": sample.gold,
         "text": sample.text,
-        "extracted": sample.extracted,
-    }
-    for name, verdict in sample.verdicts.items():
-        row[f"{name}_correct"] = verdict.correct
-        row[f"{name}_read"] = verdict.answer
-        row[f"{name}_why"] = verdict.error or verdict.how
-    row |= {cost: sum(getattr(usage, cost) for usage in sample.usage) for cost in COSTS}
-    return row | {
-        "tool_calls": sum(1 for _ in sample.all_tool_calls),
+        "answer": sample.extracted,
         "ended_by": sample.ended_by,
         "retried": sample.retried,
         "past_context": sample.past_context,
         "error": sample.error,
+        "tool_calls": sum(1 for _ in sample.all_tool_calls),
+        "messages": len(sample.messages),
+        "passages": len(sample.passages),
+        "question_characters": len(sample.question),
+        "text_characters": len(sample.text),
     }
+    row |= {cost: sum(getattr(usage, cost) for usage in sample.usage) for cost in (*COSTS, *POSITIONS)}
+    for name, verdict in sample.verdicts.items():
+        row[f"{name}_correct"] = verdict.correct
+        row[f"{name}_answer"] = verdict.answer
+        row[f"{name}_unread"] = sample.error is None and verdict.answer is None
+        row[f"{name}_undecided"] = verdict.error is not None
+        row[f"{name}_score"] = verdict.score
+        row[f"{name}_why"] = verdict.error or verdict.how
+    return row

@@ -45,7 +45,9 @@ def execute(place: Path) -> dict[str, nbformat.NotebookNode]:
     first.start_new_kernel_client()
     try:
         for notebook in found.values():
-            client = NotebookClient(notebook, km=first.km, timeout=TIMEOUT_S, resources=where)
+            client = NotebookClient(
+                notebook, km=first.km, timeout=TIMEOUT_S, resources=where, coalesce_streams=True
+            )
             client.kc = first.kc
             client.reset_execution_trackers()
             for index, cell in enumerate(notebook.cells):

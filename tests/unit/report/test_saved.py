@@ -146,7 +146,12 @@ def test_a_table_has_a_row_a_sample_with_every_verdict_and_cost(tmp_path, monkey
         1.0,
     ]
     assert table[["release_correct", "strict_correct"]].mean().tolist() == [1.0, 0.0]
-    assert table.loc[0, "strict_why"] == "no answer"
+    assert table.loc[0, ["run", "mode", "strict_why", "strict_unread"]].tolist() == [
+        "run",
+        "latent",
+        "no answer",
+        True,
+    ]
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(UserError, match="pip install pandas"):
         open_run(tmp_path / "run").to_pandas()
