@@ -21,6 +21,7 @@ from torch import Tensor
 
 from recursivemas.engine.base import Positions
 from recursivemas.engine.vllm.thinking import ARGUMENT
+from recursivemas.engine.vllm.watch import Watch
 from recursivemas.errors import UserError
 from recursivemas.links import InnerLink
 
@@ -51,6 +52,8 @@ class Core:
         self._numbers = count()
         self._links: WeakKeyDictionary[InnerLink, tuple[list[int], str]] = WeakKeyDictionary()
         self._lengths: dict[str, int] = {}
+        self._watch = Watch(engine.engine_core)
+        self._death = ""  # how it came about
         self._call("start_thinking")
 
     @property
@@ -98,8 +101,8 @@ class Core:
         return failed
 
     def abort(self, names: Sequence[str], *, thinking: bool = False) -> None:
-        """Break requests off, with what they have thought; none is too many."""
-        if not names:
+        """Break requests off, with what they have thought; none is too many, and a dead engine has none."""
+        if not names or self._death:
             return
         self._alive(self._engine.abort_request, list(names))
         for name in names:
@@ -155,13 +158,16 @@ class Core:
         return self._alive(self._engine.collective_rpc, method, None, arguments)[0]
 
     def _alive(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Raises EngineDiedError; once it did, without asking the engine again."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
         try:
-            with torch.no_grad():
-                return call(*arguments)
-        except EngineDeadError as error:
-            raise EngineDiedError(
-                f"the vLLM engine of {self.model} has died; its own words stand above. What was finished is "
-                "kept: go on with --resume, perhaps with a lower --gpu_memory_utilization"
-            ) from error
+            if not self._death:
+                with torch.no_grad():
+                    return call(*arguments)
+        except EngineDeadError:
+            self._death = self._watch.describe()
+        raise EngineDiedError(
+            f"the vLLM engine of {self.model} has died: {self._death}. What was finished is kept: go on with "
+            "--resume, perhaps with a lower --gpu_memory_utilization"
+        )
