@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
-from recursivemas import load_mas_system
+import pytest
+
+from recursivemas import load_mas_system, prepare
 from recursivemas.cli.main import run_main
+from recursivemas.errors import UserError
+from recursivemas.grading import grade
 
 QUESTIONS = ["What is 3 + 4?", "If 3x + 7 = 22, what is x?", "What is 2 * 9, at length?"]
 SETTINGS = {"greedy": True, "num_rounds": 2, "latent_length": 5, "max_new_tokens": 12, "num_rollouts": 2}
 SHARE = 0.03
-RUN = ["--style", "sequential_light", "--device", "cpu", "--dtype", "float32", "--greedy"]
+RUN = ["--device", "cpu", "--dtype", "float32", "--greedy"]
 RUN += ["--gpu_memory_utilization", str(SHARE), "--num_recursive_rounds", "1", "--latent_length", "2"]
 RUN += ["--dataset_path", "dataset/demo_math500.jsonl", "--max_new_tokens", "4", "--num_samples", "2"]
 
 
-def solve(release, backend, modes):
-    with load_mas_system(
-        "sequential_light",
-        device="cpu",
-        dtype="float32",
-        release=release,
-        backend=backend,
-        gpu_memory_utilization=SHARE,
-    ) as system:
+def load(style, release, backend, **options):
+    place = {"device": "cpu", "dtype": "float32", "gpu_memory_utilization": SHARE}
+    return load_mas_system(style, release=release, backend=backend, **place, **options)
+
+
+def solve(style, release, backend, modes, overrides=None):
+    with load(style, release, backend, overrides=overrides) as system:
         return [system.solve(QUESTIONS, **{**SETTINGS, **one}) for one in modes.values()]
 
 
-def test_a_system_writes_the_same_texts(toy_release):
-    """With latents, with text passed on, and by one agent alone; answers without a box are asked again."""
-    modes = {mode: {"mode": mode} for mode in ("latent", "text", "single")}
-    ours, theirs = (solve(toy_release, backend, modes) for backend in ("transformers", "vllm"))
+def assert_same(style, release, modes, overrides=None):
+    ours, theirs = (solve(style, release, backend, modes, overrides) for backend in ("transformers", "vllm"))
     for mode, one, other in zip(modes, ours, theirs, strict=True):
         assert [answer.text for answer in one] == [answer.text for answer in other], mode
         assert [answer.ended_by for answer in one] == [answer.ended_by for answer in other], mode
@@ -41,9 +42,53 @@ def test_a_system_writes_the_same_texts(toy_release):
         assert other[0].usage[0].positions_computed > 0
 
 
+def test_a_chain_writes_the_same_texts(toy_release):
+    """With latents, with text passed on, and by one agent alone; answers without a box are asked again."""
+    assert_same(
+        "sequential_light", toy_release, {mode: {"mode": mode} for mode in ("latent", "text", "single")}
+    )
+
+
+def test_a_mixture_writes_the_same_texts(toy_release, tmp_path):
+    """With another summarizer of the same size: in float32 vLLM has no Qwen3.5."""
+    summarizer = tmp_path / "summarizer"
+    shutil.copytree(toy_release / "RecursiveMAS" / "Sequential-Light-Planner-Qwen3-1.7B", summarizer)
+    (summarizer / "adapter(math).pt").rename(summarizer / "adapter.pt")
+    assert_same("mixture", toy_release, {"latent": {}}, {"summarizer": summarizer})
+
+
+def test_the_trained_toy_answers_alike():
+    """Right by what its links pass on, and word for word what our own engine writes."""
+    held_out = "dataset/toy_heldout.jsonl"
+    questions = prepare(style="sequential_light", dataset=held_out, release="toy", device="cpu").questions[
+        ::7
+    ]
+    texts = {}
+    for backend in ("transformers", "vllm"):
+        with load("sequential_light", "toy", backend, dataset=held_out) as system:
+            solved = system.solve(questions, greedy=True, batch_size=37)
+        texts[backend] = [one.text for one in solved]
+        grades = [grade(one.own_text, one.question, ("strict",))["strict"].correct for one in solved]
+        assert sum(grades) >= 0.9 * len(questions), backend
+    assert texts["vllm"] == texts["transformers"]
+
+
+def test_qwen3_5_is_refused_with_a_way_out(toy_release):
+    with pytest.raises(UserError, match=r"vLLM cannot run .*: .*--backend transformers can run it"):
+        solve("distillation", toy_release, "vllm", {})
+
+
 def test_a_run_tells_its_backend_and_is_resumed_with_it(toy_release, tmp_path, capsys):
     folder = tmp_path / "run"
-    command = [*RUN, "--release", str(toy_release), "--output_dir", str(folder)]
+    command = [
+        *RUN,
+        "--style",
+        "sequential_light",
+        "--release",
+        str(toy_release),
+        "--output_dir",
+        str(folder),
+    ]
     assert run_main([*command, "--backend", "vllm"]) == 0
     printed = capsys.readouterr()
     assert "vLLM runs 3 models on cpu (it was asked for)" in printed.err
@@ -54,34 +99,51 @@ def test_a_run_tells_its_backend_and_is_resumed_with_it(toy_release, tmp_path, c
     assert "backend: vllm before, transformers now" in capsys.readouterr().err
 
 
+TWINS = """
+agents:
+  - {role: planner, repo: Sequential-Light-Planner-Qwen3-1.7B, prompt: sequential/planner}
+  - {role: solver, repo: Sequential-Light-Planner-Qwen3-1.7B, prompt: sequential/solver}
+links:
+  - {source: planner, target: solver, slot: refined_plan, fresh: true}
+link_sets: [math, code]
+"""
+"""A style of one model, and so of one engine."""
 KILLED = """
-import os, signal, sys
-from recursivemas.recursion.solve import Solver
+import sys
+from pathlib import Path
 from recursivemas.cli.main import run_main
-solve, children = Solver.solve, []
+from recursivemas.engine.vllm.core import Core
+samples = Path(sys.argv[-1], "samples.jsonl")
+step = Core.step
 
-def kill_before_the_second(self, *arguments):
-    if children:
-        [agent.engine._core._engine.engine_core.resources.engine_manager.processes[0].kill()
-         for agent in self._agents.values()]
-    children.append(1)
-    return solve(self, *arguments)
+def step_of_a_dead_engine(self):
+    if samples.exists() and samples.read_text():
+        self._engine.engine_core.resources.engine_manager.processes[0].kill()
+    return step(self)
 
-Solver.solve = kill_before_the_second
+Core.step = step_of_a_dead_engine
 sys.exit(run_main(sys.argv[1:]))
 """
 
 
 def test_a_dead_engine_is_an_error_and_what_was_finished_is_kept(toy_release, tmp_path):
-    """Engines in processes of their own, as they are by default."""
-    folder = tmp_path / "run"
-    command = [*RUN, "--mode", "single", "--release", str(toy_release), "--output_dir", str(folder)]
-    finished = subprocess.run(
-        [sys.executable, "-c", KILLED, *command, "--batch_size", "1", "--backend", "vllm"],
+    """An engine in processes of its own, as is the default: what waits for a dead one is told."""
+    style, folder = tmp_path / "twins.yaml", tmp_path / "run"
+    style.write_text(TWINS)
+    command = [*RUN, "--style", str(style), "--release", str(toy_release), "--backend", "vllm"]
+    command += ["--batch_size", "1", "--answer_window", "1", "--output_dir", str(folder)]
+    broken = subprocess.run(
+        [sys.executable, "-c", KILLED, *command],
         env={**os.environ, "VLLM_ENABLE_V1_MULTIPROCESSING": "1"},
         capture_output=True,
         text=True,
+        timeout=900,
     )
-    assert finished.returncode == 2, finished.stderr
-    assert "has died; its own words stand above. What was finished is kept" in finished.stderr
-    assert len((folder / "samples.jsonl").read_text().splitlines()) == 1
+    assert broken.returncode == 2, broken.stderr
+    assert "has died: its process was killed" in broken.stderr
+    assert "What was finished is kept: go on with --resume" in broken.stderr
+    [first] = (folder / "samples.jsonl").read_text().splitlines()
+    assert run_main([*command, "--resume"]) == 0
+    again = (folder / "samples.jsonl").read_text().splitlines()
+    assert len(again) == 2
+    assert again[0] == first

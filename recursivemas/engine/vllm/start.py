@@ -15,6 +15,7 @@ from transformers import GenerationConfig, PreTrainedConfig
 from recursivemas.engine.vllm.core import Core
 from recursivemas.engine.vllm.embeddings import Embeddings
 from recursivemas.engine.vllm.engine import VllmEngine
+from recursivemas.engine.vllm.in_process import keep_groups_for_others
 from recursivemas.engine.vllm.shares import Share
 from recursivemas.engine.vllm.text_part import TEXT_PART, text_config
 from recursivemas.errors import UserError
@@ -30,6 +31,8 @@ DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 ENVIRONMENT = {
     "VLLM_USE_V2_MODEL_RUNNER": "0",  # requests think in the V1 runner
     "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "WARNING"),
+    # Engines beside each other would all be bound to the same cores, whatever this process is bound to.
+    "VLLM_CPU_OMP_THREADS_BIND": os.environ.get("VLLM_CPU_OMP_THREADS_BIND", "nobind"),
 }
 MIN_BATCH_POSITIONS = 2048
 
@@ -119,6 +122,7 @@ def start_engine(model: Model, share: Share, tensor_parallel_size: int) -> VllmE
             f"vLLM cannot run {model.name}: {str(error).strip().splitlines()[0]}. Its own words stand above; "
             "--backend transformers can run it"
         ) from error
+    keep_groups_for_others(engine.engine_core)
     core = Core(engine, model.name)
     embeddings = Embeddings(core.embed, model.config.vocab_size, model.config.hidden_size, model.dtype)
     return VllmEngine(core, embeddings, model.device, model.generation)
