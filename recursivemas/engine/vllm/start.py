@@ -119,13 +119,20 @@ def start_engine(model: Model, share: Share, tensor_parallel_size: int) -> VllmE
         engine = LLMEngine.from_engine_args(arguments)
     except (ValueError, RuntimeError, NotImplementedError, ImportError) as error:
         raise UserError(
-            f"vLLM cannot run {model.name}: {str(error).strip().splitlines()[0]}. Its own words stand above; "
-            "--backend transformers can run it"
+            f"vLLM cannot run {model.name}: {_first_words(error)}. Its own words stand above; --backend "
+            "transformers can run it"
         ) from error
     keep_groups_for_others(engine.engine_core)
     core = Core(engine, model.name)
     embeddings = Embeddings(core.embed, model.config.vocab_size, model.config.hidden_size, model.dtype)
     return VllmEngine(core, embeddings, model.device, model.generation)
+
+
+def _first_words(error: Exception) -> str:
+    """What vLLM says first; of a setting that it does not take, what is wrong with it."""
+    lines = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
+    counts_only = "validation error" in lines[0] and len(lines) > 1
+    return lines[counts_only].partition(" [type=")[0].rstrip(".")
 
 
 def _arguments(model: Model, share: Share, tensor_parallel_size: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class Watch:
     """
 
     def __init__(self, client: Any) -> None:
-        self._resources = getattr(client, "resources", None)
+        self._resources: Any = getattr(client, "resources", None)
         manager = self._resources.engine_manager if self._resources else None
         self._processes = getattr(manager, "processes", [])  # Ray's engines have theirs elsewhere
         if self._processes:
