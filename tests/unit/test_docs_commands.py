@@ -36,7 +36,7 @@ PATH=/nowhere
 OURS = re.compile(r"(dataset|docs|tests|benchmarks|train|notebooks)/|requirements")
 """How names of files begin that have to be there; others are the user's."""
 BROUGHT = {"dataset/medqa.json"}
-OTHERS = {"apt", "apt-get", "cat", "git", "pip", "ray", "ssh"}
+OTHERS = {"apt", "apt-get", "cat", "git", "inspect", "jupyter", "pip", "ray", "ssh"}
 """Programs whose flags are not ours."""
 
 
