@@ -164,8 +164,8 @@ class SavedRun:
     def to_pandas(self) -> DataFrame:
         """A table of the answers so far, a row a sample.
 
-        The columns say which run it is, so that tables can be put together, then what `flat_row` in
-        `runs.flat` has.
+        The columns are those of `flat_row` in `runs.flat`: which run it is comes first, so that tables can be
+        put together.
 
         Raises UserError where pandas is not installed.
         """
@@ -174,16 +174,7 @@ class SavedRun:
         except ImportError as error:
             raise UserError("a table takes pandas, which is not installed: pip install pandas") from error
         so_far, samples = self._by_now()
-        run = so_far.run
-        of_run = {
-            "run": run.label,
-            "style": run.style,
-            "benchmark": run.benchmark,
-            "mode": run.mode,
-            "rounds": run.rounds,
-            "latent_length": run.latent_length,
-        }
-        return pd.DataFrame([of_run | flat_row(sample) for sample in samples])
+        return pd.DataFrame([flat_row(so_far.run, sample) for sample in samples])
 
     def view(self, output: str | Path, other: str | Path | SavedRun | None = None) -> Path:
         """Write the page that shows the run, held against another where that is given; returns the file.

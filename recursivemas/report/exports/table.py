@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from recursivemas.files.whole import written_whole
 from recursivemas.report.exports.source import Source
-from recursivemas.runs.metrics import COSTS, POSITIONS
+from recursivemas.runs.flat import flat_row
 from recursivemas.runs.read import Run
-from recursivemas.runs.record import SampleRecord
 
 COLUMNS: Mapping[str, str] = {
     "run": "the run folder's name",
@@ -69,62 +67,13 @@ def write_table(source: Source, output: Path) -> None:
     with written_whole(output) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
         writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-        of_run = _run_cells(source.run)
         writer.writerow(columns(source.run))
         for sample in source.samples():
-            row = {**of_run, **_cells(sample), **dict(_verdict_cells(source.run, sample))}
-            writer.writerow([row[name] for name in columns(source.run)])
+            row = flat_row(source.run, sample)
+            writer.writerow(["" if row[name] is None else row[name] for name in columns(source.run)])
         text.detach()  # it would close the file before it is in its place
 
 
 def columns(run: Run) -> list[str]:
     """The names of the columns of a run's table, in order."""
     return [*COLUMNS, *(f"{grader}_{name}" for grader in run.graders for name in GRADER_COLUMNS)]
-
-
-def _run_cells(run: Run) -> dict[str, Any]:
-    return {
-        "run": run.label,
-        "style": run.style,
-        "benchmark": run.benchmark,
-        "mode": run.mode,
-        "rounds": run.rounds,
-        "latent_length": run.latent_length or 0,
-    }
-
-
-def _cells(sample: SampleRecord) -> dict[str, Any]:
-    times = [usage.started for usage in sample.usage if usage.started]
-    return {
-        "id": sample.id,
-        "rollout": sample.rollout,
-        "seed": "" if sample.seed is None else sample.seed,
-        "question": sample.question,
-        "gold": sample.gold,
-        "text": sample.text,
-        "answer": sample.extracted or "",
-        "ended_by": sample.ended_by,
-        "retried": sample.retried,
-        "past_context": sample.past_context,
-        "error": sample.error or "",
-        "tool_calls": len(list(sample.all_tool_calls)),
-        "messages": len(sample.messages),
-        "passages": len(sample.passages),
-        "passage_characters": sum(len(passage.text) for passage in sample.passages.values()),
-        "question_characters": len(sample.question),
-        "text_characters": len(sample.text),
-        **{cost: sum(getattr(usage, cost) for usage in sample.usage) for cost in (*COSTS, *POSITIONS)},
-        "started": min(times, default=""),
-        "recorded": sample.recorded or "",
-    }
-
-
-def _verdict_cells(run: Run, sample: SampleRecord) -> Iterator[tuple[str, Any]]:
-    for grader in run.graders:
-        verdict = sample.verdicts[grader]
-        yield f"{grader}_correct", verdict.correct
-        yield f"{grader}_answer", verdict.answer or ""
-        yield f"{grader}_unread", not sample.error and verdict.answer is None
-        yield f"{grader}_undecided", verdict.error is not None
-        yield f"{grader}_score", "" if verdict.score is None else verdict.score
-        yield f"{grader}_why", verdict.error or verdict.how
