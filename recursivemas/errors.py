@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
 
@@ -24,6 +25,19 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     plain = {_plain(one): one for one in known}
     close = get_close_matches(_plain(str(name)), plain, n=1)
     return f" (did you mean {plain[close[0]]!r}?)" if close else ""
+
+
+NUM_NEAR = 3
+
+
+def near_or_some(name: str, known: Collection[str]) -> str:
+    """`near it are 'x', 'y'` with the known ones that are most like it; `it has for example 'x', 'y', 'z'`,
+    or all of a few, where none is like it.
+    """
+    if near := get_close_matches(name, known, n=NUM_NEAR, cutoff=0.5):
+        return f"near it {'is' if len(near) == 1 else 'are'} {', '.join(map(repr, near))}"
+    some = ", ".join(map(repr, islice(known, NUM_NEAR)))
+    return f"it has {'for example ' if len(known) > NUM_NEAR else ''}{some}"
 
 
 def _plain(name: str) -> str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from recursivemas.benchmarks.base import DatasetError
+from recursivemas.errors import near_or_some
 from recursivemas.files.own import read_text
 
 RANGE = re.compile(r"(\d+)-(\d+)")
 """Positions, counted from 0, both ends included."""
-NUM_NEAR = 3
 
 
 def choose_some(num_rows: int, num_samples: int | None, question_seed: int | None) -> Sequence[int]:
@@ -30,8 +29,8 @@ def choose_named(sample_ids: str, ids: Sequence[str]) -> list[int]:
 
     It has ids and ranges of positions (`0-9`, counted from 0, both ends included), separated by commas, or
     `@FILE` with one of them a line. What is an id is that question, also where it looks like a range. Raises
-    DatasetError for an id that none of `ids` is, with those that are near, and for a range beyond them, and
-    UserError for a file that cannot be read.
+    DatasetError for an id that none of `ids` is, with some that are near it or that there are, and for a
+    range beyond them, and UserError for a file that cannot be read.
     """
     entries = _entries(sample_ids)
     where = {one: position for position, one in enumerate(ids)}
@@ -76,11 +75,9 @@ def _positions(entry: str, first: int, last: int, num_rows: int) -> Sequence[int
 
 
 def _explain_unknown(entry: str, ids: Sequence[str], *, from_file: bool) -> str:
-    near = get_close_matches(entry, ids, n=NUM_NEAR, cutoff=0.5) or list(ids[:NUM_NEAR])
-    shown = ", ".join(map(repr, near))
     number = f"; position {entry} is written {entry}-{entry}" if entry.isdecimal() else ""
     comma = "; in a file each id has a line of its own" if from_file and "," in entry else ""
     return (
-        f"sample_ids names {entry!r}, and no question of the {len(ids)} has that id; near it are {shown}"
-        f"{number}{comma}"
+        f"sample_ids names {entry!r}, which no question of the {len(ids)} in the dataset has as its id; "
+        f"{near_or_some(entry, ids)}{number}{comma}"
     )

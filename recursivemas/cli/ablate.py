@@ -64,14 +64,14 @@ def run(arguments: Mapping[str, Any]) -> None:
     folder, full, grader, layout, no_plots = (
         given.pop(name) for name in ("folder", "full", "grader", "format", "no_plots")
     )
-    if not no_plots:
-        check_matplotlib()
     if folder is None:
         if not given.get("output_dir"):
             raise UserError(
                 "an ablation needs a folder: give --output_dir FOLDER to run one, or the folder of one alone "
                 "to show it again"
             )
+        if not no_plots:
+            check_matplotlib()
         from recursivemas.cli.grid import run_grid
 
         folder = Path(given["output_dir"])

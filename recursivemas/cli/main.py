@@ -21,6 +21,7 @@ from recursivemas.cli import ablate, completion, doctor, profile, push, training
 from recursivemas.cli.flags import Parser, add_run_arguments, add_version
 from recursivemas.cli.listing import list_datasets, list_styles
 from recursivemas.errors import ToldElsewhereError, UserError
+from recursivemas.files.whole import FULL, naming_output
 from recursivemas.output.redaction import redact_urls
 from recursivemas.output.screen import harmless
 from recursivemas.release.patience import quiet_retries
@@ -40,8 +41,7 @@ MODULES: Mapping[str, tuple[Any, str]] = {
 }
 """Commands by name, each a module with `add_arguments` and `run`, and what they are for."""
 DISK_ADVICE = {
-    errno.ENOSPC: ". What was finished is kept: free some space and run again with --resume",
-    errno.EDQUOT: ". What was finished is kept: free some space and run again with --resume",
+    **dict.fromkeys(FULL, ". What was finished is kept: free some space and run again with --resume"),
     errno.EROFS: ". Give an --output_dir that can be written",
     errno.EACCES: ". Give an --output_dir that you may write",
 }
@@ -190,7 +190,8 @@ def _import_prompts(arguments: dict[str, Any]) -> None:
     check_output(source, output)
     given = arguments["choice_lines"]
     imported = read_published(source, choice_rule=load_choice_rule(given) if given else None)
-    imported.pack.save(output)
+    with naming_output(output):
+        imported.pack.save(output)
     print(
         f"{output}: prompts of {len(imported.pack.prompts)} agents, verified on {imported.num_questions} "
         f"questions made to tell them apart (sha256 {imported.pack.sha256[:12]})"

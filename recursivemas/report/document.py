@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from recursivemas.files.whole import naming_output
 from recursivemas.output.tables import Table, TableFormat, to_csv
 from recursivemas.report.canvas import Plot, check_matplotlib
 from recursivemas.report.cost_plots import costs_by_rounds
@@ -20,6 +21,7 @@ from recursivemas.report.layout import (
     table_of_savings,
 )
 from recursivemas.report.plots import accuracy_by_latent_length, accuracy_by_rounds
+from recursivemas.runs.files import read_config
 from recursivemas.runs.read import Run, read_runs, record_of_run
 
 logger = logging.getLogger(__name__)
@@ -40,8 +42,10 @@ def write_report(
     `grader` is the one to count by: by default the release's, as the published figures do, where a run has
     it. Runs that have not finished are left out, with a warning; another one says when there was no plot to
     draw. Raises UserError for a run that cannot be read, or when none has finished, for a grader that a run
-    does not have, and when plots are wanted and matplotlib is missing.
+    does not have, when plots are wanted and matplotlib is missing, and where the folder cannot be written.
     """
+    for path in paths:  # what is there is seen to before what is installed
+        read_config(path)
     if with_plots:
         check_matplotlib()
     unfinished: list[str] = []
@@ -52,16 +56,17 @@ def write_report(
     plots, missing = _plots(runs, grader) if with_plots else ([], [])
     if with_plots and not plots:
         logger.warning("no plot was drawn. %s", " ".join(line[0].upper() + line[1:] for line in missing))
-    folder.mkdir(parents=True, exist_ok=True)
     files = {"report.md": _document(runs, grader, list(tables.values()), plots, missing, unfinished)}
     for name, table in tables.items():
         files |= {f"{name}.{suffix}": table.render(layout) for suffix, layout in FORMATS.items()}
     files["figures.csv"] = to_csv(
         [record_of_run(run, choose_grader(run, grader), run.costs_a_question()) for run in runs]
     )
-    for name, text in files.items():
-        (folder / name).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
-    return [*(folder / name for name in files), *(path for plot in plots for path in plot.save(folder))]
+    with naming_output(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        return [*(folder / name for name in files), *(path for plot in plots for path in plot.save(folder))]
 
 
 def _tables(runs: Sequence[Run], grader: str | None) -> dict[str, Table]:

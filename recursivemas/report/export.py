@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas.errors import UserError
+from recursivemas.files.whole import naming_output
 from recursivemas.report.exports.inspect_log import check_inspect, write_inspect_log
 from recursivemas.report.exports.lm_eval import files_of, write_lm_eval
 from recursivemas.report.exports.source import Source
 from recursivemas.report.exports.table import write_table
+from recursivemas.runs.files import read_config
 
 
 def _alone(source: Source, output: Path) -> Sequence[Path]:
@@ -75,19 +77,15 @@ def export(path: Path, to: str, output: Path, *, force: bool = False) -> tuple[S
     """
     form = FORMATS[to]
     _check_place(output, form.suffix)
+    read_config(path)  # what is there is seen to before what is installed
     form.check()
     source = Source.open(path)
     files = form.files(source, output)
     if there := next((file for file in files if file.exists() and not force), None):
         raise UserError(f"{there} exists and would be overwritten; give another -o, or --force")
-    try:
+    with naming_output(output, "another -o. The run itself is as it was"):
         output.parent.mkdir(parents=True, exist_ok=True)
         form.write(source, output)
-    except OSError as error:
-        raise UserError(
-            f"{output} could not be written ({error.strerror or error}); free some space there, or give "
-            "another -o. The run itself is as it was"
-        ) from error
     return source, files
 
 

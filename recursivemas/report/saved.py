@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, overload
 from urllib.parse import quote
 
 from recursivemas.errors import UserError, did_you_mean
-from recursivemas.files.whole import write_whole
+from recursivemas.files.whole import naming_output, write_whole
 from recursivemas.output.html import render
 from recursivemas.recursion.messages import Message, find_message
 from recursivemas.report.view import view
@@ -179,16 +179,17 @@ class SavedRun:
     def view(self, output: str | Path, other: str | Path | SavedRun | None = None) -> Path:
         """Write the page that shows the run, held against another where that is given; returns the file.
 
-        The same as `recursivemas view`. Raises UserError for a run without answers, and for runs that cannot
-        be compared.
+        The same as `recursivemas view`. Raises UserError for a run without answers, for runs that cannot be
+        compared, and where the file cannot be written.
         """
         page = Path(output)
         if page.is_dir():
             raise UserError(f"{page} is a folder; give the file to write, such as {page / 'page.html'}")
         against = other.path if isinstance(other, SavedRun) else other
         text = view(self.path, None if against is None else Path(against))
-        page.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(page, text.encode())
+        with naming_output(page, "another output"):
+            page.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(page, text.encode())
         self._page = page
         return page
 

@@ -10,16 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recursivemas.errors import UserError
+from recursivemas.errors import UserError, near_or_some
 from recursivemas.output.screen import harmless
 from recursivemas.output.tables import format_table
 from recursivemas.recursion.trace import StageUsage
-from recursivemas.runs.files import SAMPLES, read_config
+from recursivemas.runs.files import SAMPLES, num_expected, read_config
 from recursivemas.runs.record import SampleRecord
 from recursivemas.runs.shared import iterate_finished
 from recursivemas.tools import ToolCall, as_block
 
-NUM_SUGGESTIONS = 20
 BAR = "    │ "
 LEAST_WIDTH = 20
 """What is left of a result's line, however narrow the terminal is."""
@@ -41,7 +40,7 @@ def run(arguments: Mapping[str, Any]) -> None:
 def show(path: Path, question_id: str | None = None, rollout: int = 0) -> str:
     """A sample of the run in that folder as text to be read; raises UserError where there is none such."""
     config = read_config(path)
-    sample, first = _find(path, question_id, rollout)
+    sample, first = _find(path, num_expected(config), question_id, rollout)
     settings = {name: row["value"] for name, row in config["settings"].items()}
     seed = "unknown" if sample.seed is None else sample.seed
     title = f"question {sample.id}, rollout {sample.rollout} (seed {seed})"
@@ -54,14 +53,19 @@ def show(path: Path, question_id: str | None = None, rollout: int = 0) -> str:
     return "\n\n".join(parts)
 
 
-def _find(path: Path, question_id: str | None, rollout: int) -> tuple[SampleRecord, SampleRecord]:
+def _find(
+    path: Path, expected: int, question_id: str | None, rollout: int
+) -> tuple[SampleRecord, SampleRecord]:
     """The sample, and the question's first: what came before the answer stands with that one.
 
-    The run is gone through without being kept: it may be larger than the memory.
+    `expected` is how many answers the run has in the end. It is gone through without being kept: it may be
+    larger than the memory.
     """
     rollouts: dict[int, SampleRecord] = {}
     ids: dict[str, None] = {}
+    count = 0
     for sample in iterate_finished(path):
+        count += 1
         wanted = question_id if question_id is not None else next(iter(ids), sample.id)
         ids[sample.id] = None
         if sample.id == wanted:
@@ -69,13 +73,16 @@ def _find(path: Path, question_id: str | None, rollout: int) -> tuple[SampleReco
     if not ids:
         raise UserError(f"{path / SAMPLES} holds no answers yet; show a run when its first batch is done")
     if not rollouts:
-        shown = list(ids)[:NUM_SUGGESTIONS]
-        more = f" and {len(ids) - NUM_SUGGESTIONS} more" if len(ids) > NUM_SUGGESTIONS else ""
-        raise UserError(f"the run in {path} has no question {question_id!r}; it has {', '.join(shown)}{more}")
+        asked = str(question_id)
+        there = f"has no question {asked!r}"
+        if count < expected:
+            there = f"is unfinished ({count} of {expected} answers) and has none to a question {asked!r} yet"
+        raise UserError(f"the run in {path} {there}; {near_or_some(asked, ids)}")
     for wanted_rollout in (rollout, 0):
         if wanted_rollout not in rollouts:
+            yet = f" yet: the run is unfinished ({count} of {expected} answers)" if count < expected else ""
             raise UserError(
-                f"question {wanted!r} has no rollout {wanted_rollout}; it has "
+                f"question {wanted!r} has no rollout {wanted_rollout}{yet}; it has "
                 f"{min(rollouts)} to {max(rollouts)}"
             )
     return rollouts[rollout], rollouts[0]

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas.errors import UserError
-from recursivemas.files.whole import write_whole
+from recursivemas.files.whole import naming_output, write_whole
 from recursivemas.report.compare import compare_runs, differences_in_words
 from recursivemas.report.page.contents import RunContents, differences, note_changes
 from recursivemas.report.page.document import PageRun, render
 from recursivemas.runs.files import SAMPLES
-from recursivemas.runs.read import style_of
+from recursivemas.runs.read import check_given_once, style_of
 from recursivemas.runs.shared import iterate_finished
 from recursivemas.styles.drawing import draw
 
@@ -42,8 +42,9 @@ def run(arguments: Mapping[str, Any]) -> None:
     if output.is_dir():
         raise UserError(f"{output} is a folder; give the file to write, such as {output / 'page.html'}")
     page = view(arguments["run"], arguments["other"]).encode()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(output, page)
+    with naming_output(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(output, page)
     large = "; browsers take some seconds to open it" if len(page) > LARGE_BYTES else ""
     print(f"{output} ({len(page) / 1e6:.1f} MB{large})")
 
@@ -51,8 +52,11 @@ def run(arguments: Mapping[str, Any]) -> None:
 def view(path: Path, other: Path | None = None) -> str:
     """The page of the run in that folder, held against another one where that is given.
 
-    Raises UserError for a folder that holds no run or no answer yet, and for runs that cannot be compared.
+    Raises UserError for a folder that holds no run or no answer yet, for runs that cannot be compared, and
+    for a run held against itself.
     """
+    if other is not None:
+        check_given_once([path, other])
     contents = [_contents(path, path.resolve().name)]
     if other is not None:
         same_name = other.resolve().name == contents[0].label

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import re
 import threading
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from recursivemas.runs.shared import Follower
 from recursivemas.styles.drawing import draw
 
 LOOPBACK = "127.0.0.1"
+MAX_PORT = 65_535
 PACKED, HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
 
 
@@ -70,13 +72,25 @@ class Watched:
 
 
 class PageServer(ThreadingHTTPServer):
-    """Serves a run's page to this machine's browsers; a context manager that closes its socket."""
+    """Serves a run's page to this machine's browsers; a context manager that closes its socket.
+
+    Raises UserError for a folder that holds no run, and for a port that is none or cannot be had.
+    """
 
     daemon_threads = True
 
     def __init__(self, path: Path, port: int = 0) -> None:
+        if not 0 <= port <= MAX_PORT:
+            raise UserError(f"port is {port}; it has to be from 1 to {MAX_PORT}, or 0 for any that is free")
         self.watched = Watched(path)
-        super().__init__((LOOPBACK, port), _Handler)
+        try:
+            super().__init__((LOOPBACK, port), _Handler)
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            reason = "is taken" if taken else f"cannot be had ({error.strerror or error})"
+            raise UserError(
+                f"port {port} {reason}; give another --port, or 0 for any that is free"
+            ) from error
 
     @property
     def address(self) -> str:

@@ -29,20 +29,37 @@ class PushError(UserError):
 
 def check_pushable(repo: str) -> None:
     """Raise PushError where nothing could be pushed there: no name of a repository, no token, offline."""
-    from huggingface_hub import constants, get_token
+    _check_name(repo, "push_to_hub")
+    _check_access(repo)
+
+
+def _check_name(repo: str, what: str) -> None:
+    """Raise PushError for what is no name of a repository; `what` is what it was given as."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
+    is_pair, why = repo.count("/") == 1, ""
     try:
-        validate_repo_id(repo)
+        if is_pair:
+            validate_repo_id(repo)
     except HFValidationError as error:
-        raise PushError(f"push_to_hub {repo!r} is no name of a repository, OWNER/NAME: {error}") from error
+        why = f" ({error})"
+    if why or not is_pair:
+        raise PushError(
+            f"{what} is {repo!r}, which is no name of a dataset repository{why}; give OWNER/NAME, such as "
+            "me/my-results"
+        )
+
+
+def _check_access(repo: str) -> None:
+    from huggingface_hub import constants, get_token
+
     if constants.HF_HUB_OFFLINE:
-        raise PushError(f"push_to_hub {repo} needs the hub, and HF_HUB_OFFLINE is set; unset it, or drop it")
+        raise PushError(f"pushing to {repo} needs the hub, and HF_HUB_OFFLINE is set; unset it to push")
     token = get_token()
     if token is None:
         raise PushError(
-            f"push_to_hub {repo} needs a token that may write: set HF_TOKEN, or log in with `hf auth login`"
+            f"pushing to {repo} needs a token that may write: set HF_TOKEN, or log in with `hf auth login`"
         )
     keep_secret(token)
 
@@ -53,11 +70,11 @@ def push_run(
     """Push a finished run's results into the dataset `repo`, under `name`; returns the address.
 
     A repository that is not there is made, private unless `public`. One that is public already takes nothing
-    unless `public` says that it may. Raises PushError for a run that has not finished, for a `name` that is
-    no folder within the repository, and where the hub refuses or cannot be reached; UserError for a folder
-    that holds no run.
+    unless `public` says that it may. Raises PushError for a `repo` that is not OWNER/NAME, for a `name` that
+    is no folder within the repository, for a run that has not finished, and where there is no token, or the
+    hub refuses or cannot be reached; UserError for a folder that holds no run.
     """
-    check_pushable(repo)
+    _check_name(repo, "repo")
     name = name or path.resolve().name
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise PushError(
@@ -68,6 +85,7 @@ def push_run(
         raise PushError(
             f"the run in {path} has not finished; go on with it with --output_dir {path} --resume"
         )
+    _check_access(repo)
     from huggingface_hub import HfApi
 
     api = HfApi()

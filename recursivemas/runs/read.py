@@ -320,15 +320,20 @@ def check_verdicts(path: Path, number: int, outcome: Outcome, wanted: Set[str]) 
         )
 
 
+def check_given_once(paths: Sequence[Path]) -> None:
+    """Raise UserError for a folder that is given twice, under whatever names."""
+    for path, count in Counter(path.resolve() for path in paths).items():
+        if count > 1:
+            raise UserError(f"the run in {path} is given {count} times; give each run once")
+
+
 def read_runs(paths: Sequence[Path], *, unfinished: list[str] | None = None) -> list[Run]:
     """Finished runs, labelled with their folders' names, or with the paths as given where names repeat.
 
     Raises UserError for a folder that is given twice, and what `read_run` raises. Where `unfinished` is
     given, runs that have not finished are left out, and why is appended to it, unless none has finished.
     """
-    for path, count in Counter(path.resolve() for path in paths).items():
-        if count > 1:
-            raise UserError(f"the run in {path} is given {count} times; give each run once")
+    check_given_once(paths)
     names = Counter(path.resolve().name for path in paths)
     runs = []
     for path in paths:

@@ -209,6 +209,8 @@ def test_on_a_phone_nothing_sticks_out_and_one_pane_is_shown(opened, messages):
     assert not page.locator("#list").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert page.locator("#shown").evaluate("pane => pane.scrollWidth - pane.clientWidth") == 0
+    cells = page.locator(".costs tbody td").evaluate_all("all => all.map(cell => cell.clientHeight)")
+    assert max(cells) < 40  # one line each: the table scrolls instead
     page.get_by_role("button", name="all questions").click()
     assert page.locator("#list").is_visible()
 

@@ -364,7 +364,7 @@ def test_settings_of_tools_are_checked_before_a_model_loads(run, flags, says):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("--id", "nothing"), "has no question 'nothing'; it has 0"),
+        (("--id", "nothing"), "has no question 'nothing'; it has '0'"),
         (("--rollout", "7"), "has no rollout 7; it has 0 to 0"),
     ],
 )

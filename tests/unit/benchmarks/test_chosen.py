@@ -32,8 +32,8 @@ def test_ids_and_positions_in_the_order_of_the_dataset(tmp_path, monkeypatch, sa
 @pytest.mark.parametrize(
     ("sample_ids", "message"),
     [
-        ("test/c.json", "names 'test/c.json', and no question of the 6 .*'test/[ab].json', 'test/[ab].json'"),
-        ("zzz", "near it are 'test/a.json', 'test/b.json', 'A0-red'"),
+        ("test/c.json", "names 'test/c.json', which no .* near it are 'test/[ab].json', 'test/[ab].json'"),
+        ("zzz", "it has for example 'test/a.json', 'test/b.json', 'A0-red'"),
         ("8", "position 8 is written 8-8"),
         ("4-9", r"range 4-9, and there are 6 questions: positions go from 0 to 5"),
         ("2-1", "write the lower end first"),

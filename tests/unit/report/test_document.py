@@ -94,7 +94,14 @@ def test_without_matplotlib_there_are_tables_or_a_hint(tmp_path, sweep, monkeypa
     arguments = {"runs": sweep, "output": tmp_path / "out", "grader": None}
     with pytest.raises(UserError, match=r"pip install 'recursivemas\[report\]'"):
         run({**arguments, "no_plots": False})
+    with pytest.raises(UserError, match="there is no folder"):  # first what is given, then what is missing
+        run({**arguments, "runs": [*sweep, tmp_path / "nope"], "no_plots": False})
     assert not (tmp_path / "out").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        UserError, match=r"file/out could not be written \(.*file is no folder\); give another"
+    ):
+        run({**arguments, "output": tmp_path / "file" / "out", "no_plots": True})
     run({**arguments, "no_plots": True})
     assert str(tmp_path / "out" / "rounds.tex") in capsys.readouterr().out
 

@@ -83,6 +83,7 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(tmp_path,
         (run, "lm-eval", "run/samples.jsonl", "is a file; give the folder"),
         (run, "inspect", "run.json", "is to be a .eval file; give -o"),
         (run, "csv", "run/samples.jsonl", "is to be a .csv file; give -o"),
+        (run, "csv", "run/samples.jsonl/a.csv", "samples.jsonl is no folder); give another -o."),
     ]
     for path, to, output, says in cases:
         assert main(["export", str(path), "--to", to, "-o", str(tmp_path / output), "--force"]) == 2

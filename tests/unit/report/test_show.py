@@ -57,8 +57,20 @@ def test_each_rollout_can_be_shown(run):
     assert "rollout 1" in show(run, "q0", 1)
     with pytest.raises(UserError, match="has no rollout 2; it has 0 to 1"):
         show(run, "q0", 2)
-    with pytest.raises(UserError, match="has no question 'q9'; it has q0, q1"):
-        show(run, "q9")
+    says = {
+        "q9": "has no question 'q9'; near it are 'q1', 'q0'",
+        "nope": "has no question 'nope'; it has 'q0', 'q1'",
+    }
+    for asked, answer in says.items():
+        with pytest.raises(UserError, match=answer):
+            show(run, asked)
+    write_samples(run, read_samples(run)[:1])
+    with pytest.raises(
+        UserError, match=r"unfinished \(1 of 4 answers\) and has none to a question 'q1' yet; near it is 'q0'"
+    ):
+        show(run, "q1")
+    with pytest.raises(UserError, match=r"no rollout 1 yet: the run is unfinished \(1 of 4 answers\)"):
+        show(run, "q0", 1)
 
 
 def test_a_question_that_did_not_run_says_why(run):

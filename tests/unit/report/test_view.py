@@ -32,6 +32,14 @@ def test_the_page_is_written_and_its_size_told(tmp_path, capsys):
     assert (tmp_path / "new" / "page.html").read_text().startswith("<!DOCTYPE html>")
     assert main(["view", str(run), "-o", str(tmp_path)]) == 2
     assert "is a folder; give the file to write" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    for output, why in (
+        ("/proc/page.html", "No such file or directory|Permission denied"),  # root, others
+        (f"{tmp_path}/file/page.html", f"{tmp_path}/file is no folder"),
+    ):
+        assert main(["view", str(run), "-o", output]) == 2
+        says = rf"error: {output} could not be written \(({why})\); give another -o\n"
+        assert re.fullmatch(says, capsys.readouterr().err)
 
 
 def test_a_run_makes_the_same_page_each_time(tmp_path):
@@ -79,6 +87,8 @@ def test_another_run_says_what_has_changed(tmp_path):
     assert contents["against"]["settings"] == "seed 42, not 7"
     with pytest.raises(UserError, match="no question in common"):
         view(run, write_run(tmp_path / "others", [True], first_question=9))
+    with pytest.raises(UserError, match="is given 2 times; give each run once"):
+        view(run, tmp_path / "other" / ".." / "run")
 
 
 def test_runs_of_one_name_are_told_apart(tmp_path):

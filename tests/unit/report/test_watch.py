@@ -106,6 +106,11 @@ def test_what_cannot_be_read_is_told(run, ask):
     assert (status, "line 2 of" in text) == (500, True)
 
 
-def test_a_folder_without_a_run_is_refused(tmp_path):
+def test_what_cannot_be_served_is_refused(run, tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         PageServer(tmp_path)
+    for port in (99_999, -1):
+        with pytest.raises(UserError, match=f"port is {port}; it has to be from 1 to 65535, or 0 for any"):
+            PageServer(run[0], port)
+    with PageServer(run[0]) as other, pytest.raises(UserError, match=r"is taken; give another --port, or 0"):
+        PageServer(run[0], other.server_port)

@@ -86,8 +86,11 @@ def test_a_refusal_is_told(server, run):
 
 
 def test_what_cannot_be_pushed_is_known_beforehand(server, tmp_path, monkeypatch):
-    with pytest.raises(PushError, match="no name of a repository, OWNER/NAME"):
-        check_pushable("a/b/c")
+    for repo in ("a/b/c", "bad", "a/-b"):
+        with pytest.raises(PushError, match=f"push_to_hub is '{repo}', .*; give OWNER/NAME"):
+            check_pushable(repo)
+        with pytest.raises(PushError, match=f"^repo is '{repo}', .*; give OWNER/NAME"):
+            push_run(tmp_path, repo)
     with pytest.raises(PushError, match="has not finished"):
         push_run(write_run(tmp_path / "begun", [True], finished=False), REPO)
     for name in ("../outside", "/outside"):
@@ -98,4 +101,6 @@ def test_what_cannot_be_pushed_is_known_beforehand(server, tmp_path, monkeypatch
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(PushError, match="needs a token that may write"):
         check_pushable(REPO)
+    with pytest.raises(UserError, match="there is no folder"):  # which no token mends
+        push_run(tmp_path / "nope", REPO)
     assert server.requests == []

@@ -32,12 +32,15 @@ const code = (text) => h("code", {}, text);
 
 const isFigure = (value) => typeof value === "number" || /^[-+<]?\d[\d.]*$/.test(value);
 
+const LONG = 32; // characters of a cell that may be broken; where shorter ones do not fit, the table scrolls
+
 // Rows of words and figures; columns of figures stand to the right.
 function table(header, rows, attributes) {
   const kinds = header.map((_, column) => (rows.length && rows.every((row) => isFigure(row[column])) ? "figure" : null));
+  const kind = (value, column) => kinds[column] ?? (String(value).length > LONG ? "long" : "short");
   return h("div", { class: "wide" },
     h("table", attributes,
       h("thead", {}, h("tr", {}, header.map((name, column) => h("th", { scope: "col", class: kinds[column] }, name)))),
       h("tbody", {}, rows.map((row) =>
-        h("tr", {}, row.map((value, column) => h("td", { class: kinds[column] }, String(value))))))));
+        h("tr", {}, row.map((value, column) => h("td", { class: kind(value, column) }, String(value))))))));
 }
