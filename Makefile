@@ -13,7 +13,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test test-quick test-compiled test-sandbox test-browser test-vllm gpu-check docs notebooks lint format clean
+.PHONY: demo test test-long test-quick test-compiled test-sandbox test-browser test-vllm gpu-check docs notebooks lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m recursivemas ablate --style sequential_light --release toy --device cpu --greedy \
@@ -23,9 +23,13 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
+# What takes minutes: trainings and runs that are killed, shared among processes, broken off; the notebooks.
+test-long: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long
+
 # While you work: what starts no process and takes no time.
 test-quick: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not process and not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not process and not slow and not compiled and not long"
 
 # Static steps that torch.compile makes programs of. Takes minutes, and a C++ compiler.
 test-compiled: $(VENV)/.installed-dev

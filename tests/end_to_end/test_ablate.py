@@ -149,6 +149,7 @@ def test_each_cell_is_the_run_that_run_makes(flags, whole, tmp_path):
     assert len({str(found[name]) for name in CELLS}) > len(CELLS) / 2, "the cells are told apart"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at", [1, 4, 14])
 def test_a_grid_that_is_broken_off_goes_on_and_runs_no_cell_twice(
     at, flags, whole, counted, tmp_path, capsys

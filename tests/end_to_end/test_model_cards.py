@@ -85,6 +85,7 @@ def test_only_needed_files_were_fetched(first_run):
     assert not [name for name in fetched if "(code)" in name]
 
 
+@pytest.mark.long
 def test_a_second_run_asks_for_no_file_and_an_offline_run_for_nothing(first_run):
     server, home, printed = first_run
     server.requests.clear()

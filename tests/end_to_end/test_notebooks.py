@@ -24,6 +24,7 @@ def fresh(tmp_path_factory):
     return {path.name: nbformat.read(place / path.name, as_version=4) for path in NOTEBOOKS}
 
 
+@pytest.mark.long
 def test_kept_outputs_are_those_of_a_fresh_execution(fresh):
     assert len(NOTEBOOKS) == 5
     for path in NOTEBOOKS:

@@ -105,6 +105,7 @@ def test_accelerate_that_starts_one_process_instead_of_two_is_refused(tmp_path):
     assert "UserError: accelerate launch was asked for several processes and has started one" in result.stderr
 
 
+@pytest.mark.long
 def test_a_rank_that_dies_is_reported_and_its_batch_run_again(flags, alone, tmp_path):
     folder = tmp_path / "run"
     first, second = (start_rank(flags, folder, rank) for rank in range(2))
@@ -118,6 +119,7 @@ def test_a_rank_that_dies_is_reported_and_its_batch_run_again(flags, alone, tmp_
     assert samples(folder) == alone
 
 
+@pytest.mark.long
 def test_a_run_whose_processes_all_died_is_resumed_by_one(flags, alone, tmp_path):
     folder = tmp_path / "run"
     ranks = [start_rank(flags, folder, rank) for rank in range(2)]
@@ -132,6 +134,7 @@ def test_a_run_whose_processes_all_died_is_resumed_by_one(flags, alone, tmp_path
     assert [file.name for file in (folder / "shards").iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.long
 def test_nobody_is_waited_for_who_does_not_come_and_who_comes_late_ends_in_peace(flags, alone, tmp_path):
     """When the late one comes, the first one has joined all, and removed the shards."""
     folder = tmp_path / "run"
@@ -145,6 +148,7 @@ def test_nobody_is_waited_for_who_does_not_come_and_who_comes_late_ends_in_peace
     assert samples(folder) == alone
 
 
+@pytest.mark.long
 def test_a_folder_is_written_by_one_run_at_a_time(flags, alone, tmp_path):
     """Two resume at once: one goes on, the other is told who has the folder and goes on later."""
     folder = tmp_path / "run"

@@ -50,6 +50,7 @@ def uninterrupted(flags, tmp_path_factory) -> list[dict]:
     return samples(folder)
 
 
+@pytest.mark.long
 def test_a_run_killed_at_random_moments_resumes_to_the_same_samples(flags, uninterrupted, tmp_path):
     """SIGKILL in a process of its own, again and again, then a last run to the end."""
     folder = tmp_path / "run"

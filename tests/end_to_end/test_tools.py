@@ -245,6 +245,7 @@ def test_a_run_with_tools_is_resumed_to_the_same_samples(run, tmp_path):
     assert "max_tool_calls: 5 before, 2 now" in err
 
 
+@pytest.mark.long
 def test_several_processes_search_once_and_write_what_one_writes(
     run, toy_release, toolcaller, tavily, tmp_path, monkeypatch
 ):

@@ -64,6 +64,7 @@ def links(folder):
     return {path.name: path.read_bytes() for path in folder.glob("*.pt")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "flags"), [("inner", INNER), ("outer", OUTER)])
 def test_a_training_that_is_killed_again_and_again_ends_with_the_same_weights(
     kind, flags, rows, toy_release, tmp_path
@@ -88,6 +89,7 @@ def test_a_training_that_is_killed_again_and_again_ends_with_the_same_weights(
     assert links(tmp_path / "killed") == links(tmp_path / "whole")
 
 
+@pytest.mark.long
 def test_all_processes_end_at_once_where_a_folder_is_refused(rows, toy_release, tmp_path):
     taken = tmp_path / "taken"
     flags = ("--style", "distillation", "--max_steps", 2, "--num_recursive_rounds", 1, "--warmup_steps", 0)
@@ -105,6 +107,7 @@ def test_all_processes_end_at_once_where_a_folder_is_refused(rows, toy_release, 
         assert "recursivemas/training/" not in done.stderr  # and nobody met a closed connection
 
 
+@pytest.mark.long
 def test_all_processes_end_at_once_where_models_or_rows_are_others(rows, toy_release, tmp_path):
     flags = ("--style", "distillation", "--max_steps", 2, "--num_recursive_rounds", 1, "--warmup_steps", 0)
     run(*command("outer", rows, toy_release, tmp_path, *flags), launcher=TWO)
@@ -115,6 +118,7 @@ def test_all_processes_end_at_once_where_models_or_rows_are_others(rows, toy_rel
     assert "recursivemas/training/" not in done.stderr
 
 
+@pytest.mark.long
 def test_two_processes_learn_what_one_does_with_twice_the_batch(rows, toy_release, tmp_path):
     flags = ("--style", "distillation", "--max_steps", 3, "--num_recursive_rounds", 1, "--warmup_steps", 0)
     flags = (*flags, "--dtype", "float64", "--release", toy_release)
