@@ -38,6 +38,7 @@ from recursivemas.recursion.solve import Solver
 from recursivemas.recursion.toolbox import build_toolbox
 from recursivemas.recursion.trace import Solution
 from recursivemas.recursion.window import Finished
+from recursivemas.release.names import label_model, short_name
 from recursivemas.release.paths import ResolvedMASPaths, resolve_mas_paths
 from recursivemas.release.resolve import ReleaseFiles
 from recursivemas.settings import RunSettings, SolveSettings, resolve_settings
@@ -51,7 +52,7 @@ class MASSystem:
     `agents` by role, `outer_links` by (source, target), `paths` says which files they came from, `prompts`
     writes what they are shown, `benchmark` is what `dataset` names, `graph` is the style itself and `style`
     its name, `release` where the models come from, `offload` how they move. A context manager; `close` gives
-    the memory back.
+    the memory back. Without `names_dataset`, nobody chose the dataset, and what is shown does not name it.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class MASSystem:
         paths: ResolvedMASPaths,
         release: str | Path = "hub",
         offload: Offload | None = None,
+        names_dataset: bool = True,
     ) -> None:
         self.graph = style
         self.benchmark = find_benchmark(dataset)
@@ -74,6 +76,7 @@ class MASSystem:
         self.paths = paths
         self.release = str(release)
         self.offload = offload or Offload()
+        self._names_dataset = names_dataset
 
     @property
     def style(self) -> str:
@@ -106,12 +109,22 @@ class MASSystem:
 
     def __repr__(self) -> str:
         agents = " -> ".join(f"{role} ({agent.model_name})" for role, agent in self.agents.items())
-        return f"<{type(self).__name__} {self.style}, {self.dataset}: {agents or 'closed'}>"
+        return f"<{type(self).__name__} {', '.join([self.style, *self._about()])}: {agents or 'closed'}>"
 
     def _repr_html_(self) -> str:
         """Its graph over the rounds that are recommended for it, and its agents."""
         rounds = self._settings({}).solve.num_rounds if self.graph.links else 1
-        return system_html(self.graph, self.dataset, self.agents, self.outer_links, rounds)
+        repos = {agent.role: agent.repo for agent in self.graph.agents}
+        models = {
+            role: label_model(agent.model_name, agent.repo_id, repos.get(role), self.release)
+            for role, agent in self.agents.items()
+        }
+        return system_html(self.graph, self._about(), self.agents, models, self.outer_links, rounds)
+
+    def _about(self) -> list[str]:
+        """The dataset where somebody chose it, and where the models come from if not from the hub."""
+        release = short_name(self.release)
+        return [self.dataset] * self._names_dataset + ([f"release {release}"] if release else [])
 
     def __enter__(self) -> MASSystem:
         return self
@@ -177,6 +190,7 @@ class MASSystem:
             paths=self.paths,
             release=self.release,
             offload=self.offload,
+            names_dataset=self._names_dataset,
         )
 
     def _check_whole(self) -> None:
@@ -247,7 +261,7 @@ class MASSystem:
 
 def load_mas_system(
     style: str | Path | Mapping[str, Any] | Style,
-    dataset: str | Benchmark = "math500",
+    dataset: str | Benchmark | None = None,
     *,
     device: str | torch.device | Mapping[str, str | torch.device] = "cuda",
     dtype: str | torch.dtype = "auto",
@@ -268,23 +282,24 @@ def load_mas_system(
 ) -> MASSystem:
     """Load a style's agents and links.
 
-    `style` is a published name, a YAML file or a Style. `dataset` chooses the link set (math or code) and the
-    recommended settings. `device` is a torch device, `auto`, `split` (layers spread over all accelerators),
-    or a mapping from role to these. `dtype` holds for models and inner links, `outer_dtype` for outer links:
-    `auto` keeps what is stored, and for outer links follows an explicit `dtype`. `attn` is `auto`, `sdpa`,
-    `flash_attention_2` or `eager`, `quantization` None, `bnb-4bit` or `bnb-8bit`, `static_cache` `on`, `off`,
-    or `auto` for on CUDA; these hold for models. `prefill` is how prompts are read: `padded`, `apart`, or
-    `auto` for apart on a CPU. `offload` is where agents wait while others compute: `none` (all stay), `cpu`
-    (main memory), `disk`, or `auto`, `none` where they fit. `backend` is `transformers`, `vllm` or `auto`;
-    vLLM reads the next two (docs/vllm.md). `release` is `hub`, `toy` or a folder;
-    `overrides` maps a role, or `outer`, to another folder; `revision` pins the hub's repositories; `prompts`
-    says whose words agents are shown: `published`, `default`, a prompt pack's file, a published prompts.py, a
-    checkout's folder, or a source of your own; `auto`: `published` for the hub, else `default`.
+    `style` is a published name, a YAML file or a Style. `dataset` chooses the link set (math or code) and
+    the recommended settings, by default as for math500. `device` is a torch device, `auto`, `split`
+    (layers spread over all accelerators), or a mapping from role to these. `dtype` holds for models and
+    inner links, `outer_dtype` for outer links: `auto` keeps what is stored, and for outer links follows
+    an explicit `dtype`. `attn` is `auto`, `sdpa`, `flash_attention_2` or `eager`, `quantization` None,
+    `bnb-4bit` or `bnb-8bit`, `static_cache` `on`, `off`, or `auto` for on CUDA; these hold for models.
+    `prefill` is how prompts are read: `padded`, `apart`, or `auto` for apart on a CPU. `offload` is where
+    agents wait while others compute: `none` (all stay), `cpu` (main memory), `disk`, or `auto`, `none`
+    where they fit. `backend` is `transformers`, `vllm` or `auto`; vLLM reads the next two (docs/vllm.md).
+    `release` is `hub`, `toy` or a folder; `overrides` maps a role, or `outer`, to another folder;
+    `revision` pins the hub's repositories; `prompts` says whose words agents are shown: `published`,
+    `default`, a prompt pack's file, a published prompts.py, a checkout's folder, or a source of your own;
+    `auto`: `published` for the hub, else `default`.
 
     Everything that can be checked without weights is checked before any is loaded. Raises UserError for bad
     arguments, ReleaseError for files that cannot be had, LinkError and LoadError for what does not fit.
     """
-    graph, benchmark = load_style(style), find_benchmark(dataset)
+    graph, benchmark = load_style(style), find_benchmark("math500" if dataset is None else dataset)
     # Before the prompts, which may have to be fetched.
     devices = resolve_devices(device, graph)
     ours = attn, static_cache, prefill, quantization, offload
@@ -296,7 +311,16 @@ def load_mas_system(
     where: dict[str, Any] = {"release": release, "overrides": overrides, "revision": revision}
     paths = resolve_mas_paths(graph, benchmark, trust_remote_code=trust_remote_code, **where)
     parts = _load_parts(graph, paths, devices, chosen, link_dtype, trust_remote_code)
-    return MASSystem(style=graph, dataset=benchmark, release=release, prompts=prompts, paths=paths, **parts)
+    named = dataset is not None
+    return MASSystem(
+        style=graph,
+        dataset=benchmark,
+        release=release,
+        prompts=prompts,
+        paths=paths,
+        names_dataset=named,
+        **parts,
+    )
 
 
 def _load_parts(

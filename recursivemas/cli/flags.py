@@ -49,10 +49,18 @@ class Parser(argparse.ArgumentParser):
         self.error(f"there is no flag {flags[0]}{did_you_mean(flags[0], known)}")
 
     def error(self, message: str) -> NoReturn:
-        unknown = re.search(r"invalid choice: '([^']*)' \((?:choose from|maybe)", message)
-        choices = [name for action in self._actions for name in action.choices or ()]
-        meant = did_you_mean(unknown[1], choices) if unknown else ""
+        unknown = re.match(r"argument (.+?): invalid choice: '([^']*)' \((?:choose from|maybe)", message)
+        meant = did_you_mean(unknown[2], self._choices_of(unknown[1])) if unknown else ""
         self.exit(2, f"error: {message}{meant}\n`{self.prog} --help` lists what there is\n")
+
+    def _choices_of(self, name: str) -> list[str]:
+        """What is accepted by the flag or command that argparse's messages call so."""
+        return [
+            str(choice)
+            for action in self._actions
+            if name in ("/".join(action.option_strings), action.metavar, action.dest)
+            for choice in action.choices or ()
+        ]
 
 
 def with_underscores(word: str) -> str:

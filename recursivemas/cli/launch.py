@@ -10,30 +10,25 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from recursivemas.agents.backend import choose_backend
-from recursivemas.agents.load import resolve_devices
+from recursivemas.cli.before_work import check_before_work, tell_backend
 from recursivemas.errors import UserError
-from recursivemas.files.whole import check_writable
 from recursivemas.report import format_example, format_summary, result_line
-from recursivemas.runs.ablation import RECORD as ABLATION
-from recursivemas.runs.evaluate import check_outputs, evaluate
+from recursivemas.runs.evaluate import evaluate
 from recursivemas.runs.files import CONFIG, SAMPLES, count_missing, iterate_samples, read_config, read_summary
 from recursivemas.runs.lock import RunLock
 from recursivemas.runs.prepare import PreparedRun
-from recursivemas.runs.provenance import check_same_prompts, check_same_settings
-from recursivemas.runs.push import check_pushable, push_run
+from recursivemas.runs.provenance import check_same_prompts
+from recursivemas.runs.push import push_run
 from recursivemas.runs.ranks import Rank, current_rank
 from recursivemas.runs.sweep import (
     PlannedRun,
-    check_kind,
     close_sweep,
     format_sweep,
     open_sweep,
     plan_runs,
     sweep_result_line,
 )
-from recursivemas.runs.trackers import check_package
-from recursivemas.settings import SWEEP, RecordSettings, check_for_vllm
+from recursivemas.settings import SWEEP, RecordSettings
 
 Summary = Mapping[str, Any]
 
@@ -45,14 +40,9 @@ def launch(prepared: PreparedRun) -> None:
     find out the earlier.
     """
     rank, settings, folder = current_rank(), prepared.settings, prepared.folder
-    if rank.count > 1 and not settings.record.output_dir:
-        raise UserError("several processes need one run folder; give --output_dir FOLDER")
-    if (folder / ABLATION).exists():
-        raise UserError(
-            f"{folder} holds an ablation; give another --output_dir, or go on by `recursivemas ablate`"
-        )
     runs = plan_runs(settings, prepared.origins, folder)
     check_before_work(prepared, runs, rank)
+    tell_backend(prepared, rank)
     summaries = {run.settings.solve.latent_length: summary for run in runs if (summary := read_finished(run))}
     waiting = [run for run in runs if run.settings.solve.latent_length not in summaries]
     is_sweep = settings.solve.latent_length == SWEEP
@@ -76,33 +66,6 @@ def launch(prepared: PreparedRun) -> None:
             print(format_sweep(record))
         print(sweep_result_line(record) if is_sweep else result_line(summaries[settings.solve.latent_length]))
         _push(runs, settings.record, folder)
-
-
-def check_before_work(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: Rank) -> None:
-    """What can be told at once: the devices, the folders, settings that a resumed run had otherwise.
-
-    Raises UserError; nothing was read from a hub or written by then.
-    """
-    model = prepared.settings.model
-    devices = resolve_devices(model.device, prepared.style)
-    backend = choose_backend(devices, model.dtype, **model.computing())
-    if backend.name == "vllm":  # which `auto` may have taken
-        check_for_vllm(prepared.settings.solve)
-    model.overrides()
-    prepared.benchmark.check_style(prepared.style)
-    if not rank.is_first:
-        return
-    if model.backend != backend.name:
-        print(f"models are run by {backend.name}: {backend.why}", file=sys.stderr)
-    check_package(prepared.settings.record.log_with)
-    if prepared.settings.record.push_to_hub:
-        check_pushable(prepared.settings.record.push_to_hub)
-    check_writable(prepared.folder, "output_dir")
-    check_kind(prepared.settings, prepared.folder)
-    for run in runs:
-        check_outputs(run.settings.record, run.folder)
-        if run.settings.record.resume and (run.folder / CONFIG).exists():
-            check_same_settings(read_config(run.folder), run.settings)
 
 
 def read_finished(run: PlannedRun) -> Summary | None:

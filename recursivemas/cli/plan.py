@@ -11,6 +11,7 @@ from recursivemas.agents.checkpoint import Outline
 from recursivemas.agents.computing import check_models
 from recursivemas.agents.load import resolve_devices, resolve_dtype
 from recursivemas.agents.offload import check_movable
+from recursivemas.cli.before_work import checks_before_work
 from recursivemas.cli.footprint import describe_files, describe_memory
 from recursivemas.cli.reproduction import describe_reproduction
 from recursivemas.errors import UserError
@@ -21,6 +22,8 @@ from recursivemas.release.patience import first_failure_counts
 from recursivemas.release.resolve import ReleaseFiles
 from recursivemas.report import format_table
 from recursivemas.runs.prepare import PreparedRun
+from recursivemas.runs.ranks import current_rank
+from recursivemas.runs.sweep import plan_runs
 from recursivemas.sampling import SamplingSettings
 from recursivemas.styles import AgentSpec, Style
 from recursivemas.system import check_dimensions
@@ -49,13 +52,22 @@ def describe_plan(run: PreparedRun, problems: list[str]) -> Iterator[str]:
     values = [[name, str(value), run.origins[name]] for name, value in run.settings.values().items()]
     yield format_table(["setting", "value", "origin"], values)
     yield describe_reproduction(run)
+    for check in checks_before_work(run, plan_runs(run.settings, run.origins, run.folder), current_rank()):
+        try:
+            check()
+        except UserError as error:
+            _note(error, problems)
     for section in (_devices, _prompts, _tools, _graders, _questions, _agents, describe_memory):
         try:
             yield from section(run)
         except UserError as error:
-            if str(error) not in problems:  # more than one section may need the same
-                problems.append(str(error))
+            _note(error, problems)
     yield "No weights were loaded."
+
+
+def _note(error: UserError, problems: list[str]) -> None:
+    if str(error) not in problems:  # more than one check or section may need the same
+        problems.append(str(error))
 
 
 def _devices(run: PreparedRun) -> Iterator[str]:

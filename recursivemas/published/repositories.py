@@ -7,7 +7,8 @@ from pathlib import Path
 from recursivemas.benchmarks import BENCHMARKS, find_benchmark
 from recursivemas.release.errors import ReleaseError
 from recursivemas.release.manifests import find_inner_link, find_outer_link, inner_names, outer_keys
-from recursivemas.release.repositories import Repository, fetch, full_name, open_folder, open_on_hub
+from recursivemas.release.names import full_name
+from recursivemas.release.repositories import Repository, fetch, open_folder, open_on_hub
 from recursivemas.styles import PUBLISHED_STYLES, LinkSpec
 
 MEDQA = "medqa"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from recursivemas.benchmarks import BENCHMARKS
-from recursivemas.release.repositories import full_name
+from recursivemas.release.names import full_name
 from recursivemas.release.resolve import OUTER
 from recursivemas.styles import PUBLISHED_STYLES, Style
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from recursivemas.agents.agent import Agent
 from recursivemas.links import OuterLink
@@ -15,12 +15,16 @@ HEADER = ("agent", "model", "hidden size", "inner link", "precision", "device")
 
 def system_html(
     style: Style,
-    dataset: str,
+    about: Sequence[str],
     agents: Mapping[str, Agent],
+    models: Mapping[str, str],
     outer_links: Mapping[tuple[str, str], OuterLink],
     num_rounds: int,
 ) -> str:
-    """The system as HTML. Agents that are gone have no row; links say which sizes they go between."""
+    """The system as HTML. Agents that are gone have no row; links say which sizes they go between.
+
+    `about` are what the heading says beside the style's name, `models` the models' names by role.
+    """
     graph = draw(style, num_rounds)
     sizes = {
         f"{source}->{target}": f"{link.source_size} → {link.target_size}"
@@ -29,7 +33,8 @@ def system_html(
     return render(
         "system",
         title=style.name,
-        about=f", {dataset}: {num_rounds} {'round' if num_rounds == 1 else 'rounds'}"
+        about="".join(f", {one}" for one in about)
+        + f": {num_rounds} {'round' if num_rounds == 1 else 'rounds'}"
         + ("" if agents else ", closed"),
         graph=graph,
         figures={
@@ -42,7 +47,7 @@ def system_html(
         rows=[
             (
                 role,
-                agent.model_name,
+                models[role],
                 agent.hidden_size,
                 agent.inner_link.variant,
                 str(agent.engine.dtype).removeprefix("torch."),

@@ -104,8 +104,8 @@ class Message:
     name: str
     """`r{round}/{source}->{target}`."""
     size: MessageSize
-    lens: Lens | None = None
-    """The message in words; None where that was not asked for."""
+    words: Lens | None = field(default=None, repr=False)
+    """What `lens` hands out; None where the message was not put into words."""
     read_latents: Callable[[], Tensor] = field(repr=False)
     """Where `latents` come from."""
 
@@ -125,12 +125,22 @@ class Message:
         return self.read_latents()
 
     @property
-    def text(self) -> str:
-        """The message in words, the foremost token a latent. Raises UserError where there is no lens."""
-        if self.lens is None:
+    def has_lens(self) -> bool:
+        """Whether the message was put into words."""
+        return self.words is not None
+
+    @property
+    def lens(self) -> Lens:
+        """The message in words. Raises UserError where it was not put into words (`has_lens`)."""
+        if self.words is None:
             raise NoMessageError(
                 f"message {self.name} was not put into words; solve with lens=True, or run with --lens"
             )
+        return self.words
+
+    @property
+    def text(self) -> str:
+        """The message in words, the foremost token a latent. Raises UserError where there is no lens."""
         return self.lens.text
 
     def _repr_html_(self) -> str:

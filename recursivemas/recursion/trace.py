@@ -110,7 +110,7 @@ class Solution:
         return Message(
             name=name,
             size=self.message_sizes[name],
-            lens=self.lenses.get(name),
+            words=self.lenses.get(name),
             read_latents=lambda: self.messages[name],
         )
 

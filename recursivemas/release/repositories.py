@@ -26,6 +26,7 @@ from recursivemas.files.toy_release import TRAINED_TOY
 from recursivemas.output.redaction import keep_secret
 from recursivemas.release.answers import Listing, guard_client
 from recursivemas.release.errors import CLIENT_ERRORS, ReleaseError, explain, http_status, in_words
+from recursivemas.release.names import full_name
 from recursivemas.release.patience import HostUnreachableError
 from recursivemas.styles import HUB_ORGANISATION
 
@@ -165,11 +166,6 @@ def open_release(release: str | Path) -> Release:
             f"folder that holds {HUB_ORGANISATION}/<repository> or <repository>."
         )
     return FolderRelease(folder, str(folder))
-
-
-def full_name(repo: str) -> str:
-    """`owner/name`; a bare name is in the release's organisation."""
-    return repo if "/" in repo else f"{HUB_ORGANISATION}/{repo}"
 
 
 def open_all(names: Iterable[str], release: Release) -> dict[str, Repository]:

@@ -30,12 +30,12 @@ from recursivemas.release.manifests import (
     outer_names,
     weight_files,
 )
+from recursivemas.release.names import full_name
 from recursivemas.release.repositories import (
     HubRelease,
     Release,
     Repository,
     fetch,
-    full_name,
     open_all,
     open_folder,
     open_release,

@@ -157,7 +157,7 @@ class SavedRun:
         return Message(
             name=name,
             size=sample.messages[name],
-            lens=read_lenses(self.path, id).get(name),
+            words=read_lenses(self.path, id).get(name),
             read_latents=partial(read_message, self.path, id, name),
         )
 
@@ -221,9 +221,8 @@ class SavedRun:
     def __repr__(self) -> str:
         run, samples = self._by_now()
         state = "" if run.is_finished else f" of {run.num_expected}, unfinished"
-        return (
-            f"<SavedRun {self.path}: {run.run.style} on {run.run.benchmark}, {len(samples)} answers{state}>"
-        )
+        style = run.run.style + (f" (release {run.run.release})" if run.run.release else "")
+        return f"<SavedRun {self.path}: {style} on {run.run.benchmark}, {len(samples)} answers{state}>"
 
     def _repr_html_(self) -> str:
         """Scores with their intervals, what was set by hand, and how to look at the run's questions."""

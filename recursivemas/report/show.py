@@ -14,6 +14,7 @@ from recursivemas.errors import UserError, near_or_some
 from recursivemas.output.screen import harmless
 from recursivemas.output.tables import format_table
 from recursivemas.recursion.trace import StageUsage
+from recursivemas.release.names import short_name
 from recursivemas.runs.files import SAMPLES, num_expected, read_config
 from recursivemas.runs.record import SampleRecord
 from recursivemas.runs.shared import iterate_finished
@@ -44,7 +45,9 @@ def show(path: Path, question_id: str | None = None, rollout: int = 0) -> str:
     settings = {name: row["value"] for name, row in config["settings"].items()}
     seed = "unknown" if sample.seed is None else sample.seed
     title = f"question {sample.id}, rollout {sample.rollout} (seed {seed})"
-    where = f"{config['style']['name']} on {settings.get('dataset')}, in {path.resolve().name}"
+    release = short_name(settings.get("release", "hub"))
+    system = config["style"]["name"] + (f" (release {release})" if release else "")
+    where = f"{system} on {settings.get('dataset')}, in {path.resolve().name}"
     parts = [f"{title}\n{where}", sample.question.rstrip(), f"gold: {sample.gold}"]
     if sample.error:
         return "\n\n".join([*parts, *_passages(first), f"not run: {sample.error}"])

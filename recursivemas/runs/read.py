@@ -11,6 +11,7 @@ from typing import Any
 
 from recursivemas.errors import UserError
 from recursivemas.output.tables import NOTHING
+from recursivemas.release.names import label_model, short_name
 from recursivemas.runs.files import (
     SAMPLES,
     SUMMARY,
@@ -159,6 +160,21 @@ class Run:
         values = {**self.settings, **flatten("tools", self.config.get("tools"))}
         return {name: value for name, value in values.items() if name not in left_out}
 
+    @property
+    def release(self) -> str | None:
+        """Where the models come from, in a word; None for the hub."""
+        return short_name(self.settings["release"])
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The agents' models by role, behind the release's name where that is not the hub."""
+        repos = {agent["role"]: agent.get("repo") for agent in self.config["style"]["agents"]}
+        ids = {role: str(agent.get("repo_id", "")) for role, agent in self.config["agents"].items()}
+        release = self.settings["release"]
+        return {
+            role: label_model(one, one, repos.get(role), release) if one else "" for role, one in ids.items()
+        }
+
     def departures(self) -> list[str]:
         """What keeps the run from standing beside published figures, in words; empty where nothing does.
 
@@ -166,8 +182,8 @@ class Run:
         """
         settings = self.settings
         found = []
-        if settings["release"] != "hub":
-            found.append(f"{Path(settings['release']).name} release")
+        if self.release is not None:
+            found.append(f"{self.release} release")
         found += [f"--ckpt_override {entry}" for entry in settings["ckpt_override"]]
         found += self._departures_of_prompts()
         if settings["dataset_path"] is not None:

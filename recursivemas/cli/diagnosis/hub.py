@@ -66,7 +66,8 @@ def _ask_status(answers: Answers) -> None:
 def _ask_weights(answers: Answers, name: str) -> None:
     try:
         from recursivemas.release.manifests import weight_files
-        from recursivemas.release.repositories import full_name, open_release
+        from recursivemas.release.names import full_name
+        from recursivemas.release.repositories import open_release
 
         repo = open_release(answers.release).open(full_name(name))
         answers.weights[name] = sum(repo.sizes[file] for file in weight_files(repo))

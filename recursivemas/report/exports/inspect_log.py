@@ -60,8 +60,7 @@ def check_inspect() -> None:
 
 def models_of(source: Source) -> dict[str, str]:
     """The agents' models by role."""
-    agents = source.run.config["agents"].items()
-    return {role: str(agent.get("repo_id") or role) for role, agent in agents}
+    return {role: model or role for role, model in source.run.models.items()}
 
 
 def _spec(source: Source, models: Mapping[str, str]) -> Any:

@@ -64,6 +64,7 @@ class RunContents(RunSoFar):
         return {
             "label": self.label,
             "style": run.style,
+            "release": run.release,
             "benchmark": run.benchmark,
             "mode": run.mode,
             "rounds": run.rounds,
@@ -85,7 +86,7 @@ class RunContents(RunSoFar):
             ],
             "departures": run.departures(),
             "agents": [
-                [role, str(agent.get("repo_id", "")), str(agent.get("dtype", "")).removeprefix("torch.")]
+                [role, run.models[role], str(agent.get("dtype", "")).removeprefix("torch.")]
                 for role, agent in self.config["agents"].items()
             ],
             "has_latents": (self.path / LATENTS).is_dir(),

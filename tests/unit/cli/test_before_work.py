@@ -23,3 +23,25 @@ def test_a_place_in_which_no_folder_can_be_made_is_refused_with_what_to_do(
     assert run_main([*FLAGS, "--output_dir", str(tmp_path / "x")]) == 2
     said = capsys.readouterr().err
     assert f"no folder can be made in {tmp_path} ({os.strerror(number)}); give another --output_dir" in said
+
+
+def test_a_dry_run_tells_all_that_a_run_would_refuse_at_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("recursivemas.runs.trackers.find_spec", lambda name: None)
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    file = tmp_path / "notes.md"
+    file.touch()
+    refused = {
+        "--log_with wandb": "log_with wandb needs its package: pip install wandb",
+        "--push_to_hub me/runs": "me/runs needs a token that may write",
+        "--push_to_hub a/b/c": "'a/b/c' is no name of a repository",
+        f"--output_dir {file}": f"{file} is no folder; give another --output_dir",
+    }
+    for words, reason in refused.items():
+        assert run_main([*FLAGS, *words.split()]) == 2
+        assert reason in capsys.readouterr().err
+    given = " ".join(words for words in refused if "me/runs" not in words).split()
+    monkeypatch.setattr("recursivemas.cli.plan.describe_memory", lambda _: ["not told"])
+    assert run_main([*FLAGS, *given, "--dry_run"]) == 2
+    _, _, told = capsys.readouterr().err.partition("a run would stop here:\n")
+    assert [words for words in refused if "me/runs" not in words and refused[words] not in told] == []

@@ -54,6 +54,8 @@ def test_help_lists_flags_by_group(capsys):
         (["--xyzzy"], "there is no flag --xyzzy\n"),
         (["mixture"], "'mixture' is not understood: no flag stands before it"),
         (["--mode", "txt"], "(did you mean 'text'?)"),
+        (["--log_with", "none"], "(choose from 'tensorboard', 'trackio', 'wandb')\n"),
+        (["--log_with", "wnadb"], "(did you mean 'wandb'?)"),
         (["--greedy", "perhaps"], "'perhaps' is neither true nor false"),
     ],
 )

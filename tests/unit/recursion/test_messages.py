@@ -48,6 +48,7 @@ CASES = [
     ({}, lambda one: one.messages["r1/planner->solver"], NOT_KEPT),
     ({}, lambda one: one.message(1, "planner", "solver").latents, NOT_KEPT),
     ({}, lambda one: one.message(1, "planner", "solver").text, "solve with lens=True, or run with --lens"),
+    ({}, lambda one: one.message(1, "planner", "solver").lens, "solve with lens=True, or run with --lens"),
     ({}, lambda one: one.messages["r1/planner>solver"], "did you mean 'r1/planner->solver'?); there are r1/"),
     (
         {},
@@ -89,6 +90,8 @@ def test_a_solution_and_a_message_as_html():
     assert "2 latents of 3 numbers, mean norm 1.5" in message
     assert "<tr><td>1</td>\n<td><code> A</code> 0.98 · <code>B</code> 0.20</td>" in message
     assert "<td><code> A</code> 0.90 · <code>C</code> 0.10</td>" in message
+    plain = solution().message(1, "planner", "solver")
+    assert (plain.has_lens, "<table>" in plain._repr_html_()) == (False, False)
     assert "<b>not run</b>: too long" in Solution(question=QUESTION, error="too long")._repr_html_()
 
 

@@ -52,7 +52,7 @@ def test_samples_are_those_of_the_folder(folder):
         "release": (2, 3),
         "strict": (2, 3),
     }
-    assert repr(run).endswith("run: sequential_light on math500, 3 answers>")
+    assert repr(run).endswith("run: sequential_light (release toy-random) on math500, 3 answers>")
     assert repr(run.samples) == "<Samples: 3 answers to 3 questions>"
 
 
@@ -79,6 +79,7 @@ CASES = [
         "kept no message 'r1/solver->planner' of",
     ),
     (lambda run: run.message("q0", 1, "solver", "planner").text, "solve with lens=True, or run with --lens"),
+    (lambda run: run.message("q0", 1, "solver", "planner").lens, "solve with lens=True, or run with --lens"),
     (lambda run: run.view(run.path), "is a folder; give the file to write"),
 ]
 
@@ -161,7 +162,7 @@ def test_a_notebook_shows_scores_settings_and_the_way_to_the_page(folder, tmp_pa
     monkeypatch.chdir(tmp_path)
     run = open_run("run")
     shown = run._repr_html_()
-    assert "<b>run</b>: sequential_light on math500, mode latent, " in shown
+    assert "<b>run</b>: sequential_light (release toy-random) on math500, mode latent, " in shown
     assert "<tr><td>release</td><td>66.7 [20.8, 93.9]</td><td>2 of 3</td><td>0</td></tr>" in shown
     assert "<tr><td>strict</td><td>66.7 [20.8, 93.9]</td>" in shown
     assert "3 answers, 1 not run" in shown

@@ -54,6 +54,7 @@ def test_calls_are_set_apart_in_order(run):
 def test_each_rollout_can_be_shown(run):
     add_to_samples(run, text="the first")
     assert "the first" in show(run, "q0")
+    assert "\nsequential_light (release toy-random) on math500, in run\n" in show(run, "q0")
     assert "rollout 1" in show(run, "q0", 1)
     with pytest.raises(UserError, match="has no rollout 2; it has 0 to 1"):
         show(run, "q0", 2)

@@ -29,7 +29,9 @@ def test_the_page_is_written_and_its_size_told(tmp_path, capsys):
     run = write_run(tmp_path / "run", [True, False])
     assert main(["view", str(run), "-o", str(tmp_path / "new" / "page.html")]) == 0
     assert re.fullmatch(r".*page\.html \(0\.\d MB\)\n", capsys.readouterr().out)
-    assert (tmp_path / "new" / "page.html").read_text().startswith("<!DOCTYPE html>")
+    page = (tmp_path / "new" / "page.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert contents_of(page)["runs"][0]["facts"]["release"] == "toy-random"
     assert main(["view", str(run), "-o", str(tmp_path)]) == 2
     assert "is a folder; give the file to write" in capsys.readouterr().err
     (tmp_path / "file").touch()

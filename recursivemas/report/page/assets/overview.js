@@ -11,7 +11,7 @@ function overviewOf({ facts }, number) {
     number === 0 ? againstOf() : null,
     h("section", {}, h("h3", {}, `${facts.metric}, percent [95% interval]`), scoresOf(facts)),
     h("section", {}, h("h3", {}, "Costs by round and agent, over all questions"), costsOf(facts.stages)),
-    h("section", {}, h("h3", {}, "Agents"), table(["agent", "model", "dtype"], facts.agents)),
+    h("section", {}, h("h3", {}, facts.release === null ? "Agents" : `Agents, of the release ${facts.release}`), table(["agent", "model", "dtype"], facts.agents)),
     h("section", {}, h("h3", {}, "Settings other than the defaults"), table(["setting", "value", "from"], facts.settings)),
     facts.departures.length
       ? h("p", { class: "quiet" }, `Published figures are no measure of this run: ${facts.departures.join(", ")}.`) : null,
@@ -19,7 +19,8 @@ function overviewOf({ facts }, number) {
 }
 
 function describe(facts) {
-  const parts = [`${facts.style} on ${facts.benchmark}`, `mode ${facts.mode}`, plural(facts.rounds, "round")];
+  const release = facts.release === null ? "" : ` (release ${facts.release})`;
+  const parts = [`${facts.style}${release} on ${facts.benchmark}`, `mode ${facts.mode}`, plural(facts.rounds, "round")];
   if (facts.latent_length !== null) parts.push(plural(facts.latent_length, "latent"));
   parts.push(plural(facts.questions, "question"));
   if (facts.started) parts.push(`started ${facts.started.replace("T", " ").slice(0, 16)} UTC`);
