@@ -38,7 +38,7 @@ from recursivemas.recursion.solve import Solver
 from recursivemas.recursion.toolbox import build_toolbox
 from recursivemas.recursion.trace import Solution
 from recursivemas.recursion.window import Finished
-from recursivemas.release.names import label_model, short_name
+from recursivemas.release.names import short_name
 from recursivemas.release.paths import ResolvedMASPaths, resolve_mas_paths
 from recursivemas.release.resolve import ReleaseFiles
 from recursivemas.settings import RunSettings, SolveSettings, resolve_settings
@@ -114,12 +114,7 @@ class MASSystem:
     def _repr_html_(self) -> str:
         """Its graph over the rounds that are recommended for it, and its agents."""
         rounds = self._settings({}).solve.num_rounds if self.graph.links else 1
-        repos = {agent.role: agent.repo for agent in self.graph.agents}
-        models = {
-            role: label_model(agent.model_name, agent.repo_id, repos.get(role), self.release)
-            for role, agent in self.agents.items()
-        }
-        return system_html(self.graph, self._about(), self.agents, models, self.outer_links, rounds)
+        return system_html(self.graph, self._about(), self.agents, self.outer_links, rounds, self.release)
 
     def _about(self) -> list[str]:
         """The dataset where somebody chose it, and where the models come from if not from the hub."""
@@ -311,16 +306,8 @@ def load_mas_system(
     where: dict[str, Any] = {"release": release, "overrides": overrides, "revision": revision}
     paths = resolve_mas_paths(graph, benchmark, trust_remote_code=trust_remote_code, **where)
     parts = _load_parts(graph, paths, devices, chosen, link_dtype, trust_remote_code)
-    named = dataset is not None
-    return MASSystem(
-        style=graph,
-        dataset=benchmark,
-        release=release,
-        prompts=prompts,
-        paths=paths,
-        names_dataset=named,
-        **parts,
-    )
+    parts |= {"prompts": prompts, "paths": paths, "names_dataset": dataset is not None}
+    return MASSystem(style=graph, dataset=benchmark, release=release, **parts)
 
 
 def _load_parts(

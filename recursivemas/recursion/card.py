@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from recursivemas.agents.agent import Agent
 from recursivemas.links import OuterLink
 from recursivemas.output.html import render
+from recursivemas.release.names import label_model
 from recursivemas.styles import Style
 from recursivemas.styles.drawing import draw
 
@@ -17,14 +18,15 @@ def system_html(
     style: Style,
     about: Sequence[str],
     agents: Mapping[str, Agent],
-    models: Mapping[str, str],
     outer_links: Mapping[tuple[str, str], OuterLink],
     num_rounds: int,
+    release: str,
 ) -> str:
     """The system as HTML. Agents that are gone have no row; links say which sizes they go between.
 
-    `about` are what the heading says beside the style's name, `models` the models' names by role.
+    `about` are what the heading says beside the style's name, `release` where models come from.
     """
+    repos = {agent.role: agent.repo for agent in style.agents}
     graph = draw(style, num_rounds)
     sizes = {
         f"{source}->{target}": f"{link.source_size} → {link.target_size}"
@@ -47,7 +49,7 @@ def system_html(
         rows=[
             (
                 role,
-                models[role],
+                label_model(agent.model_name, agent.repo_id, repos.get(role), release),
                 agent.hidden_size,
                 agent.inner_link.variant,
                 str(agent.engine.dtype).removeprefix("torch."),

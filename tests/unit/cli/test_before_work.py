@@ -25,6 +25,7 @@ def test_a_place_in_which_no_folder_can_be_made_is_refused_with_what_to_do(
     assert f"no folder can be made in {tmp_path} ({os.strerror(number)}); give another --output_dir" in said
 
 
+@pytest.mark.process
 def test_a_dry_run_tells_all_that_a_run_would_refuse_at_once(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("recursivemas.runs.trackers.find_spec", lambda name: None)
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
