@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -94,12 +95,19 @@ def test_a_system_that_lost_a_part_says_which(system):
     assert system.solve("What is 1 + 1?", **SETTINGS)[0].text
 
 
+def name_of(system) -> str:
+    """The release's, a folder."""
+    return Path(system.release).name
+
+
 def test_what_a_notebook_shows_is_short(system):
     [solution] = system.solve("What is 1 + 1?", save_latents=True, **SETTINGS)
     assert isinstance(solution.messages["r1/math->summarizer"], torch.Tensor)
     shown = [repr(thing) for thing in (system, system.agents["math"], solution)]
     assert all(len(text) < 300 and "\n" not in text for text in shown), shown
-    assert "<MASSystem mixture, release toy-random: math (Mixture-Math-DeepSeek-R1-Distill" in repr(system)
+    assert f"<MASSystem mixture, release {name_of(system)}: math (Mixture-Math-DeepSeek-R1-Distill" in repr(
+        system
+    )
     assert repr(system.agents["math"]).startswith(
         "<Agent math: Mixture-Math-DeepSeek-R1-Distill-Qwen-1.5B, Qwen2"
     )
@@ -110,12 +118,12 @@ def test_a_notebook_draws_the_system(system):
     shown = system._repr_html_()
     style = system.graph
     rounds = len(re.findall(r'class="round"', shown))
-    assert f"<b>mixture</b>, release toy-random: {rounds} rounds" in shown
+    assert f"<b>mixture</b>, release {name_of(system)}: {rounds} rounds" in shown
     assert rounds == system._settings({}).solve.num_rounds > 1
     assert shown.count('class="node"') == len(style.turns(rounds)) == 4 * rounds
     link = system.outer_links["math", "summarizer"]
     assert shown.count(f">{link.source_size} → {link.target_size}<") >= rounds
-    assert "<td>math</td><td>toy-random: Mixture-Math-DeepSeek-R1-Distill-Qwen-1.5B</td><td>" in shown
+    assert f"<td>math</td><td>{name_of(system)}: Mixture-Math-DeepSeek-R1-Distill-Qwen-1.5B</td><td>" in shown
     alone = system.alone("math")
     assert (alone._repr_html_().count('class="node"'), "1 round<" in alone._repr_html_()) == (1, True)
     alone.close()

@@ -42,7 +42,8 @@ def test_a_dry_run_tells_all_that_a_run_would_refuse_at_once(tmp_path, capsys, m
         assert run_main([*FLAGS, *words.split()]) == 2
         assert reason in capsys.readouterr().err
     given = " ".join(words for words in refused if "me/runs" not in words).split()
-    monkeypatch.setattr("recursivemas.cli.plan.describe_memory", lambda _: ["not told"])
+    for section in ("_questions", "_agents", "describe_memory"):
+        monkeypatch.setattr(f"recursivemas.cli.plan.{section}", lambda _: [])
     assert run_main([*FLAGS, *given, "--dry_run"]) == 2
     _, _, told = capsys.readouterr().err.partition("a run would stop here:\n")
     assert [words for words in refused if "me/runs" not in words and refused[words] not in told] == []

@@ -160,7 +160,11 @@ def test_rounds_and_agents_are_spans_and_what_happened_stands_in_them(detailed, 
         "lens": {"heard": [[["two", 0.9]], [[" it", 0.8]]], "said": []},
     }
     planner, solver = by_kind["model"]
-    assert (planner.model, planner.role, planner.output.completion) == ("org/planner", "planner", "")
+    assert (planner.model, planner.role, planner.output.completion) == (
+        "toy-random: org/planner",
+        "planner",
+        "",
+    )
     assert planner.metadata["latent_steps"] == 2
     assert (solver.output.completion, solver.output.stop_reason) == ("It is 2.", "stop")
     assert (solver.output.usage.input_tokens, solver.output.usage.output_tokens) == (9, 3)
@@ -189,7 +193,11 @@ def test_a_sample_has_its_verdicts_tokens_and_times(detailed, tmp_path):
         "planner": 5,
         "solver": 12,
     }
-    assert set(sample.model_usage) == {"org/planner", "org/solver"} == set(log.stats.model_usage)
+    assert (
+        set(sample.model_usage)
+        == {"toy-random: org/planner", "toy-random: org/solver"}
+        == set(log.stats.model_usage)
+    )
     assert (sample.started_at, sample.completed_at) == (
         "2026-11-27T01:00:01+00:00",
         "2026-11-27T01:00:06+00:00",
@@ -211,7 +219,7 @@ def test_a_sample_has_its_verdicts_tokens_and_times(detailed, tmp_path):
         {"torch": "2.13.0"},
     )
     assert (spec.model_roles["planner"].model, spec.model_roles["planner"].args) == (
-        "org/planner",
+        "toy-random: org/planner",
         {"revision": "abc"},
     )
     assert (spec.solver_args["latent_length"], spec.model_generate_config.temperature) == (2, 0.5)
