@@ -35,7 +35,7 @@ def test_a_dry_run_tells_all_that_a_run_would_refuse_at_once(tmp_path, capsys, m
     refused = {
         "--log_with wandb": "log_with wandb needs its package: pip install wandb",
         "--push_to_hub me/runs": "me/runs needs a token that may write",
-        "--push_to_hub a/b/c": "'a/b/c' is no name of a repository",
+        "--push_to_hub a/b/c": "'a/b/c', which is no name of a dataset repository",
         f"--output_dir {file}": f"{file} is no folder; give another --output_dir",
     }
     for words, reason in refused.items():
