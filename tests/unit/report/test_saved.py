@@ -169,7 +169,7 @@ def test_a_notebook_shows_scores_settings_and_the_way_to_the_page(folder, tmp_pa
     for setting in ("release &#34;toy-random&#34;", "num_rollouts 1"):
         assert f"<code>{setting}</code>" in shown.partition("set by hand: ")[2]
     assert "<code>recursivemas view run -o page.html</code>" in shown
-    page = run.view("pages/the page.html", other=run)
+    page = run.view("pages/the page.html")
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert '<a href="pages/the%20page.html">the page.html</a>' in run._repr_html_()
 

@@ -145,9 +145,9 @@ def test_a_folder_that_is_not_there_is_told_from_one_without_a_run(tmp_path):
         show(tmp_path)
 
 
-def test_an_unknown_id_names_what_there_is(tmp_path):
+def test_an_unknown_id_names_those_that_are_near_it(tmp_path):
     path = write_run(tmp_path / "many", [True] * 22)
-    with pytest.raises(UserError, match=r"it has q0, q1, .*, q19 and 2 more"):
+    with pytest.raises(UserError, match="has no question 'q99'; near it are 'q9', 'q19'"):
         show(path, "q99")
 
 
