@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from recursivemas.agents.backend import choose_backend
 from recursivemas.agents.load import resolve_devices
@@ -22,24 +23,29 @@ from recursivemas.runs.trackers import check_package
 from recursivemas.settings import check_for_vllm
 
 
-def check_before_work(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: Rank) -> None:
+def check_before_work(
+    prepared: PreparedRun, runs: Sequence[PlannedRun], rank: Rank, *, of_grid: bool = False
+) -> None:
     """Raise UserError for the first of `checks_before_work` that fails.
 
     Nothing was read from a hub or written by then.
     """
-    for check in checks_before_work(prepared, runs, rank):
+    for check in checks_before_work(prepared, runs, rank, of_grid=of_grid):
         check()
 
 
 def checks_before_work(
-    prepared: PreparedRun, runs: Sequence[PlannedRun], rank: Rank
+    prepared: PreparedRun, runs: Sequence[PlannedRun], rank: Rank, *, of_grid: bool = False
 ) -> Iterator[Callable[[], None]]:
     """Checks of the devices, the folders, settings that a resumed run had otherwise; each raises UserError.
 
-    Those of what the first process alone writes are left out for the others.
+    Those of what the first process alone writes are left out for the others. The runs `of_grid` stand in the
+    folder of an ablation, where no other run may.
     """
     record, folder = prepared.settings.record, prepared.folder
     yield partial(_check_folder, prepared, rank)
+    if not of_grid:
+        yield partial(_check_no_ablation, folder)
     yield partial(_check_backend, prepared)
     yield partial(_check_overrides, prepared)
     yield partial(prepared.benchmark.check_style, prepared.style)
@@ -65,10 +71,12 @@ def tell_backend(prepared: PreparedRun, rank: Rank) -> None:
 def _check_folder(prepared: PreparedRun, rank: Rank) -> None:
     if rank.count > 1 and not prepared.settings.record.output_dir:
         raise UserError("several processes need one run folder; give --output_dir FOLDER")
-    if (prepared.folder / ABLATION).exists():
+
+
+def _check_no_ablation(folder: Path) -> None:
+    if (folder / ABLATION).exists():
         raise UserError(
-            f"{prepared.folder} holds an ablation; give another --output_dir, or go on by `recursivemas "
-            "ablate`"
+            f"{folder} holds an ablation; give another --output_dir, or go on by `recursivemas ablate`"
         )
 
 

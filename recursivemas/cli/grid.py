@@ -13,7 +13,6 @@ from recursivemas.cli.before_work import check_before_work, tell_backend
 from recursivemas.cli.launch import read_finished
 from recursivemas.cli.plan import print_plan
 from recursivemas.errors import UserError
-from recursivemas.files.whole import check_writable
 from recursivemas.question import Question
 from recursivemas.release.resolve import resolve_release
 from recursivemas.report import format_table
@@ -171,8 +170,8 @@ def _overrides(variant: str, grid: Grid, plain: PreparedRun) -> dict[str, str]:
 def _check(planned: PlannedGrid, folder: Path, rank: Rank, grader: str | None) -> None:
     """What can be told before anything is fetched or written; raises UserError."""
     check_goes_on(folder, planned.grid)
-    check_writable(folder, "output_dir")
-    check_before_work(planned.plain, [_as_planned(run) for run in planned.runs.values()], rank)
+    cells = [_as_planned(run) for run in planned.runs.values()]
+    check_before_work(planned.plain, cells, rank, of_grid=True)
     tell_backend(planned.plain, rank)
     for run in planned.runs.values():
         run.benchmark.check_style(run.style)
