@@ -54,16 +54,21 @@ def naming_output(output: Path, other: str = "another -o") -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         if isinstance(error, FileExistsError | NotADirectoryError):
-            reason = f"{error.filename} is no folder"
+            reason = f"{_nearest(Path(error.filename))} is no folder"
         elif error.errno not in FULL and error.filename not in (None, str(output)):
             reason += f": {error.filename}"
         space = "free some space there, or " if error.errno in FULL else ""
         raise UserError(f"{output} could not be written ({reason}); {space}give {other}") from error
 
 
+def _nearest(path: Path) -> Path:
+    """What there is of a path: itself, or the folder or file that it would stand in."""
+    return next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
+
+
 def check_writable(folder: Path, name: str) -> None:
     """Raise UserError where the folder, or one in it, cannot be made; `name` is the setting that gives it."""
-    nearest = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    nearest = _nearest(folder)
     if not nearest.is_dir():
         raise UserError(f"{name} {folder}: {nearest} is no folder; give another --{name}")
     if not os.access(nearest, os.W_OK | os.X_OK):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from recursivemas.cli import launch
+from recursivemas.cli import before_work
 from recursivemas.cli.main import main
 
 pytestmark = pytest.mark.process  # templates are tried out in one
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.process  # templates are tried out in one
 
 def test_what_vllm_does_otherwise_is_refused_where_auto_took_it(monkeypatch, capsys, tmp_path):
     taken = SimpleNamespace(name="vllm", why="it fits")
-    monkeypatch.setattr(launch, "choose_backend", lambda *_, **__: taken)
+    monkeypatch.setattr(before_work, "choose_backend", lambda *_, **__: taken)
     words = ["run", "--style", "sequential_light", "--release", "toy", "--device", "cpu", "--lens"]
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"id": "one", "question": "You are on A0.", "answer": "A0", "kind": "phrase"}\n')
