@@ -38,11 +38,12 @@ class RunSoFar:
 
     @property
     def run(self) -> Run:
-        """The run by now, as reports read it."""
+        """The run by now, as reports read it; what a summary alone tells, such as votes, at its end."""
+        finished = self.summary if self.is_finished and self.summary else {}
         return Run(
             label=self.label,
             config=self.config,
-            summary={"headline": self.headline},
+            summary={**finished, "headline": self.headline},
             outcomes=self.outcomes,
             asked=self._asked,
         )

@@ -53,6 +53,21 @@ def write_run(
     return path
 
 
+def add_votes(path: Path, votes: Mapping[str, Sequence[float]]) -> None:
+    """Put into a run's summary what the majority of the first 1, 2, ... answers is worth, by grader."""
+    summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+    summary["metrics"] = {
+        grader: {
+            "majority_at": {str(k): value for k, value in enumerate(values, start=1)},
+            "majority_at_interval_95": {
+                str(k): [value - 0.1, value + 0.1] for k, value in enumerate(values, start=1)
+            },
+        }
+        for grader, values in votes.items()
+    }
+    (path / SUMMARY).write_text(json.dumps(summary), encoding="utf-8")
+
+
 def config_of(num_questions: int, *, platform: str = "Linux", **explicit: Any) -> dict[str, Any]:
     """A run's record with these settings."""
     settings, origins = resolve_settings(explicit)

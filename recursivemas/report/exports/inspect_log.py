@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recursivemas.errors import UserError
-from recursivemas.report.exports.source import Source
+from recursivemas.report.exports.source import Source, votes_of
 from recursivemas.runs.metrics import question_shares
 
 STATUS = {"finished": "success", "going on": "started", "broken off": "cancelled"}
@@ -145,14 +145,20 @@ def _reducer(source: Source) -> str | None:
 
 
 def _results(source: Source) -> Any:
-    """Each grader's figures, as in `summary.json`; inspect_ai's own metrics, computed anew, are the same."""
+    """Each grader's figures, as in `summary.json`; inspect_ai's own metrics, computed anew, are the same.
+
+    Votes are no metric of inspect_ai's own: computing anew drops them.
+    """
     from inspect_ai.log import EvalMetric, EvalResults, EvalScore, HeadlineMetric
 
-    run, reducer = source.run, _reducer(source)
+    run, reducer, votes = source.run, _reducer(source), votes_of(source.run)
     scores = []
     for grader in run.graders:
         figures = run.score(grader)
-        metric = EvalMetric(name="accuracy", value=figures["value"], metadata=figures)
+        metrics = {"accuracy": EvalMetric(name="accuracy", value=figures["value"], metadata=figures)}
+        if voted := votes.get(grader):
+            name = f"maj@{voted['k']}"
+            metrics[name] = EvalMetric(name=name, value=voted["value"], metadata=voted)
         scores.append(
             EvalScore(
                 name=grader,
@@ -160,7 +166,7 @@ def _results(source: Source) -> Any:
                 reducer=reducer,
                 scored_samples=len(source.rollouts),
                 unscored_samples=0,
-                metrics={"accuracy": metric},
+                metrics=metrics,
             )
         )
     return EvalResults(

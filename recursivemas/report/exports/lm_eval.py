@@ -18,7 +18,7 @@ from statistics import stdev
 from typing import IO, Any
 
 from recursivemas.files.whole import written_whole
-from recursivemas.report.exports.source import Source
+from recursivemas.report.exports.source import Source, votes_of
 from recursivemas.runs.folder import to_bytes
 from recursivemas.runs.metrics import question_shares
 from recursivemas.runs.record import SampleRecord
@@ -115,6 +115,11 @@ def _results(source: Source, task_hash: str) -> dict[str, Any]:
         shares = list(question_shares(run.outcomes, grader, run.metric).values())
         figures[f"{metric},{grader}"] = run.score(grader)["value"]
         figures[f"{metric}_stderr,{grader}"] = stdev(shares) / sqrt(len(shares)) if len(shares) > 1 else "N/A"
+    metrics = {metric: True}
+    for grader, voted in votes_of(run).items():
+        name = f"maj@{voted['k']}"
+        metrics[name] = True
+        figures |= {f"{name},{grader}": voted["value"], f"{name}_stderr,{grader}": "N/A"}
     model = _model(source)
     agents = ",".join(f"{role}={agent.get('repo_id')}" for role, agent in config["agents"].items())
     seconds = source.seconds
@@ -124,7 +129,7 @@ def _results(source: Source, task_hash: str) -> dict[str, Any]:
         "configs": {task: _task_config(source)},
         "versions": {task: config.get("versions", {}).get("recursivemas", "")},
         "n-shot": {task: 0},
-        "higher_is_better": {task: {metric: True}},
+        "higher_is_better": {task: metrics},
         "n-samples": {task: {"original": config["questions"]["number"], "effective": len(source.rollouts)}},
         "config": {
             "model": MODEL_SOURCE,

@@ -106,6 +106,11 @@ class Source:
         return sum(launch["seconds"] for launch in launches) if launches else None
 
 
+def votes_of(run: Run) -> dict[str, dict[str, Any]]:
+    """By grader what the majority of all answers is worth, as `Run.majority` has it, where it is known."""
+    return {grader: voted for grader in run.graders if (voted := run.majority(grader))}
+
+
 def _moment(text: Any) -> datetime | None:
     """A time as a record has it; None for what is none."""
     try:

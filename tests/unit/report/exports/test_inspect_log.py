@@ -21,7 +21,7 @@ from recursivemas.runs.lens import save_lenses
 from recursivemas.runs.lock import LOCKS
 from recursivemas.runs.read import read_run
 from recursivemas.tools import ToolCall
-from tests.support.run_folders import grade_of, sample_of, write_run, write_samples
+from tests.support.run_folders import add_votes, grade_of, sample_of, write_run, write_samples
 
 LINK = "r1/planner->solver"
 
@@ -70,6 +70,15 @@ def test_scores_are_those_of_the_summary_also_where_inspect_counts_anew(tmp_path
         for number, row in enumerate(verdicts["release"])
         for rollout in range(len(row))
     }
+
+
+def test_what_the_majority_of_all_answers_is_worth_is_a_metric_of_its_own(tmp_path):
+    run = write_run(tmp_path / "run", {"release": [[False, True]], "strict": [[False, False]]})
+    add_votes(run, {"release": [0.25, 0.75]})
+    by_release, by_strict = read(run, tmp_path).results.scores
+    assert by_release.metrics["maj@2"].value == 0.75
+    assert by_release.metrics["maj@2"].metadata["interval_95"] == [0.65, 0.85]
+    assert list(by_strict.metrics) == ["accuracy"]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from recursivemas.report.exports.lm_eval import write_lm_eval
 from recursivemas.report.exports.source import Source
 from recursivemas.runs.files import read_samples
-from tests.support.run_folders import grade_of, sample_of, write_run, write_samples
+from tests.support.run_folders import add_votes, grade_of, sample_of, write_run, write_samples
 
 SAMPLE_FIELDS = {
     *("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"),
@@ -87,6 +87,18 @@ def test_answers_to_a_question_are_its_repeats_in_whatever_order_they_came(tmp_p
     assert lines[0]["filtered_resps"] == [["[invalid]", "1"]]
     assert re.fullmatch("[0-9a-f]{64}", lines[0]["prompt_hash"])
     assert facts["configs"]["math500"]["repeats"] == 2
+
+
+def test_what_the_majority_of_all_answers_is_worth_stands_beside_the_score(tmp_path):
+    run = write_run(tmp_path / "run", {"release": [[False, True]], "strict": [[False, False]]})
+    add_votes(run, {"release": [0.25, 0.75]})
+    _, _, facts, _ = written(run, tmp_path / "out")
+    figures = facts["results"]["math500"]
+    assert {name: value for name, value in figures.items() if name.startswith("maj")} == {
+        "maj@2,release": 0.75,
+        "maj@2_stderr,release": "N/A",
+    }
+    assert facts["higher_is_better"]["math500"] == {"acc": True, "maj@2": True}
 
 
 def test_a_run_that_is_broken_off_says_how_much_there_is(tmp_path):
