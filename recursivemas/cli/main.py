@@ -40,11 +40,8 @@ MODULES: Mapping[str, tuple[Any, str]] = {
     "watch": (watch, "the page of a run that is going on, served on this machine"),
 }
 """Commands by name, each a module with `add_arguments` and `run`, and what they are for."""
-DISK_ADVICE = {
-    **dict.fromkeys(FULL, ". What was finished is kept: free some space and run again with --resume"),
-    errno.EROFS: ". Give an --output_dir that can be written",
-    errno.EACCES: ". Give an --output_dir that you may write",
-}
+WRITTEN: Mapping[str, str] = {"run": "--output_dir", "ablate": "--output_dir", "train": "--save_dir"}
+"""By command that goes on with what it has written, the flag that names the folder."""
 
 TELLING_S = 1.0
 """Time enough to print a line."""
@@ -54,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """`recursivemas COMMAND ...`: returns the exit status, 2 for what the user can mend."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = make_parser(words[:2]).read(words)
-    return _guarded(arguments.pop("command"), arguments)
+    return _guarded(arguments.pop("command"), arguments, WRITTEN.get(words[0]) if words else None)
 
 
 def make_parser(first: Sequence[str] = (), *, whole: bool = False) -> Parser:
@@ -123,13 +120,14 @@ def run_main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(prog="run.py", description="Run a Recursive Multi-Agent System on a benchmark.")
     add_version(parser)
     add_run_arguments(parser)
-    return _guarded(_run, parser.read(sys.argv[1:] if argv is None else argv))
+    arguments = parser.read(sys.argv[1:] if argv is None else argv)
+    return _guarded(_run, arguments, WRITTEN["run"])
 
 
 def train_main(kind: str, argv: Sequence[str] | None = None) -> int:
     """`python train/train_inner.py ...`, the same as `recursivemas train inner ...`; so for outer links."""
     arguments = training.main(kind, sys.argv[1:] if argv is None else argv)
-    return _guarded(partial(training.run, kind=kind), arguments)
+    return _guarded(partial(training.run, kind=kind), arguments, WRITTEN["train"])
 
 
 def _printing(listing: Callable[[], str]) -> Callable[[dict[str, Any]], None]:
@@ -137,8 +135,10 @@ def _printing(listing: Callable[[], str]) -> Callable[[dict[str, Any]], None]:
     return lambda _: print(listing())
 
 
-def _guarded(command: Callable[[dict[str, Any]], int | None], arguments: dict[str, Any]) -> int:
-    """The exit status: that of the command, where it has one."""
+def _guarded(
+    command: Callable[[dict[str, Any]], int | None], arguments: dict[str, Any], folder: str | None
+) -> int:
+    """The exit status: that of the command, where it has one. `folder` is the flag of what it writes into."""
     status: int | None = None
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # any text can be printed anywhere
@@ -158,7 +158,8 @@ def _guarded(command: Callable[[dict[str, Any]], int | None], arguments: dict[st
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except OSError as error:
-        print(f"error: {redact_urls(str(error))}{DISK_ADVICE.get(error.errno or 0, '')}", file=sys.stderr)
+        advice = _disk_advice(error, folder) if folder else ""
+        print(f"error: {redact_urls(str(error))}{advice}", file=sys.stderr)
         return 2
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, without importing it
@@ -169,6 +170,12 @@ def _guarded(command: Callable[[dict[str, Any]], int | None], arguments: dict[st
         print("interrupted", file=sys.stderr)
         return 130
     return status or 0
+
+
+def _disk_advice(error: OSError, folder: str) -> str:
+    if error.errno in FULL:
+        return ". What was finished is kept: free some space and run again with --resume"
+    return f". Give a {folder} that you can write" if error.errno in (errno.EROFS, errno.EACCES) else ""
 
 
 def _run(arguments: dict[str, Any]) -> None:

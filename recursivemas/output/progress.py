@@ -16,7 +16,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 Turn = tuple[int, str]
 """Round and role."""
 
-FORMAT = "{percentage:3.0f}%|{bar}| {done}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
+FORMAT = "{percentage:3.0f}%|{bar}| {done} of {total_fmt} done [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 REFRESH_S = 0.1
 REFRESH_IN_FILE_S = 30.0
 """How often the bar is drawn: into a file, where each time is a line more, seldom."""

@@ -39,6 +39,7 @@ from recursivemas.zoo.layout import (
     outer_manifest,
 )
 from recursivemas.zoo.release import generation_config, no_transformers_bars, write_json
+from recursivemas.zoo.tokenization import QWEN3_5
 from recursivemas.zoo.weights import seed_for
 
 LATENT_LENGTH = 16
@@ -106,14 +107,20 @@ def train_release(
     """Train these styles' agents and links into `directory`, on so many processes; returns the folder."""
     _begin(directory)
     graphs = [PUBLISHED_STYLES[name] for name in styles]
-    lessons = [
-        (school_agent, directory, graph.name, role, recipe) for graph in graphs for role in graph.roles
-    ]
+    roles = sorted(((graph.name, role) for graph in graphs for role in graph.roles), key=_work, reverse=True)
+    lessons = [(school_agent, directory, name, role, recipe) for name, role in roles]
     for line in _side_by_side(lessons, num_workers):
         report(line)
     for line in _side_by_side([(train_links, directory, name, recipe) for name in styles], num_workers):
         report(line)
     return directory
+
+
+def _work(agent: tuple[str, str]) -> float:
+    """How long an agent's lessons take, roughly: the longest go first, or one process waits for the other."""
+    style_name, role = agent
+    is_slow = toy_agents(style_name)[role].family.tokenizer is QWEN3_5
+    return LEAST_COURSES.get(role, NUM_COURSES) * (3.0 if is_slow else 1.0)
 
 
 def _begin(directory: Path) -> None:

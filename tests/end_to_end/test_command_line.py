@@ -11,46 +11,26 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from recursivemas.cli.main import main, run_main
+from recursivemas.cli.main import main
 from recursivemas.engine import SamplingSettings
 from recursivemas.engine.sampling import Sampler
 from recursivemas.links import InnerLink, OuterLink, save_link
 from recursivemas.runs import read_message
 from recursivemas.styles import PUBLISHED_STYLES
 from tests.support.run_folders import without_times
+from tests.support.small_runs import SmallRuns, read
 
 pytestmark = pytest.mark.process
 
-SMALL = ["--device", "cpu", "--num_recursive_rounds", "2", "--latent_length", "2", "--max_new_tokens", "6"]
+
+@pytest.fixture
+def run(tmp_path, toy_release, capsys):
+    return SmallRuns(tmp_path, toy_release, capsys)
 
 
 @pytest.fixture
-def questions(tmp_path) -> Path:
-    rows = [
-        {"problem": f"What is {n} + {n}?", "answer": str(2 * n), "unique_id": f"sum/{n}"} for n in range(5)
-    ]
-    path = tmp_path / "questions.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-@pytest.fixture
-def run(tmp_path, toy_release, questions, capsys):
-    """Run with further flags -> (exit status, standard output, standard error, run folder)."""
-
-    def call(*flags: str):
-        folder = tmp_path / "run"
-        files = ["--release", str(toy_release), "--dataset_path", str(questions), "--output_dir", str(folder)]
-        status = run_main([*SMALL, *files, *flags])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err, folder
-
-    return call
-
-
-def read(folder: Path, name: str):
-    text = (folder / name).read_text()
-    return [json.loads(line) for line in text.splitlines()] if name.endswith("l") else json.loads(text)
+def questions(run) -> Path:
+    return run.questions
 
 
 @pytest.mark.parametrize("style", PUBLISHED_STYLES)

@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
-from pathlib import Path
+from functools import partial
 from types import ModuleType
 
 import pytest
 
-from recursivemas.cli.main import run_main
 from tests.support.hub_client import point_client_at
 from tests.support.hub_server import HubServer
+from tests.support.small_runs import SmallRuns, read
 
 pytestmark = pytest.mark.process
-
-SMALL = ["--style", "distillation", "--device", "cpu", "--num_recursive_rounds", "2", "--latent_length", "2"]
-SMALL += ["--max_new_tokens", "4"]
 
 
 @pytest.fixture
 def run(tmp_path, toy_release, capsys):
-    """Run with further flags -> (exit status, standard output, standard error, run folder)."""
-    questions, folder = tmp_path / "questions.jsonl", tmp_path / "run"
-    rows = [{"problem": f"{n} + {n}?", "answer": str(2 * n), "unique_id": f"sum/{n}"} for n in range(5)]
-    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-    def call(*flags: str):
-        files = ["--release", str(toy_release), "--dataset_path", str(questions), "--output_dir", str(folder)]
-        status = run_main([*SMALL, *files, *flags])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err, folder
-
-    return call
-
-
-def read(folder: Path, name: str):
-    text = (folder / name).read_text()
-    return [json.loads(line) for line in text.splitlines()] if name.endswith("l") else json.loads(text)
+    return partial(SmallRuns(tmp_path, toy_release, capsys), "--style", "distillation")
 
 
 def test_questions_are_chosen_by_id_and_a_changed_file_of_them_is_not_resumed(run, tmp_path):

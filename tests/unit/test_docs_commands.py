@@ -123,7 +123,7 @@ def _python(script: str, *rest: str) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_is_run(monkeypatch):
-    monkeypatch.setattr(cli, "_guarded", lambda command, arguments: 0)
+    monkeypatch.setattr(cli, "_guarded", lambda *_: 0)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
