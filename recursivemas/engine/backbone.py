@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache
 
+from recursivemas.engine.growing_cache import growing_cache
 from recursivemas.errors import UserError
 
 
@@ -80,7 +81,7 @@ class Backbone:
 
     def new_cache(self) -> DynamicCache:
         """An empty cache with the right kind of layer for each of the model's (full, sliding, linear)."""
-        return DynamicCache(config=self.config)
+        return growing_cache(self.config)
 
     def embed(self, token_ids: Sequence[int] | Tensor) -> Tensor:
         """Token ids [...] -> input embeddings [..., D], scaled where the model scales them (Gemma3).

@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 KNOWN = {
-    "DynamicLayer",
+    "GrowingLayer",
     "DynamicSlidingWindowLayer",
     "LinearAttentionLayer",
     "LinearAttentionAndFullAttentionLayer",

@@ -18,7 +18,7 @@ from transformers.cache_utils import Cache
 from recursivemas.engine.backbone import Backbone
 from recursivemas.engine.row_cache import UPDATES, LayerRow, RowCache
 
-SERVED = {"DynamicLayer", "DynamicSlidingWindowLayer", "LinearAttentionLayer"}
+SERVED = {"GrowingLayer", "DynamicSlidingWindowLayer", "LinearAttentionLayer"}
 """Kinds of layers, by name, that have a counterpart here."""
 
 

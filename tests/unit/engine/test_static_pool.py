@@ -34,7 +34,7 @@ def test_a_model_that_cannot_have_them_is_refused(change, why):
 
 
 def test_a_kind_of_cache_that_is_not_known_is_not_served(monkeypatch):
-    monkeypatch.setattr(static_pool, "SERVED", {"DynamicLayer"})
+    monkeypatch.setattr(static_pool, "SERVED", {"GrowingLayer"})
     assert tiny_engine("qwen3", static_cache="on").steps == "static"
     with pytest.raises(UserError, match="layers of the kind DynamicSlidingWindowLayer"):
         tiny_engine("gemma3_text", static_cache="on")
