@@ -189,6 +189,23 @@ def test_two_runs_stand_side_by_side(opened, run, tmp_path):
     assert "This run does not have the question." in page.locator("#answer").inner_text()
 
 
+def test_of_a_question_that_the_other_run_lacks_nothing_of_another_one_is_shown(opened, messages, tmp_path):
+    samples = read_samples(messages)
+    write_samples(messages, [replace(one, usage=(replace(one.usage[0], prompt_tokens=321),)) for one in samples])
+    fewer = shutil.copytree(messages, tmp_path / "fewer")
+    config = (fewer / "config.json").read_text(encoding="utf-8")
+    (fewer / "config.json").write_text(config.replace('"number": 3', '"number": 2'), encoding="utf-8")
+    write_samples(fewer, read_samples(messages)[1:])
+    page = opened(messages, fewer)
+    page.locator("#questions a").first.click()
+    page.get_by_role("button", name="round 1: planner to solver").click()
+    page.wait_for_selector("#message")
+    assert "321" in page.locator("#shown .costs").inner_text()
+    page.get_by_role("button", name="fewer", exact=True).click()
+    playwright.expect(page.locator(".hint")).to_have_count(2)  # in the place of the graph, and of the answer
+    assert page.locator("#message").count() == page.locator("#shown .costs").count() == 0
+
+
 @pytest.mark.parametrize("opens", [False, True])
 def test_hostile_text_is_text(opened, messages, opens):
     page = opened(messages)

@@ -6,10 +6,11 @@ async function showQuestion() {
   if (!question) return byId("shown").replaceChildren(h("p", { class: "hint" }, `There is no question ${place.q} in this run.`));
   const answers = page.runs.map((run) => answerOf(run.byId.get(place.q)));
   const details = await Promise.all(answers.map((answer, run) => answer && detailsOf(run, answer.details)));
-  // Messages stand with a question's first answer.
-  const first = await detailsOf(Number(place.run), firstOf(page.runs[place.run].byId.get(place.q) ?? question).details);
-  if (asked !== place) return;
   const run = Number(place.run);
+  // Messages stand with a question's first answer. A run that does not have the question has none.
+  const there = page.runs[run].byId.get(place.q);
+  const first = there ? await detailsOf(run, firstOf(there).details) : { usage: [], messages: {}, passages: {} };
+  if (asked !== place) return;
   const chosen = details[run];
   const before = {
     usage: answers[run]?.rollout ? [...first.usage.slice(0, -1), ...chosen.usage] : first.usage,
@@ -26,8 +27,8 @@ async function showQuestion() {
       h("div", { class: "row" }, h("h3", {}, "Answer"), rolloutSwitch(question)),
       h("div", { class: page.runs.length > 1 ? "answers two" : "answers" },
         details.map((one, number) => answerPanel(number, answers[number], one, question)))),
-    h("section", {}, h("h3", {}, "Tokens and seconds"), costsOf(before.usage),
-      h("p", { class: "quiet" }, "Seconds are the question's share of its batch's.")));
+    there ? h("section", {}, h("h3", {}, "Tokens and seconds"), costsOf(before.usage),
+      h("p", { class: "quiet" }, "Seconds are the question's share of its batch's.")) : "");
   shownMessages = messagesOf(before);
 }
 
