@@ -23,14 +23,17 @@ def message_figures(message: Message, before: Message | None = None) -> dict[str
 
     `norms` are the latents' L2 norms. `before` are their cosines to the same step a round before, None
     without one of the same shape. `similarity` holds the cosine of each of the steps in `compared` to each
-    later one, row by row, in thousandths. A latent of zeros has no cosine: None stands there.
+    later one, row by row, in thousandths. A latent of zeros has no cosine, one with an overflow in it no norm
+    either: None stands there.
     """
     compared = np.arange(0, len(message), max(1, -(-len(message) // MAX_COMPARED)))
     directions = _directions(message[compared])
     upper = np.triu_indices(len(compared), k=1)
     same_shape = before is not None and before.shape == message.shape
     return {
-        "norms": [float(f"{norm:.4g}") for norm in np.linalg.norm(message, axis=1)],
+        "norms": [
+            float(f"{norm:.4g}") if np.isfinite(norm) else None for norm in np.linalg.norm(message, axis=1)
+        ],
         "before": _thousandths(np.sum(_directions(message) * _directions(before), axis=1))
         if before is not None and same_shape
         else None,
@@ -40,9 +43,10 @@ def message_figures(message: Message, before: Message | None = None) -> dict[str
 
 
 def _directions(message: Message) -> Message:
-    """Latents at length 1; NaN for one of zeros."""
+    """Latents at length 1; NaN for one of zeros, or of what is no finite number."""
     norms = np.linalg.norm(message, axis=1, keepdims=True)
-    return np.divide(message, norms, out=np.full_like(message, np.nan), where=norms > 0)
+    fit = (norms > 0) & np.isfinite(norms)
+    return np.divide(message, norms, out=np.full_like(message, np.nan), where=fit)
 
 
 def _thousandths(cosines: NDArray[np.float64]) -> list[int | None]:

@@ -30,8 +30,10 @@ function figuresOf(message, steps) {
 }
 
 function normPlot(message, steps) {
-  const high = Math.max(...message.norms);
-  return linePlot(message.norms, { label: `Lengths from ${figure(Math.min(...message.norms))} to ${figure(high)}`, low: 0, high: high || 1, steps });
+  const known = message.norms.filter((norm) => norm !== null);
+  if (!known.length) return h("p", { class: "quiet" }, "No latent has a finite length.");
+  const high = Math.max(...known);
+  return linePlot(message.norms, { label: `Lengths from ${figure(Math.min(...known))} to ${figure(high)}`, low: 0, high: high || 1, steps });
 }
 
 function changePlot(message, steps) {

@@ -64,7 +64,7 @@ function heatMap(message) {
   const tell = (x, y) => {
     at = [Math.min(Math.max(x, 0), steps.length - 1), Math.min(Math.max(y, 0), steps.length - 1)];
     const value = rows[at[1]][at[0]];
-    told.textContent = `step ${steps[at[1]] + 1} and step ${steps[at[0]] + 1}: ${value === null ? "a latent of zeros" : shown(value / 1000)}`;
+    told.textContent = `step ${steps[at[1]] + 1} and step ${steps[at[0]] + 1}: ${value === null ? "no cosine: a latent of zeros, or not finite" : shown(value / 1000)}`;
   };
   canvas.addEventListener("pointermove", (event) => {
     const box = canvas.getBoundingClientRect();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -28,6 +29,17 @@ def test_figures_are_those_of_each_pair_of_steps(messages):
     assert figures["similarity"] == [
         round(1000 * cosine(message[a], message[b])) for a in range(5) for b in range(a + 1, 5)
     ]
+
+
+@pytest.mark.parametrize("overflow", [math.inf, -math.inf, math.nan])
+def test_a_latent_with_an_overflow_in_it_has_neither_norm_nor_cosine(messages, overflow):
+    before, message = messages
+    message[2, 3] = overflow
+    figures = message_figures(message, before)
+    assert [norm is None for norm in figures["norms"]] == [False, False, True, False, False]
+    assert figures["before"][2] is None
+    assert figures["similarity"].count(None) == 4
+    json.dumps(figures, allow_nan=False)
 
 
 def test_a_latent_of_zeros_has_no_cosine(messages):
