@@ -15,10 +15,9 @@ from typing import IO, TYPE_CHECKING, Any, overload
 from urllib.parse import quote
 
 from recursivemas.errors import UserError, did_you_mean
-from recursivemas.files.whole import naming_output, write_whole
 from recursivemas.output.html import render
 from recursivemas.recursion.messages import Message, find_message
-from recursivemas.report.view import view
+from recursivemas.report.view import write_page
 from recursivemas.runs.files import CONFIG, SAMPLES, SUMMARY, iterate_file, read_config, read_sample
 from recursivemas.runs.flat import flat_row
 from recursivemas.runs.latents import read_message
@@ -180,16 +179,11 @@ class SavedRun:
         """Write the page that shows the run, held against another where that is given; returns the file.
 
         The same as `recursivemas view`. Raises UserError for a run without answers, for runs that cannot be
-        compared, and where the file cannot be written.
+        compared, and where the file cannot be written or is no .html file.
         """
         page = Path(output)
-        if page.is_dir():
-            raise UserError(f"{page} is a folder; give the file to write, such as {page / 'page.html'}")
         against = other.path if isinstance(other, SavedRun) else other
-        text = view(self.path, None if against is None else Path(against))
-        with naming_output(page, "another output"):
-            page.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(page, text.encode())
+        write_page(page, self.path, None if against is None else Path(against), "another output")
         self._page = page
         return page
 

@@ -19,6 +19,7 @@ from recursivemas.styles.drawing import draw
 
 LARGE_BYTES = 100_000_000
 """What browsers take a while to open."""
+SUFFIXES = (".html", ".htm")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +40,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: Mapping[str, Any]) -> None:
     """`recursivemas view RUN [OTHER] -o page.html`: write the page and say how large it is."""
     output = arguments["output"]
+    size = write_page(output, arguments["run"], arguments["other"])
+    large = "; browsers take some seconds to open it" if size > LARGE_BYTES else ""
+    print(f"{output} ({size / 1e6:.1f} MB{large})")
+
+
+def write_page(output: Path, path: Path, other: Path | None = None, cure: str = "another -o") -> int:
+    """Write the page of the run in that folder, over one that is there; returns its size in bytes.
+
+    `cure` is what to give instead of an output that cannot be written. Raises UserError for an `output` that
+    is no .html file, as what stands there may be the run's own, and what `view` raises.
+    """
     if output.is_dir():
         raise UserError(f"{output} is a folder; give the file to write, such as {output / 'page.html'}")
-    page = view(arguments["run"], arguments["other"]).encode()
-    with naming_output(output):
+    if output.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{output} is to be a .html file; give -o {output.with_suffix('.html')}")
+    page = view(path, other).encode(errors="backslashreplace")
+    with naming_output(output, cure):
         output.parent.mkdir(parents=True, exist_ok=True)
         write_whole(output, page)
-    large = "; browsers take some seconds to open it" if len(page) > LARGE_BYTES else ""
-    print(f"{output} ({len(page) / 1e6:.1f} MB{large})")
+    return len(page)
 
 
 def view(path: Path, other: Path | None = None) -> str:

@@ -81,6 +81,7 @@ CASES = [
     (lambda run: run.message("q0", 1, "solver", "planner").text, "solve with lens=True, or run with --lens"),
     (lambda run: run.message("q0", 1, "solver", "planner").lens, "solve with lens=True, or run with --lens"),
     (lambda run: run.view(run.path), "is a folder; give the file to write"),
+    (lambda run: run.view(run.path / "samples.jsonl"), "is to be a .html file"),
 ]
 
 

@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import hashlib
 import html
+import os
 import re
 
 import pytest
@@ -34,6 +35,10 @@ def test_the_page_is_written_and_its_size_told(tmp_path, capsys):
     assert contents_of(page)["runs"][0]["facts"]["release"] == "toy-random"
     assert main(["view", str(run), "-o", str(tmp_path)]) == 2
     assert "is a folder; give the file to write" in capsys.readouterr().err
+    samples = (run / "samples.jsonl").read_bytes()
+    assert main(["view", str(run), "-o", str(run / "samples.jsonl")]) == 2
+    assert f"is to be a .html file; give -o {run / 'samples.html'}" in capsys.readouterr().err
+    assert (run / "samples.jsonl").read_bytes() == samples
     (tmp_path / "file").touch()
     for output, why in (
         ("/proc/page.html", "No such file or directory|Permission denied"),  # root, others
@@ -42,6 +47,14 @@ def test_the_page_is_written_and_its_size_told(tmp_path, capsys):
         assert main(["view", str(run), "-o", output]) == 2
         says = rf"error: {output} could not be written \(({why})\); give another -o\n"
         assert re.fullmatch(says, capsys.readouterr().err)
+
+
+def test_a_folder_whose_name_is_no_text_has_a_page(tmp_path, capsys):
+    run = write_run(tmp_path / os.fsdecode(b"run\xff"), [True, False])
+    assert main(["view", str(run), "-o", str(tmp_path / "page.html")]) == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<title>run\\udcff" in page
+    assert contents_of(page)["runs"][0]["facts"]["label"] == "run\udcff"
 
 
 def test_a_run_makes_the_same_page_each_time(tmp_path):
