@@ -191,7 +191,9 @@ def test_two_runs_stand_side_by_side(opened, run, tmp_path):
 
 def test_of_a_question_that_the_other_run_lacks_nothing_of_another_one_is_shown(opened, messages, tmp_path):
     samples = read_samples(messages)
-    write_samples(messages, [replace(one, usage=(replace(one.usage[0], prompt_tokens=321),)) for one in samples])
+    write_samples(
+        messages, [replace(one, usage=(replace(one.usage[0], prompt_tokens=321),)) for one in samples]
+    )
     fewer = shutil.copytree(messages, tmp_path / "fewer")
     config = (fewer / "config.json").read_text(encoding="utf-8")
     (fewer / "config.json").write_text(config.replace('"number": 3', '"number": 2'), encoding="utf-8")
