@@ -28,47 +28,46 @@ def growing_cache(config: PreTrainedConfig) -> DynamicCache:
 
 
 class GrowingLayer(DynamicLayer):
-    """Keys and values [B, H, S, D_h], views of larger tensors once a step was taken."""
+    """Keys and values [B, H, S, D_h], the beginnings of larger tensors once a step was taken.
+
+    Whoever sets them, having cut, joined or reordered what is held, frees the larger ones at once: until the
+    next step a whole batch would stand in memory twice otherwise.
+    """
 
     def __init__(self) -> None:
+        self._held: list[Any] = [None, None]
+        self._rooms: list[Tensor | None] = [None, None]
         super().__init__()
-        self.keys: Any
-        self.values: Any
-        self._pair: list[_Growing | None] = [None, None]
+
+    @property
+    def keys(self) -> Any:
+        return self._held[0]
+
+    @keys.setter
+    def keys(self, keys: Tensor | None) -> None:
+        self._held[0], self._rooms[0] = keys, None
+
+    @property
+    def values(self) -> Any:
+        return self._held[1]
+
+    @values.setter
+    def values(self, values: Tensor | None) -> None:
+        self._held[1], self._rooms[1] = values, None
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Append positions. Several at once, and all that gradients go through, as transformers does."""
         if not self.is_initialized or key_states.shape[-2] > 1 or torch.is_grad_enabled():
             return super().update(key_states, value_states, *args, **kwargs)
-        self.keys, self.values = (
-            self._append(0, self.keys, key_states),
-            self._append(1, self.values, value_states),
-        )
-        return self.keys, self.values
+        return self._append(0, key_states), self._append(1, value_states)
 
-    def _append(self, which: int, held: Tensor, new: Tensor) -> Tensor:
-        growing = self._pair[which]
-        if growing is None or growing.held is not held or not growing.has_room:
-            growing = self._pair[which] = _Growing(held)  # somebody has cut, joined or reordered what is held
-        return growing.append(new)
-
-
-class _Growing:
-    """A tensor with room behind it."""
-
-    def __init__(self, held: Tensor) -> None:
-        rows, heads, length, size = held.shape
-        self._whole = held.new_empty(rows, heads, length + ROOM, size)
-        self.held = self._whole[:, :, :length]
-        self.held.copy_(held)
-
-    @property
-    def has_room(self) -> bool:
-        return self.held.shape[2] < self._whole.shape[2]
-
-    def append(self, new: Tensor) -> Tensor:
-        """[B, H, 1, D_h] behind the others; returns all."""
-        length = self.held.shape[2]
-        self._whole[:, :, length : length + 1] = new
-        self.held = self._whole[:, :, : length + 1]
-        return self.held
+    def _append(self, which: int, new: Tensor) -> Tensor:
+        """[B, H, 1, D_h] behind the keys or values; returns all."""
+        held, room = self._held[which], self._rooms[which]
+        length = held.shape[2]
+        if room is None or length == room.shape[2]:
+            room = held.new_empty(*held.shape[:2], length + ROOM, held.shape[3])
+            room[:, :, :length] = held
+        room[:, :, length : length + 1] = new
+        self._held[which], self._rooms[which] = room[:, :, : length + 1], room
+        return self._held[which]

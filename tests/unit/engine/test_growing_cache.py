@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import ref
+
 import pytest
 import torch
 from transformers.cache_utils import DynamicLayer
@@ -54,6 +56,17 @@ def test_it_holds_what_transformers_layer_holds(change):
     append(*states(4, rows))
     for _ in range(3):
         append(*states(1, rows))
+
+
+@pytest.mark.parametrize("change", [reorder, join])
+@torch.no_grad()
+def test_the_larger_tensors_are_gone_once_what_is_held_was_replaced(change):
+    layer = GrowingLayer()
+    layer.update(*states(5))
+    rooms = [ref(held._base) for held in layer.update(*states(1))]
+    assert [room().shape[2] for room in rooms] == [5 + ROOM, 5 + ROOM]
+    change(layer)
+    assert [room() for room in rooms] == [None, None]
 
 
 @torch.no_grad()
