@@ -18,6 +18,7 @@ from recursivemas.agents.agent import Agent
 from recursivemas.agents.computing import SPLIT, Placement
 from recursivemas.agents.memory import cache_bytes, free_bytes, work_bytes
 from recursivemas.agents.offload import Moving, Offload
+from recursivemas.engine.growing_cache import ROOM
 from recursivemas.engine.static_rows import MIN_LENGTH, room_for
 from recursivemas.errors import UserError
 from recursivemas.prompts import PromptSource
@@ -84,7 +85,7 @@ class AgentMemory:
     cache: int | None
     """Of that row; None where the model's configuration does not tell it."""
     row: int | None
-    """That, and what working on it takes for a while."""
+    """That, with the room that is made for it to become longer, and what working on it takes for a while."""
     stays: int
     """What of it stays while other agents have their turns: a static cache, with the room that is made."""
     kept: int | None
@@ -185,10 +186,12 @@ def _agent_memory(
         # A fork keeps what was read, once, beside the copy that is written on.
         forked = read if settings.num_rollouts > 1 else 0
         work = work_bytes(model.config, model.dtype, prompt, eager=model.eager)
-        row = cache + forked + work + _waiting_bytes(style, settings, role, model, prompt)
+        room = room_for(positions, MIN_LENGTH) if model.static else positions + ROOM
+        held = cache_bytes(model.config, model.dtype, room) or 0
+        row = held + forked + work + _waiting_bytes(style, settings, role, model, prompt)
         if model.static:
-            stays = cache_bytes(model.config, model.dtype, room_for(positions, MIN_LENGTH)) or 0
-            row += stays - cache + read  # prompts are read beside it
+            stays = held
+            row += read  # prompts are read beside it
         prompts, texts = _num_prompts(settings), _num_texts(style, settings, role)
         # Instructions stand in all prompts, and are kept by themselves besides.
         kept = (read * prompts + cache * texts) * settings.answer_window + read * prompts

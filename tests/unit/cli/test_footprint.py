@@ -13,6 +13,7 @@ from recursivemas import Question, load_mas_system
 from recursivemas.agents.memory import cache_bytes
 from recursivemas.cli.footprint import describe_files, describe_memory, read_plan
 from recursivemas.cli.main import run_main
+from recursivemas.engine.growing_cache import GrowingLayer
 from recursivemas.errors import UserError
 from recursivemas.output.sizes import format_size, format_sizes
 from recursivemas.recursion import memory
@@ -72,6 +73,26 @@ def test_static_caches_count_for_each_agent(toy_release, questions):
     assert told.row(CPU) == plan.row(CPU) == stay + max(one.row - one.stays for one in plan.agents)
     dynamic = read_plan(run_of(toy_release, questions, num_samples=3))
     assert dynamic.row(CPU) == max(one.row for one in dynamic.agents) < told.row(CPU)
+
+
+def test_a_row_counts_with_the_room_that_is_made_behind_it(toy_release, questions, monkeypatch):
+    run = run_of(toy_release, questions, num_samples=1, style="sequential_light")
+    held: dict[tuple[int, int], int] = {}
+    append = GrowingLayer._append
+
+    def noting(layer, which, new):
+        found = append(layer, which, new)
+        held[id(layer), which] = found.untyped_storage().nbytes()
+        return found
+
+    monkeypatch.setattr(GrowingLayer, "_append", noting)
+    with run.load() as system:
+        one = system.plan_memory(run.settings.solve, run.toolbox, run.questions).agents[0]
+        agent = system.agents[one.role]
+        agent.engine.open([[(5,) * one.prompt]]).think(agent.inner_link, one.positions - one.prompt + 1)
+    assert sum(held.values()) > one.cache
+    work = memory.work_bytes(one.model.config, one.model.dtype, one.prompt, eager=one.model.eager)
+    assert one.row - work >= sum(held.values())
 
 
 @pytest.mark.parametrize("offload", ["none", "disk"])
