@@ -143,7 +143,7 @@ def as_training_rows(style: Style, data: Iterable[Any], *, task: str = "math") -
     for index, row in enumerate(data):
         if not isinstance(row, Mapping):
             raise DatasetError(f"row {index} (counted from 0) is {row!r:.60}, not an object with fields")
-        rows.append(_training_row(style, row, str(row.get("id") or index), task))
+        rows.append(_training_row(style, row, _text(row, "id") or str(index), task))
     repeated = [row_id for row_id, count in Counter(row.question.id for row in rows).items() if count > 1]
     if repeated:
         raise DatasetError(f"the id {repeated[0]!r} stands twice; make ids unique, or leave them out")
@@ -186,8 +186,11 @@ def task_of(question: Question) -> str:
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
+    """The field, stripped; empty where it holds nothing (NaN in some tables) or a list or object."""
     value = row.get(name)
-    return "" if value is None else str(value).strip()
+    if value is None or value != value or isinstance(value, Mapping | list | tuple | bytes):
+        return ""
+    return str(value).strip()
 
 
 def _target(text: str) -> Target:

@@ -76,6 +76,19 @@ def test_texts_are_stripped_and_what_is_missing_is_counted_and_named(caplog):
     assert len(usable_rows(rows, SEQUENTIAL, ["solver"])[0]) == 3
 
 
+def test_what_is_no_text_is_missing():
+    for value in (["1. Add.", "2. Check."], {"text": "Add."}, float("nan"), None):
+        rows = as_training_rows(SEQUENTIAL, [{**ROW, "plan": value}])
+        assert "planner" not in rows[0].targets
+    assert as_training_rows(SEQUENTIAL, [{**ROW, "answer": 42}])[0].targets["solver"].text == "42"
+
+
+def test_an_id_may_be_zero():
+    rows = as_training_rows(SEQUENTIAL, [{**ROW, "id": number} for number in (3, 1, 2, 0)])
+    assert [row.question.id for row in rows] == ["3", "1", "2", "0"]
+    assert as_training_rows(SEQUENTIAL, [{**ROW, "id": None}, {**ROW, "id": ""}])[1].question.id == "1"
+
+
 def test_many_rows_of_a_kind_are_not_all_named():
     rows = as_training_rows(SEQUENTIAL, [{**ROW, "answer": ""}] * 9 + [ROW])
     assert usable_rows(rows, SEQUENTIAL, ["solver"])[1].describe().endswith("(row 0, 1, 2, 3, 4 and 4 more)")
