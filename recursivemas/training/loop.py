@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -146,8 +147,8 @@ class Steps:
         norms = self._average(count)
         if watched:
             norms |= {
-                name: self._norm(list(parts.values())) / count
-                for name, parts in self._learner.parted_gradients().items()
+                name: self._norm(parts) / count
+                for name, parts in self._parts_of_all(self._learner.parted_gradients())
             }
         total_norm = math.sqrt(sum(self._norm_of(link) ** 2 for link in self._learner.links.values()))
         if not math.isfinite(total_norm):
@@ -199,6 +200,21 @@ class Steps:
         values = torch.tensor([sums.get(name, 0.0) for name in names], dtype=torch.float64)
         added = self.accelerator.reduce(values.to(self.accelerator.device), "sum")
         return dict(zip(names, added.tolist(), strict=True))
+
+    def _parts_of_all(
+        self, parted: Mapping[str, Mapping[str, Tensor]]
+    ) -> Iterator[tuple[str, Sequence[Tensor]]]:
+        """Parts of gradients by name, summed over all processes; a process may have none of them."""
+        if self.accelerator.num_processes == 1:
+            yield from ((name, list(parts.values())) for name, parts in parted.items())
+            return
+        mine = {(name, one): part.shape for name, parts in parted.items() for one, part in parts.items()}
+        shapes = {place: shape for told in gather_objects(mine) for place, shape in told.items()}
+        like, sums = self._parameters[0], defaultdict[str, list[Tensor]](list)
+        for (name, one), shape in sorted(shapes.items()):
+            part = parted[name][one] if (name, one) in mine else like.new_zeros(shape)
+            sums[name].append(self.accelerator.reduce(part, "sum"))
+        yield from sums.items()
 
     def _average(self, count: float) -> dict[str, float]:
         """Gradients summed over all processes -> their mean; the norm of each link's."""

@@ -60,6 +60,10 @@ OUTER = (
 )
 
 
+def last_metrics(folder):
+    return json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+
+
 def links(folder):
     return {path.name: path.read_bytes() for path in folder.glob("*.pt")}
 
@@ -120,7 +124,7 @@ def test_all_processes_end_at_once_where_models_or_rows_are_others(rows, toy_rel
 
 @pytest.mark.long
 def test_two_processes_learn_what_one_does_with_twice_the_batch(rows, toy_release, tmp_path):
-    flags = ("--style", "distillation", "--max_steps", 3, "--num_recursive_rounds", 1, "--warmup_steps", 0)
+    flags = ("--style", "distillation", "--max_steps", 3, "--num_recursive_rounds", 2, "--warmup_steps", 0)
     flags = (*flags, "--dtype", "float64", "--release", toy_release)
     run(*command("outer", rows, toy_release, tmp_path / "one", *flags, "--batch_size", 4))
     two = command("outer", rows, toy_release, tmp_path / "two", *flags, "--batch_size", 2)
@@ -129,6 +133,10 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(rows, toy_releas
         one, two = (torch.load(tmp_path / place / name, weights_only=True) for place in ("one", "two"))
         for key, value in one.items():
             torch.testing.assert_close(two[key], value, rtol=1e-7, atol=1e-9)
+    one, two = (last_metrics(tmp_path / place) for place in ("one", "two"))
+    norms = [name for name in one if name.startswith("gradient_norm/")]
+    assert {"gradient_norm/outer_el", "gradient_norm/outer_el/r2"} < set(norms)
+    assert [two[name] for name in norms] == pytest.approx([one[name] for name in norms], rel=1e-7)
 
 
 @pytest.mark.skipif(find_spec("trackio") is None, reason="trackio is not installed")
