@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,8 +21,8 @@ BATCH = 8
 
 @torch.no_grad()
 def evaluate_inner(learner: InnerLearner, rows: Sequence[TrainingRow]) -> dict[str, float]:
-    """The loss on held-out rows, averaged over all their pairs."""
-    return {"eval/loss": _mean_loss(learner, rows)}
+    """The loss on held-out rows, averaged over all their pairs; nothing where none of them can be read."""
+    return _mean_loss(learner, rows)
 
 
 @torch.no_grad()
@@ -29,9 +30,9 @@ def evaluate_outer(learner: OuterLearner, rows: Sequence[TrainingRow]) -> dict[s
     """The loss on held-out rows, and how many are answered right by the recursion itself, greedily.
 
     Answers are right by the strict grader. Where all rows are about code, which rows hold no tests for,
-    there is the loss alone.
+    there is the loss alone, and where none of them can be read no loss.
     """
-    scores = {"eval/loss": _mean_loss(learner, rows)}
+    scores = _mean_loss(learner, rows)
     questions = [_with_gold(row.question) for row in rows if row.question.kind not in CODE_KINDS]
     if questions:
         settings = learner.settings
@@ -53,16 +54,18 @@ def evaluate_outer(learner: OuterLearner, rows: Sequence[TrainingRow]) -> dict[s
 
 def is_better(scores: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
     """More right answers, or as many at a lower loss."""
-    order = [(one.get("eval/accuracy", 0.0), -one["eval/loss"]) for one in (scores, best)]
+    order = [(one.get("eval/accuracy", 0.0), -one.get("eval/loss", math.inf)) for one in (scores, best)]
     return order[0] > order[1]
 
 
-def _mean_loss(learner: InnerLearner | OuterLearner, rows: Sequence[TrainingRow]) -> float:
+def _mean_loss(learner: InnerLearner | OuterLearner, rows: Sequence[TrainingRow]) -> dict[str, float]:
     outcomes = [
         learner.read(rows[start : start + BATCH], watched=False) for start in range(0, len(rows), BATCH)
     ]
     read = [one for one in outcomes if one is not None]
-    return sum(one.total.item() for one in read) / max(sum(one.count for one in read), 1)
+    if not read:
+        return {}
+    return {"eval/loss": sum(one.total.item() for one in read) / sum(one.count for one in read)}
 
 
 def _with_gold(question: Question) -> Question:

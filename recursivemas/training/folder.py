@@ -93,20 +93,24 @@ class TrainingFolder:
         """
         self._told = {**asdict(self._settings), **about, SOURCE: source}
         check_folder(self.path, self._told, resume=resume)
-        checkpoint = self.newest()
+        checkpoint = newest_checkpoint(self.path)
         self._cut_metrics(0 if checkpoint is None else _number(checkpoint))
 
     def read_newest(self) -> dict[str, Any] | None:
-        """The state of the newest checkpoint, and its `folder`."""
-        checkpoint = self.newest()
+        """The state of the newest checkpoint, and its `folder`. Raises UserError where it is damaged."""
+        checkpoint = newest_checkpoint(self.path)
         if checkpoint is None:
             return None
-        return {"folder": checkpoint, **torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)}
-
-    def newest(self) -> Path | None:
-        """The newest checkpoint that is whole."""
-        found = [path for path in self.path.glob("*") if CHECKPOINT.fullmatch(path.name)]
-        return max((path for path in found if (path / STATE).is_file()), key=_number, default=None)
+        try:
+            state = torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
+        except OSError as error:
+            raise UserError(unreadable(checkpoint / STATE, error)) from error
+        except Exception as error:  # damaged bytes make the reader fail in any way there is
+            raise UserError(
+                f"{checkpoint / STATE} is damaged; delete {checkpoint}, and --resume goes on from the "
+                "checkpoint before it, or from the beginning"
+            ) from error
+        return {"folder": checkpoint, **state}
 
     def save_checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
         """The links after so many steps, and the state to go on from."""
@@ -162,6 +166,12 @@ class TrainingFolder:
         file.write_text("".join(kept), encoding="utf-8")
 
 
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint of a training's folder that is whole; None where there is none."""
+    found = [path for path in folder.glob("*") if CHECKPOINT.fullmatch(path.name)]
+    return max((path for path in found if (path / STATE).is_file()), key=_number, default=None)
+
+
 def _number(checkpoint: Path) -> int:
     return int(checkpoint.name.partition("-")[2])
 
@@ -205,11 +215,14 @@ def save_outer(folder: Path, system: MASSystem, settings: OuterSettings, tasks: 
 
 
 def _describe_outer(system: MASSystem, settings: OuterSettings, tasks: Sequence[str]) -> dict[str, Any]:
+    variants = {
+        str(spec): system.outer_links[spec.source, spec.target].variant for spec in system.graph.links
+    }
+    alike = set(variants.values())
     return {
-        "adapter_type": settings.outer_adapter_type,
-        "adapter_types": {
-            str(spec): system.outer_links[spec.source, spec.target].variant for spec in system.graph.links
-        },
+        # What the settings say is not what loaded links are.
+        "adapter_type": alike.pop() if len(alike) == 1 else settings.outer_adapter_type,
+        "adapter_types": variants,
         "hidden_sizes": {role: agent.hidden_size for role, agent in system.agents.items()},
         "models": {role: agent.repo_id for role, agent in system.agents.items()},
         "num_recursive_rounds": settings.num_recursive_rounds,

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from recursivemas.errors import UserError
 from recursivemas.runs.trackers import Tracker, check_package, start_tracker
@@ -33,6 +34,8 @@ def check_tracker(settings: LearningSettings, folder: Path | None) -> None:
 def make_accelerator(settings: LearningSettings, folder: Path | None) -> Accelerator:
     """The devices and processes. Raises UserError as `check_tracker` does."""
     check_tracker(settings, folder)
+    # What an earlier training of this process has chosen would hold for this one, or be an error.
+    AcceleratorState._reset_state()
     return Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=settings.mixed_precision)
 
 

@@ -23,6 +23,7 @@ from recursivemas.training.folder import (
     TrainingFolder,
     load_inner,
     load_outer,
+    newest_checkpoint,
     save_inner,
     save_outer,
 )
@@ -132,7 +133,7 @@ def hold_out(
 
 
 def _can_resume(save_dir: str | Path | None, resume: bool) -> bool:
-    return resume and save_dir is not None and any(Path(save_dir).glob("checkpoint-*/state.pt"))
+    return resume and save_dir is not None and newest_checkpoint(Path(save_dir)) is not None
 
 
 class Training:
@@ -199,7 +200,7 @@ class Training:
         for noted in (self._trained.skipped, self._trained.cut):
             for rows in gather_objects(noted.rows):
                 noted.merge(rows)
-        if num_steps > self._first and not self._trained.records:
+        if num_steps > self._first == 0 and not self._trained.records:
             raise DatasetError(f"nothing was learnt from any row: {self._trained.skipped.describe()}")
         if self._folder and self._is_main:
             self._folder.save_links()
@@ -232,7 +233,11 @@ class Training:
             self._tracker.log({name: value for name, value in line.items() if name != "step"}, line["step"])
 
     def _evaluate(self, step: int, evaluate: Any) -> None:
-        scores = {"step": step, **evaluate()}
+        found = evaluate()
+        if not found:
+            logger.warning("none of the held-out rows can be read: %s", self._trained.skipped.describe())
+            return
+        scores = {"step": step, **found}
         self._log(scores)
         if self._trained.best is None or is_better(scores, self._trained.best):
             self._trained.best = scores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -15,8 +16,8 @@ from recursivemas.benchmarks.base import DatasetError
 from recursivemas.errors import UserError
 from recursivemas.training import InnerSettings, OuterSettings, as_training_rows, train_inner, train_outer
 from recursivemas.training.learners import InnerLearner
-from recursivemas.training.loop import Steps
-from recursivemas.training.train import learning
+from recursivemas.training.loop import Order, Steps
+from recursivemas.training.train import hold_out, learning
 from tests.support.pupils import ROWS
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]  # loading a system tries out its chat templates
@@ -100,6 +101,66 @@ def test_half_a_checkpoint_is_none(system, rows, tmp_path):
     assert trained.records == []
 
 
+def test_a_copy_of_a_checkpoint_is_none(system, rows, tmp_path):
+    settings = replace(INNER, init="ridge", max_steps=2, save_steps=0)
+    begun = train_inner(system, "critic", rows, settings)
+    copied = tmp_path / "checkpoint-2.bak"
+    copied.mkdir()
+    (copied / "state.pt").touch()
+    again = train_inner(system, "critic", rows, settings, save_dir=tmp_path, resume=True)
+    assert again.losses == begun.losses
+
+
+def test_a_damaged_checkpoint_is_told_of(system, rows, tmp_path):
+    train_inner(system, "critic", rows, INNER, save_dir=tmp_path)
+    whole = files(tmp_path)
+    newest = tmp_path / "checkpoint-6"
+    (newest / "state.pt").write_bytes((newest / "state.pt").read_bytes()[:100])
+    with pytest.raises(UserError, match=r"state.pt is damaged; delete .*/checkpoint-6, and --resume goes on"):
+        train_inner(system, "critic", rows, INNER, save_dir=tmp_path, resume=True)
+    shutil.rmtree(newest)
+    assert len(train_inner(system, "critic", rows, INNER, save_dir=tmp_path, resume=True).records) == 2
+    assert files(tmp_path) == whole
+
+
+def too_long(rows, places):
+    """The same rows; the questions in those places leave no room for a target."""
+    question = "Why? " * 2000
+    return [
+        replace(row, question=replace(row.question, text=question)) if place in places else row
+        for place, row in enumerate(rows)
+    ]
+
+
+def test_a_training_that_goes_on_with_rows_too_long_ends_as_the_whole_one(system, rows, tmp_path):
+    settings = replace(INNER, max_steps=3)
+    rows = too_long(rows, Order(len(rows), 2, settings.seed).rows(2))
+    train_inner(system, "critic", rows, settings, save_dir=tmp_path)
+    whole = files(tmp_path)
+    (tmp_path / "adapter.pt").unlink()
+    trained = train_inner(system, "critic", rows, settings, save_dir=tmp_path, resume=True)
+    assert trained.records == []
+    assert files(tmp_path) == whole
+
+
+def test_held_out_rows_that_cannot_be_read_have_no_loss(system, rows, tmp_path, caplog):
+    settings = replace(INNER, eval_samples=2, eval_steps=2)
+    _, held_out = hold_out(rows, settings)
+    rows = too_long(rows, [place for place, row in enumerate(rows) if row in held_out])
+    trained = train_inner(system, "critic", rows, settings, save_dir=tmp_path)
+    assert trained.best is None
+    assert "none of the held-out rows can be read: 2 with a prompt that leaves no room" in caplog.text
+    assert not (tmp_path / "best").exists()
+
+
+def test_each_training_chooses_its_precision(system, rows):
+    losses = []
+    for precision in ("no", "bf16", "no"):
+        settings = replace(INNER, max_steps=1, mixed_precision=precision)
+        losses += train_inner(system, "critic", rows, settings).losses
+    assert losses[0] == losses[2] != losses[1]
+
+
 def test_a_folder_is_not_written_over_and_not_gone_on_with_otherwise(system, rows, tmp_path):
     train_inner(system, "critic", rows, INNER, save_dir=tmp_path)
     with pytest.raises(UserError, match="holds a training; give another --save_dir, or --resume"):
@@ -178,6 +239,11 @@ def test_the_loader_takes_what_was_saved(system, rows, tmp_path, toy_release):
     told = json.loads((tmp_path / "outer" / "outer_adapter_config.json").read_text())
     assert told["adapter_types"]["solver->planner"] == "outer_adapter"
     assert told["tasks"] == ["math"]
+    alike = replace(OUTER, outer_adapter_type="outer_adapter", max_steps=2)
+    train_outer(system, rows, alike)
+    train_outer(system, rows, replace(OUTER, init="loaded"), save_dir=tmp_path / "further")
+    told = json.loads((tmp_path / "further" / "outer_adapter_config.json").read_text())
+    assert told["adapter_type"] == "outer_adapter"
     unknown = OuterSettings(**{**vars(OUTER), "outer_types": ("outer_el=outer_adapter",)})
     with pytest.raises(
         UserError, match=r"names 'outer_el', which is no link of .* outer_12, planner->critic"
