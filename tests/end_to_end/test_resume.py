@@ -118,6 +118,21 @@ def test_a_finished_run_resumed_stays_as_it_is(flags, tmp_path):
     assert (folder / "samples.jsonl").read_bytes() == before
 
 
+def test_a_finished_run_does_not_stand_for_questions_that_came_since(tmp_path, toy_release, capsys):
+    file, folder = tmp_path / "mine.jsonl", tmp_path / "run"
+    row = {"id": "a", "question": "What is 1 + 1?", "answer": "2"}
+    file.write_text(json.dumps(row) + "\n")
+    small = ["--device", "cpu", "--release", str(toy_release), "--dataset", str(file), "--max_new_tokens", "4"]
+    small += ["--latent_length", "2", "--output_dir", str(folder)]
+    assert run_main(small) == 0
+    assert run_main([*small, "--resume"]) == 0
+    with file.open("a") as more:
+        more.write(json.dumps({**row, "id": "b"}) + "\n")
+    capsys.readouterr()
+    assert run_main([*small, "--resume"]) == 2
+    assert "questions.number: 1 before, 2 now" in capsys.readouterr().err
+
+
 def test_other_settings_are_refused_with_the_difference(flags, tmp_path, capsys):
     folder = tmp_path / "run"
     small = [*flags, "--num_samples", "2", "--output_dir", str(folder)]

@@ -1,6 +1,7 @@
 """Where results come from, and what is not told on the way there."""
 
 import copy
+import json
 import shlex
 import sys
 from importlib import metadata
@@ -8,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from recursivemas.benchmarks import load_questions
+from recursivemas.benchmarks.own import own_benchmark
 from recursivemas.errors import UserError
 from recursivemas.runs import provenance
+from recursivemas.settings import QuestionSettings
 
 CONFIG = {
     "settings": {"seed": {"value": 42}, "device": {"value": "cpu"}},
@@ -83,6 +87,31 @@ def test_a_run_that_cannot_be_resumed_says_what_differs_and_no_more(path, value,
     with pytest.raises(UserError) as found:
         provenance.check_same_run(CONFIG, now)
     assert str(found.value).splitlines()[1:-1] == [f"  {said}"]
+
+
+@pytest.mark.parametrize(
+    ("row", "change"),
+    [
+        ({"tests": ["assert add(1, 2) == 3"]}, {"tests": ["assert add(1, 2) == 4"]}),
+        ({"tests": ["assert add(1, 2) == 3"]}, {"entry_point": "plus"}),
+        ({"answer": "3"}, {"kind": "phrase"}),
+        ({"answer": "3"}, {"question": "Add 2 and 1."}),
+    ],
+)
+def test_questions_that_are_graded_otherwise_are_not_the_same(tmp_path, row, change):
+    def config(**fields):
+        file.write_text(json.dumps({"question": "Add 1 and 2.", **row, **fields}) + "\n")
+        questions = load_questions(own_benchmark(file))
+        return {**CONFIG, "questions": provenance._describe_questions(questions, QuestionSettings())}
+
+    file = tmp_path / "mine.jsonl"
+    before = config()
+    provenance.check_same_run(before, config())
+    with pytest.raises(UserError, match="questions.*sha256: "):
+        provenance.check_same_run(before, config(**change))
+    # Older records say nothing of how questions were graded.
+    del before["questions"][provenance.GRADED_BY]
+    provenance.check_same_run(before, config())
 
 
 def test_a_process_with_other_tools_says_what_differs():
