@@ -101,6 +101,8 @@ def _typed(value: Any, kind: Any, name: str) -> Any:
     kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
     if get_origin(kind) is tuple:
         kinds = (tuple,)
+    if value == "" and type(None) in kinds:  # as of a shell's variable that is not set
+        raise UserError(f"{name} is empty; give a value, or leave it out")
     if type(value) in kinds:
         return value
     if float in kinds and type(value) is int:

@@ -47,7 +47,7 @@ def choose_named(sample_ids: str, ids: Sequence[str]) -> list[int]:
 
 def _entries(sample_ids: str) -> list[str]:
     if not sample_ids.startswith("@"):
-        return _filled(sample_ids.split(","), f"sample_ids is {sample_ids!r}")
+        return _filled(sample_ids.split(","), f"sample_ids {sample_ids!r}")
     file = Path(sample_ids[1:]).expanduser()
     if not file.is_file():
         raise DatasetError(

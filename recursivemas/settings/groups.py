@@ -39,6 +39,9 @@ BACKENDS = ("transformers", "vllm", "auto")
 TRACKERS = ("tensorboard", "trackio", "wandb")
 """What can be told of runs and trainings as they go."""
 
+MAX_SEED = 2**63 - 1
+"""What a run's samples can be read back with."""
+
 AUTO = "auto"
 """The batch_size that stands for as many questions as fit, and the offload for as little as is needed."""
 SWEEP = -1
@@ -238,6 +241,13 @@ class SolveSettings:
 
     def __post_init__(self) -> None:
         check_options(self)
+        last = self.answer_seed + self.num_rollouts - 1
+        if not (-MAX_SEED <= self.seed <= MAX_SEED and last <= MAX_SEED):
+            name = "seed" if self.sample_seed == -1 else "sample_seed"
+            raise UserError(
+                f"{name} is {self.answer_seed}; seeds, those of all rollouts among them, have to be from "
+                "-2**63 + 1 to 2**63 - 1"
+            )
         if self.role is not None and self.mode != "single":
             raise UserError(f"role {self.role!r} is read in mode single only; give --mode single, or drop it")
         if self.latent_length == SWEEP and self.mode != "latent":

@@ -37,7 +37,7 @@ def test_ids_and_positions_in_the_order_of_the_dataset(tmp_path, monkeypatch, sa
         ("8", "position 8 is written 8-8"),
         ("4-9", r"range 4-9, and there are 6 questions: positions go from 0 to 5"),
         ("2-1", "write the lower end first"),
-        (" ,", "names no question"),
+        (" ,", "^sample_ids ' ,' names no question"),
         ("@none", "the file none, and there is none"),
         ("@file", "in a file each id has a line of its own"),
     ],

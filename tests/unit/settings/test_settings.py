@@ -113,6 +113,28 @@ def test_the_answers_seed_is_seed_unless_another_is_given(given, base):
     assert RunSettings.of(seed=5, **given).solve.answer_seed == base
 
 
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"seed": 2**63}, "seed"),
+        ({"seed": -(2**63)}, "seed"),
+        ({"seed": 2**63 - 2, "num_rollouts": 3}, "seed"),
+        ({"sample_seed": 2**63 - 2, "num_rollouts": 3}, "sample_seed"),
+    ],
+)
+def test_a_seed_with_which_no_sample_could_be_read_back_is_refused(values, name):
+    with pytest.raises(UserError, match=rf"^{name} is {values[name]}; seeds, .* 2\*\*63 - 1"):
+        RunSettings.of(**values)
+    values[name] //= 2
+    RunSettings.of(**values)
+
+
+@pytest.mark.parametrize("name", ["push_to_hub", "judge_model", "output_dir", "revision", "sample_ids"])
+def test_what_a_variable_that_is_not_set_gives_is_not_taken_for_nothing(name):
+    with pytest.raises(UserError, match=f"^{name} is empty; give a value, or leave it out"):
+        RunSettings.of(**{name: ""})
+
+
 def test_repetition_is_not_penalised_unless_asked():
     assert RunSettings.of().solve.sampling.repetition_penalty == 1.0
     assert RunSettings.of(repetition_penalty=1.2).solve.sampling.repetition_penalty == 1.2
