@@ -122,8 +122,8 @@ def test_a_finished_run_does_not_stand_for_questions_that_came_since(tmp_path, t
     file, folder = tmp_path / "mine.jsonl", tmp_path / "run"
     row = {"id": "a", "question": "What is 1 + 1?", "answer": "2"}
     file.write_text(json.dumps(row) + "\n")
-    small = ["--device", "cpu", "--release", str(toy_release), "--dataset", str(file), "--max_new_tokens", "4"]
-    small += ["--latent_length", "2", "--output_dir", str(folder)]
+    small = ["--device", "cpu", "--release", str(toy_release), "--dataset", str(file)]
+    small += ["--max_new_tokens", "4", "--latent_length", "2", "--output_dir", str(folder)]
     assert run_main(small) == 0
     assert run_main([*small, "--resume"]) == 0
     with file.open("a") as more:

@@ -107,7 +107,7 @@ def test_questions_that_are_graded_otherwise_are_not_the_same(tmp_path, row, cha
     file = tmp_path / "mine.jsonl"
     before = config()
     provenance.check_same_run(before, config())
-    with pytest.raises(UserError, match="questions.*sha256: "):
+    with pytest.raises(UserError, match=r"questions\..*sha256: "):
         provenance.check_same_run(before, config(**change))
     # Older records say nothing of how questions were graded.
     del before["questions"][provenance.GRADED_BY]
