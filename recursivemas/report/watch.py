@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import re
+import sys
 import threading
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from recursivemas.styles.drawing import draw
 
 LOOPBACK = "127.0.0.1"
 MAX_PORT = 65_535
+HTTP_PORT = 80
 PACKED, HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
 
 
@@ -96,6 +98,11 @@ class PageServer(ThreadingHTTPServer):
     def address(self) -> str:
         return f"http://{LOOPBACK}:{self.server_port}/"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Told as servers do, but for a browser that has left before it had its answer."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: PageServer
@@ -103,7 +110,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         port, watched = self.server.server_port, self.server.watched
         # Another site's name may be made to point here; its pages are not to read the run.
-        if self.headers.get("Host") not in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
+        names = [f"{name}:{port}" for name in (LOOPBACK, "localhost")]
+        if port == HTTP_PORT:  # browsers leave it out
+            names += [LOOPBACK, "localhost"]
+        if self.headers.get("Host") not in names:
             return self._answer(f"open http://{LOOPBACK}:{port}/", PACKED, HTTPStatus.FORBIDDEN)
         try:
             match self.path.strip("/").split("/"):

@@ -93,6 +93,33 @@ def test_nobody_else_s_page_can_ask(ask):
     assert (status, text.startswith("open http://127.0.0.1:")) == (403, True)
 
 
+def test_browsers_leave_out_the_usual_port(run):
+    try:
+        server = PageServer(run[0], 80)
+    except UserError:
+        pytest.skip("port 80 cannot be had here")
+    with server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        connection = HTTPConnection("127.0.0.1", 80, timeout=60)
+        connection.request("GET", "/")
+        with connection.getresponse() as answer:
+            assert answer.status == 200
+        thread.join()
+
+
+def test_a_browser_that_leaves_is_no_error(run, capsys):
+    with PageServer(run[0]) as server:
+        for error in (ConnectionResetError("left"), ValueError("ours")):
+            try:
+                raise error
+            except (ConnectionResetError, ValueError):
+                server.handle_error(None, ("127.0.0.1", 1))
+    told = capsys.readouterr().err
+    assert "ours" in told
+    assert "left" not in told
+
+
 @pytest.mark.parametrize(
     "path", ["/details/7", "/details/-1", "/details/x", "/../config.json", "/samples.jsonl"]
 )
