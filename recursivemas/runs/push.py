@@ -22,6 +22,29 @@ CARD = "README.md"
 TOKENS = re.compile(r"\b(?:hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|tvly-[A-Za-z0-9-]{16,})")
 """What looks like a key of the services that a run may ask, whosever it is."""
 
+FEATURES: Mapping[str, str] = {
+    "id": "dtype: string",
+    "rollout": "dtype: int64",
+    "seed": "dtype: int64",
+    "question": "dtype: string",
+    "gold": "dtype: string",
+    "text": "dtype: string",
+    "extracted": "dtype: string",
+    "verdicts": "dtype: json",
+    "ended_by": "dtype: string",
+    "retried": "dtype: bool",
+    "past_context": "dtype: bool",
+    "error": "dtype: string",
+    "token_ids": "list: int64",
+    "tool_calls": "dtype: json",
+    "messages": "dtype: json",
+    "passages": "dtype: json",
+    "usage": "dtype: json",
+    "recorded": "dtype: string",
+}
+"""What the fields of samples are to `datasets`. Left to itself it goes by the first ones that it reads, and
+stops at an error where those had none, at another run's graders or rounds."""
+
 
 class PushError(UserError):
     """Results cannot be pushed."""
@@ -142,7 +165,13 @@ def _card(
     repo: str, name: str, config: Mapping[str, Any], summary: Mapping[str, Any], *, samples: bool
 ) -> str:
     """The page of a new repository; `datasets` reads the samples of all runs by what stands on top."""
-    data = f'configs:\n- config_name: samples\n  data_files: "*/{SAMPLES}"\n' if samples else ""
+    features = "".join(f"  - name: {field}\n    {kind}\n" for field, kind in FEATURES.items())
+    data = (
+        f'configs:\n- config_name: samples\n  data_files: "**/{SAMPLES}"\n'
+        f"dataset_info:\n- config_name: samples\n  features:\n{features}"
+        if samples
+        else ""
+    )
     headline, settings = summary["headline"], config["settings"]
     dataset = Path(settings["dataset"]["value"]).name
     value = f"{100 * headline['value']:.2f}%" if "value" in headline else "-"

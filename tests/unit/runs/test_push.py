@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, replace
 
+import datasets
 import pytest
 
 from recursivemas.cli.main import main
 from recursivemas.errors import UserError
 from recursivemas.output.redaction import given
-from recursivemas.runs.push import PushError, check_pushable, push_run
+from recursivemas.recursion.trace import MessageSize
+from recursivemas.runs.files import read_samples
+from recursivemas.runs.push import FEATURES, PushError, check_pushable, push_run
+from recursivemas.runs.record import SampleRecord
 from tests.support.hub_client import point_client_at
 from tests.support.hub_server import HubServer
 from tests.support.run_folders import sample_of, write_run, write_samples
@@ -58,7 +63,6 @@ def test_results_come_into_a_private_dataset_without_secrets(server, run, tmp_pa
     )
     card = (there / "README.md").read_text()
     assert "accuracy 100.00% by the release grader" in card
-    assert 'data_files: "*/samples.jsonl"' in card
 
     (there / "README.md").write_text("mine")  # a page that is there stays
     push_run(run, REPO, name="sweep/second", samples=False)
@@ -67,6 +71,29 @@ def test_results_come_into_a_private_dataset_without_secrets(server, run, tmp_pa
         "summary.json",
     ]
     assert (there / "README.md").read_text() == "mine"
+
+
+@pytest.mark.skipif(not hasattr(datasets, "Json"), reason="this version of datasets has no columns of JSON")
+def test_datasets_reads_the_samples_of_all_runs_whatever_these_are(server, run, tmp_path):
+    assert list(FEATURES) == [one.name for one in fields(SampleRecord)]
+    others = write_run(tmp_path / "others", {"release": [[True], [False]], "strict": [[True], [False]]})
+    first, second = read_samples(others)
+    size = MessageSize((4, 6), 1.5)
+    second = replace(second, error="too long", messages={"r1/planner->critic": size})
+    write_samples(others, [first, second])
+    (others / "summary.json").write_text((run / "summary.json").read_text())
+    push_run(run, REPO)
+    push_run(others, REPO, name="sweep/others")
+    there = tmp_path / "hub" / REPO
+    rows = datasets.load_dataset(str(there), "samples", cache_dir=tmp_path / "rows")["train"]
+    assert rows["id"] == ["q0", "q0", "q1"]
+    assert rows["error"] == [None, None, "too long"]
+    assert [list(row) for row in rows["verdicts"]] == [
+        ["release"],
+        ["release", "strict"],
+        ["release", "strict"],
+    ]
+    assert rows[2]["messages"] == {"r1/planner->critic": {"shape": [4, 6], "norm": 1.5}}
 
 
 def test_a_public_repository_takes_results_only_where_that_is_meant(server, run, tmp_path):
