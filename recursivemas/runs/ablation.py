@@ -92,8 +92,8 @@ class Grid:
     def __post_init__(self) -> None:
         for axis in AXES:
             values = getattr(self, axis)
-            if repeated := next((one for one in values if values.count(one) > 1), None):
-                raise UserError(f"{axis} names {repeated!r} twice; name each value once")
+            if repeated := [one for one in values if values.count(one) > 1]:
+                raise UserError(f"{axis} names {repeated[0]!r} twice; name each value once")
         for mode in self.mode:
             if mode not in MODES:
                 raise UserError(f"mode is {mode!r}; it has to be one of {', '.join(MODES)}")
@@ -133,11 +133,11 @@ def first_cell(axes: Mapping[str, Any]) -> str:
 def check_goes_on(folder: Path, grid: Grid) -> None:
     """Raise UserError where the folder holds something else than the beginning of that grid.
 
-    An axis may have grown: what was run stays as it was.
+    An axis may have grown: what was run stays as it was. Where no cell was begun, any grid may be.
     """
     if (folder / CONFIG).exists():
         raise UserError(f"{folder} holds a single run; give another --output_dir for the ablation")
-    if not (folder / RECORD).exists():
+    if not (folder / RECORD).exists() or not any((folder / CELLS).glob(f"*/{CONFIG}")):
         return
     before = read_grid(folder)
     for axis in ("variants", *AXES):

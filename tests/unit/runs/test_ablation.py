@@ -7,7 +7,17 @@ import json
 import pytest
 
 from recursivemas.errors import UserError
-from recursivemas.runs.ablation import RECORD, Cell, Grid, check_goes_on, first_cell, read_grid, write_grid
+from recursivemas.runs.ablation import (
+    CELLS,
+    RECORD,
+    Cell,
+    Grid,
+    check_goes_on,
+    first_cell,
+    read_grid,
+    write_grid,
+)
+from recursivemas.runs.files import CONFIG
 
 
 def grid_of(**axes) -> Grid:
@@ -52,6 +62,7 @@ def test_names_are_folders_names():
         ({"links": ("trained",)}, "two cells or more, and this grid has one"),
         ({"links": ("trained", "zero"), "latent_length": (0,)}, "two cells or more, and this grid has one"),
         ({"links": ("zero", "trained", "zero")}, "links names 'zero' twice"),
+        ({"latent_length": (8, 0, 0)}, "latent_length names 0 twice"),
         ({"links": ("trained", "off")}, "links is 'off'; it has to be one of"),
         ({"mode": ("latent", "txt")}, "mode is 'txt'; it has to be one of latent, text, single"),
         ({"variants": {"one-layer": ("outer=x",)}}, "variant 'one-layer' cannot be a folder's name"),
@@ -99,6 +110,10 @@ def test_a_folder_without_a_record_holds_no_ablation(tmp_path):
 def test_an_axis_may_grow_and_nothing_else(tmp_path):
     plain = {"loaded": (), "plain": ("outer=x",)}
     write_grid(tmp_path, grid_of(variants=plain))
+    check_goes_on(tmp_path, grid_of(links=("zero", "trained")))  # nothing was run yet
+    begun = tmp_path / CELLS / "trained-length8-rounds2"
+    begun.mkdir(parents=True)
+    (begun / CONFIG).touch()
     more = {**plain, "third": ("outer=z",)}
     check_goes_on(
         tmp_path, grid_of(variants=more, links=("trained", "zero", "shuffle"), mode=("latent", "text"))
