@@ -41,7 +41,7 @@ ROLES = {
 }
 OTHER_NAMES: dict[str, tuple[str, Callable[[str], str]]] = {
     "style": ("--mas_design", lambda name: STYLES_OF_DESIGNS.get(name, name)),
-    "role": ("--mas_role", lambda name: ROLES.get(name, name)),
+    "role": ("--mas_role", str),  # its published names are read once the style is known
     "task": ("--mas_task", str),
 }
 NUMBERED_AGENTS = 4
@@ -114,7 +114,7 @@ def run(arguments: Mapping[str, Any], kind: str) -> None:
     if kind == "outer" and source.role is not None:
         raise UserError(f"role {source.role!r} is read by train inner alone; drop it")
     check_tracker(settings, Path(str(source.save_dir)))
-    graph = _graph(source)
+    source, graph = _read_graph(source)
     current_rank().use_own_gpu(source.device)
     processes = join_processes()
     told = {**asdict(settings), NUM_PROCESSES: processes.num_processes, "role": source.role}
@@ -170,26 +170,21 @@ def _report(trained: Trained, place: str) -> None:
     print(f"[result] {place}{loss}")
 
 
-def _graph(source: Any) -> Style:
-    """The style with the models that were given."""
+def _read_graph(source: Any) -> tuple[Any, Style]:
+    """The source with the style's own name for the role, and the style with the models that were given."""
     from recursivemas.styles import load_style
+    from recursivemas.training.settings import role_of
 
     graph = load_style(source.style)
-    given = {_role_of(key, graph): value for key, value in source.pairs("models").items()}
+    if source.role is not None and source.role not in graph.roles:
+        source = replace(source, role=ROLES.get(source.role, source.role))
+    given = {role_of(key, graph): value for key, value in source.pairs("models").items()}
     for role in given:
         graph.agent(role)
         if source.role not in (None, role):
             raise UserError(f"models names {role}, but only the {source.role} is loaded; drop it")
     agents = [replace(one, repo=given.get(one.role, one.repo)) for one in graph.agents]
-    return replace(graph, agents=tuple(agents))
-
-
-def _role_of(key: str, graph: Style) -> str:
-    """A role by its name, `agentN` for the Nth."""
-    number = key.removeprefix("agent")
-    if number.isdigit() and key != number and 1 <= int(number) <= len(graph.roles):
-        return graph.roles[int(number) - 1]
-    return key
+    return source, replace(graph, agents=tuple(agents))
 
 
 def main(kind: str, argv: Sequence[str]) -> dict[str, Any]:

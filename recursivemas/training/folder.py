@@ -27,7 +27,7 @@ import torch
 from recursivemas.errors import UserError, unreadable
 from recursivemas.files.whole import check_writable, write_whole
 from recursivemas.links import InnerLink, OuterLink, read_state_dict, save_link
-from recursivemas.styles import LinkSpec
+from recursivemas.styles import LinkSpec, Style
 from recursivemas.system import MASSystem
 from recursivemas.training.identity import describe_difference
 from recursivemas.training.settings import LearningSettings, OuterSettings
@@ -35,6 +35,7 @@ from recursivemas.training.settings import LearningSettings, OuterSettings
 FORMAT = 1
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 STATE, ARGUMENTS, METRICS, BEST = "state.pt", "train_args.json", "metrics.jsonl", "best"
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 SOURCE = "source"
 FREE = {"log_every", "save_steps", "log_with", "gradient_checkpointing", SOURCE}
 """What a training may be resumed with other values of: it changes no link, or by rounding alone."""
@@ -192,6 +193,23 @@ def save_inner(folder: Path, link: InnerLink) -> None:
 
 def outer_filename(spec: LinkSpec) -> str:
     return f"{spec.key}.pt" if spec.key else f"{spec.source.title()}-{spec.target.title()}-Outerlink.pt"
+
+
+def check_filenames(style: Style) -> None:
+    """Raise UserError where a link's key is no file's name, or two links would be saved under one."""
+    saved: dict[str, LinkSpec] = {}
+    for link in style.links:
+        name = outer_filename(link)
+        if PLAIN_NAME.fullmatch(name) is None:
+            raise UserError(
+                f"the link {link} has the key {link.key!r}, which cannot be a file's name everywhere; use "
+                "letters, digits, _, - and ."
+            )
+        other = saved.setdefault(name.casefold(), link)
+        if other is not link:
+            raise UserError(
+                f"the links {other} and {link} would both be saved as {name}; give each a key of its own"
+            )
 
 
 def save_outer(folder: Path, system: MASSystem, settings: OuterSettings, tasks: Sequence[str]) -> None:

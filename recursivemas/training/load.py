@@ -11,7 +11,8 @@ from recursivemas.prompts import load_prompts
 from recursivemas.release.resolve import OUTER
 from recursivemas.styles import Style
 from recursivemas.system import MASSystem, load_mas_system
-from recursivemas.training.settings import InnerSettings, LearningSettings, SourceSettings
+from recursivemas.training.folder import check_filenames
+from recursivemas.training.settings import InnerSettings, LearningSettings, SourceSettings, role_of
 
 DATASET_OF_TASK = {"math": "math500", "choice": "math500", "code": "mbppplus"}
 """A benchmark with the link set that a task has."""
@@ -24,6 +25,8 @@ def load_for_training(graph: Style, source: SourceSettings, settings: LearningSe
     """
     overrides = _overrides(graph, source)
     inner = isinstance(settings, InnerSettings)
+    if not inner:
+        check_filenames(graph)
     if settings.init != "loaded":
         _refuse_unread_links(overrides, str(source.role) if inner else OUTER, settings.init)
     dataset = DATASET_OF_TASK[source.task]
@@ -65,5 +68,4 @@ def _refuse_unread_links(overrides: Mapping[str, str], key: str, init: str) -> N
 
 def _overrides(graph: Style, source: SourceSettings) -> dict[str, str]:
     """By role, `agentN` standing for the Nth."""
-    roles = {f"agent{number}": role for number, role in enumerate(graph.roles, start=1)}
-    return {roles.get(key, key): folder for key, folder in source.pairs("ckpt_override").items()}
+    return {role_of(key, graph): folder for key, folder in source.pairs("ckpt_override").items()}

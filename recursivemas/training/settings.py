@@ -9,7 +9,7 @@ from recursivemas.errors import UserError
 from recursivemas.links import DEFAULT_OUTER_VARIANT, INNER_ALIASES, INNER_VARIANTS, OUTER_VARIANTS
 from recursivemas.options import check_options, option
 from recursivemas.settings import DTYPES, TRACKERS
-from recursivemas.styles import DEFAULT_INNER_VARIANT, PUBLISHED_STYLES
+from recursivemas.styles import DEFAULT_INNER_VARIANT, PUBLISHED_STYLES, Style
 from recursivemas.training.rows import TASKS
 
 INITS = ("random", "scale", "ridge", "loaded")
@@ -153,6 +153,14 @@ class OuterSettings(LearningSettings):
                 )
             named[key] = variant
         return named
+
+
+def role_of(key: str, style: Style) -> str:
+    """A role by its name, else `agentN` for the Nth; any other key is left as it is."""
+    number = key.removeprefix("agent")
+    if key in style.roles or key == number or not number.isdecimal():
+        return key
+    return style.roles[int(number) - 1] if 1 <= int(number) <= len(style.roles) else key
 
 
 @dataclass(frozen=True, kw_only=True)

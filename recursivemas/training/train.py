@@ -21,6 +21,7 @@ from recursivemas.system import MASSystem
 from recursivemas.training.evaluate import evaluate_inner, evaluate_outer, is_better
 from recursivemas.training.folder import (
     TrainingFolder,
+    check_filenames,
     load_inner,
     load_outer,
     newest_checkpoint,
@@ -105,6 +106,7 @@ def train_outer(
 
     Arguments and errors are those of `train_inner`. Held-out rows are solved as questions are, and graded.
     """
+    check_filenames(system.graph)
     kept, skipped = usable_rows(rows, system.graph, outer_roles(system, settings))
     kept, held_out = hold_out(kept, settings)
     start = replace(settings, init="random") if _can_resume(save_dir, resume) else settings

@@ -8,17 +8,60 @@ import pytest
 import torch
 
 from recursivemas.cli.main import train_main
-from recursivemas.cli.training import _graph, main, memory_advice
+from recursivemas.cli.training import _read_graph, main, memory_advice
 from recursivemas.errors import UserError
 from recursivemas.styles import PUBLISHED_STYLES
 from recursivemas.training.load import load_for_training
-from recursivemas.training.settings import InnerSettings, OuterSettings, SourceSettings
+from recursivemas.training.settings import InnerSettings, OuterSettings, SourceSettings, role_of
 
 
 def test_the_published_name_of_a_model_is_the_trained_agents():
     words = "--mas_design sequential --mas_role refiner --model_name_or_path M --dataset_name D --save_dir S"
     source = SourceSettings(**main("inner", words.split()))
-    assert [agent.repo for agent in _graph(source).agents if agent.role == "critic"] == ["M"]
+    assert [agent.repo for agent in _read_graph(source)[1].agents if agent.role == "critic"] == ["M"]
+
+
+OWN = """
+name: own
+outer_repo: X
+agents:
+  - {role: agent2, repo: A, prompt: own/a}
+  - {role: refiner, repo: B, prompt: own/b}
+links:
+  - {source: agent2, target: refiner, key: KEY}
+  - {source: refiner, target: agent2, feedback: true, key: outer_21}
+"""
+
+
+def test_the_names_that_a_style_has_are_not_the_published_ones(tmp_path):
+    style = tmp_path / "own.yaml"
+    style.write_text(OWN.replace("KEY", "outer_12"))
+    given = {"style": str(style), "dataset_name": "D", "save_dir": "S"}
+    source, graph = _read_graph(
+        SourceSettings(
+            **main("inner", f"--style {style} --role refiner --dataset_name D --save_dir S".split())
+        )
+    )
+    assert source.role == "refiner"
+    _, graph = _read_graph(SourceSettings(models=("agent2=M", "refiner=N"), **given))
+    assert [agent.repo for agent in graph.agents] == ["M", "N"]
+    assert role_of("agent1", graph) == "agent2"
+    assert role_of("agent9", graph) == "agent9"
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("OUTER_21", "links agent2->refiner and refiner->agent2 would both be saved as outer_21.pt"),
+        ("set/outer_12", "has the key 'set/outer_12', which cannot be a file's name"),
+    ],
+)
+def test_links_that_could_not_be_saved_side_by_side_are_refused(key, message, tmp_path):
+    style = tmp_path / "own.yaml"
+    style.write_text(OWN.replace("KEY", key))
+    source = SourceSettings(style=str(style), dataset_name="D", save_dir="S", release="toy-random")
+    with pytest.raises(UserError, match=message):
+        load_for_training(_read_graph(source)[1], source, OuterSettings())
 
 
 def test_a_model_of_no_agent_is_refused():
@@ -44,7 +87,7 @@ def test_links_that_training_would_not_start_from_are_refused(settings, key, rol
 def test_a_model_of_an_agent_that_is_not_trained_is_refused():
     source = SourceSettings(dataset_name="D", save_dir="S", role="critic", models=("solver=M",))
     with pytest.raises(UserError, match="models names solver, but only the critic is loaded"):
-        _graph(source)
+        _read_graph(source)
 
 
 def test_rows_are_held_out_to_be_looked_at():
