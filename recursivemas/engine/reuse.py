@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-import torch
-
 from recursivemas.engine.base import Engine
 from recursivemas.engine.local import LocalEngine
 from recursivemas.engine.prefix_cache import PrefixCache
@@ -23,7 +21,7 @@ def reuse_prefixes(engines: Iterable[Engine], cache: PrefixCache) -> Iterator[No
         engine.prefix_cache = cache
     try:
         yield
-    except torch.OutOfMemoryError:
+    except RuntimeError:  # not every lack of memory is a torch.OutOfMemoryError
         for engine in engines:
             if isinstance(engine, LocalEngine):
                 engine.static_pool.clear()

@@ -18,7 +18,13 @@ from recursivemas.recursion.window import Finished
 
 logger = logging.getLogger(__name__)
 
-OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+OUT_OF_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",  # on Windows
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDA error: out of memory",  # what the driver says, of a graph say
+    "MPS backend out of memory",
+)
 """How errors begin or end that say so and are no torch.OutOfMemoryError."""
 
 

@@ -83,9 +83,12 @@ def test_weights_that_have_moved_need_steps_anew(engine):
     assert len(engine.prepared) == 4
 
 
-def test_nothing_is_kept_when_memory_has_run_out(engine):
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError(), RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")]
+)
+def test_nothing_is_kept_when_memory_has_run_out(engine, error):
     write(engine, PROMPTS, max_new_tokens=4)
-    with pytest.raises(torch.OutOfMemoryError), reuse_prefixes([engine], PrefixCache(0)):
-        raise torch.OutOfMemoryError
+    with pytest.raises(RuntimeError), reuse_prefixes([engine], PrefixCache(0)):
+        raise error
     write(engine, PROMPTS, max_new_tokens=4)
     assert len(engine.prepared) == 4

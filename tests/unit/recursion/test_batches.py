@@ -104,8 +104,13 @@ def test_other_errors_are_none_of_memory():
     with pytest.raises(RuntimeError) as huge:
         torch.empty(2**60)
     assert is_out_of_memory(huge.value)
-    solver = SmallSolver(2, RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"))
-    assert solve(Batches(solver, 4)) == IDS
+    for words in (
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED",
+        "CUDA error: out of memory",
+        "MPS backend out of memory (MPS allocated: 8.92 GiB, max allowed: 9.07 GiB)",
+        "DefaultCPUAllocator: not enough memory: you tried to allocate 137438953472 bytes",
+    ):
+        assert solve(Batches(SmallSolver(2, RuntimeError(words)), 4)) == IDS
 
 
 @pytest.mark.process
