@@ -143,7 +143,8 @@ class LocalSession:
     """Rows as input embeddings; they are read when something is first asked of them.
 
     At most `width` of them run side by side: as many as were opened, or as the engine says. Copies of a fork
-    wait until there is room, so that they need little more memory than one.
+    wait until there is room, so that they need little more memory than one. A caller's inference mode is left
+    meanwhile: tensors that are made in it, and stay, could not be written to outside of it.
     """
 
     def __init__(self, reader: Reader, rows: Sequence[Row], width: int, pool: StaticPool) -> None:
@@ -155,6 +156,7 @@ class LocalSession:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @torch.inference_mode(False)
     @torch.no_grad()
     def think(self, link: InnerLink, steps: int) -> Thoughts:
         if steps < 0:
@@ -193,6 +195,7 @@ class LocalSession:
         rows = [replace(row) for _ in range(copies) for row in self._rows]
         return LocalSession(self._reader, rows, self._width, self._pool)
 
+    @torch.inference_mode(False)
     @torch.no_grad()
     def write(
         self,

@@ -83,6 +83,15 @@ def test_weights_that_have_moved_need_steps_anew(engine):
     assert len(engine.prepared) == 4
 
 
+def test_what_was_begun_in_inference_mode_goes_on_outside_of_it(engine):
+    link, plain = tiny_inner_link(engine), write(engine, PROMPTS, max_new_tokens=4)
+    engine.static_pool.clear()
+    for mode in (True, False, True):
+        with torch.inference_mode(mode):
+            assert len(engine.open(PROMPTS).think(link, 3).latents) == len(PROMPTS)
+            assert write(engine, PROMPTS, max_new_tokens=4) == plain
+
+
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError(), RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")]
 )
