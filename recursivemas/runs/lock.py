@@ -77,7 +77,8 @@ class RunLock:
             ours = note.get("launch") == self.rank.launch
             if ours and note.get("state") == FINISHED:
                 return False
-            if not (alive and ours):
+            is_being_written = not note
+            if not (alive and (ours or is_being_written)):
                 raise UserError("the first process of this run has ended; what it says tells why")
             if note.get("state") == OPEN:
                 return True

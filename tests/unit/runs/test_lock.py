@@ -121,6 +121,18 @@ def test_others_wait_until_the_first_lets_them_in(tmp_path):
     assert entered == [True]
 
 
+def test_a_note_that_is_just_being_written_ends_nothing(tmp_path, monkeypatch):
+    first, second = ranks(2)
+    unfinished = [{}, {}]
+    with RunLock(tmp_path, first) as lock, RunLock(tmp_path, second) as other:
+        lock.let_others_in()
+        monkeypatch.setattr(
+            run_lock, "read_note", lambda path: unfinished.pop() if unfinished else read_note(path)
+        )
+        assert other.wait_until_open()
+    assert unfinished == []
+
+
 def test_who_comes_after_all_is_done_is_told(tmp_path):
     first, second = ranks(2)
     (tmp_path / "config.json").write_text("{}")
