@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,7 +25,7 @@ from recursivemas.errors import UserError
 from recursivemas.links import LinkError, OuterLink
 from recursivemas.prompts import ChatRenderer, PromptSource, load_prompts
 from recursivemas.question import Question, as_questions
-from recursivemas.recursion.batches import Batches
+from recursivemas.recursion.batches import Batches, choose_window
 from recursivemas.recursion.card import system_html
 from recursivemas.recursion.given import check_names, check_toolbox
 from recursivemas.recursion.memory import (
@@ -214,8 +215,11 @@ class MASSystem:
         toolbox: Toolbox | None,
         questions: Sequence[Question],
         size: int | None = None,
+        answer_window: int | None = None,
+        num_processes: int = 1,
     ) -> Batches:
-        """What solves these questions side by side: `size` of them, else as many as the settings say.
+        """What solves these questions, which `num_processes` share: `size` of them side by side, and so many
+        batches an answer window, else as the settings say.
 
         Raises UserError for a system that has lost a part, and where `auto` cannot be told.
         """
@@ -226,10 +230,11 @@ class MASSystem:
                 if isinstance(settings.batch_size, int)
                 else choose_batch_size(self.plan_memory(settings, toolbox, questions), len(questions))
             )
+        num_batches = ceil(len(questions) / size)
         return Batches(
             solver,
             size,
-            answer_window=settings.answer_window,
+            answer_window=answer_window or choose_window(settings, num_batches, num_processes),
             num_rollouts=settings.num_rollouts,
             can_halve=settings.link_control.kind != "shuffle",
         )

@@ -15,6 +15,7 @@ from recursivemas.question import Question
 from recursivemas.recursion.observers import Watcher
 from recursivemas.recursion.solve import Solver
 from recursivemas.recursion.window import Finished
+from recursivemas.settings import AUTO, SolveSettings
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,18 @@ OUT_OF_MEMORY = (
     "MPS backend out of memory",
 )
 """How errors begin or end that say so and are no torch.OutOfMemoryError."""
+
+
+LEAST_SHARE = 2
+"""Windows that each of several processes has, where there are batches enough: one that is done early goes on
+with another."""
+
+
+def choose_window(settings: SolveSettings, num_batches: int, num_processes: int) -> int:
+    """The batches of an answer window of a run with so many, which so many processes share."""
+    if settings.answer_window != AUTO or num_processes == 1:
+        return settings.widest_window
+    return max(min(num_batches // (LEAST_SHARE * num_processes), settings.widest_window), 1)
 
 
 @dataclass(frozen=True)

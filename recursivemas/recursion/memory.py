@@ -194,7 +194,7 @@ def _agent_memory(
             row += read  # prompts are read beside it
         prompts, texts = _num_prompts(settings), _num_texts(style, settings, role)
         # Instructions stand in all prompts, and are kept by themselves besides.
-        kept = (read * prompts + cache * texts) * settings.answer_window + read * prompts
+        kept = (read * prompts + cache * texts) * settings.widest_window + read * prompts
     return AgentMemory(
         role=role,
         model=model,
@@ -209,7 +209,7 @@ def _agent_memory(
 
 def _waiting_bytes(style: Style, settings: SolveSettings, role: str, model: LoadedModel, prompt: int) -> int:
     """Of the prompts, as input embeddings, that wait for a row to make room, one in each batch."""
-    waiting = settings.answer_window if role == style.answering_role else 0
+    waiting = settings.widest_window if role == style.answering_role else 0
     return waiting * prompt * model.config.hidden_size * model.dtype.itemsize
 
 

@@ -79,10 +79,10 @@ def evaluate(
     solve = partial(_solve, system.graph, questions, settings.solve, graders)
     if not lock.rank.is_first:
         if lock.wait_until_open():
-            _help(lock, config, lambda folder, size: solve(batches_of(size), folder, show=False))
+            _help(lock, config, lambda folder, chosen: solve(batches_of(**chosen), folder, show=False))
         return None
-    batches = batches_of(_chosen_size(lock, settings.record))
-    config["batch_size"] = batches.size
+    batches = batches_of(**_chosen_before(lock, settings.record), num_processes=lock.rank.count)
+    config |= {"batch_size": batches.size, "answer_window": batches.window // batches.size}
     with _open_folder(lock, order, settings, config) as folder:
         gather_shards(folder)
         with _tracked(lock, folder, settings.record) as tracker:
@@ -155,7 +155,7 @@ def _lead(lock: RunLock, folder: RunFolder, solve: Callable[..., None]) -> list[
 
 
 def _help(lock: RunLock, config: Mapping[str, Any], solve: Callable[..., None]) -> None:
-    """Another process's part in a shared run: `solve` takes its folder and the first one's batch size.
+    """Another process's part in a shared run: `solve` takes its folder and what the first one has chosen.
 
     Raises UserError where it would not repeat the first's.
     """
@@ -163,15 +163,18 @@ def _help(lock: RunLock, config: Mapping[str, Any], solve: Callable[..., None]) 
     check_same_tools(record, config["tools"])
     check_same_run(record, config)
     with SharedFolder(lock.path, lock.rank) as shared:
-        solve(shared, record.get("batch_size"))
+        solve(shared, _chosen(record))
 
 
-def _chosen_size(lock: RunLock, settings: RecordSettings) -> int | None:
-    """The batch size that a run which is resumed has chosen before: its batches have the same neighbours."""
+def _chosen_before(lock: RunLock, settings: RecordSettings) -> dict[str, int | None]:
+    """What a run that is resumed has chosen for itself: its questions keep their neighbours."""
     if settings.resume and (lock.path / CONFIG).exists():
-        size: int | None = read_config(lock.path).get("batch_size")
-        return size
-    return None
+        return _chosen(read_config(lock.path))
+    return {}
+
+
+def _chosen(record: Mapping[str, Any]) -> dict[str, int | None]:
+    return {"size": record.get("batch_size"), "answer_window": record.get("answer_window")}
 
 
 def _solve(

@@ -43,6 +43,9 @@ MAX_SEED = 2**63 - 1
 """What a run's samples can be read back with."""
 
 AUTO = "auto"
+WIDEST_WINDOW = 16
+"""Batches of an answer window that `auto` takes at most: with as many, answers of very different lengths take
+at most 1.15 times the steps that they would take with no place ever empty."""
 """The batch_size that stands for as many questions as fit, and the offload for as little as is needed."""
 SWEEP = -1
 """The latent_length that stands for a run with each of `SWEPT_LENGTHS`."""
@@ -203,11 +206,13 @@ class SolveSettings:
         words=(AUTO,),
         recommended=True,
     )
-    answer_window: int = option(
-        8,
+    answer_window: int | str = option(
+        AUTO,
         "batches whose answers are written as one stream: where one is finished, that to a question of the "
-        "next batch takes its place; 1: batch by batch",
+        f"next batch takes its place; 1: batch by batch; auto: {WIDEST_WINDOW}, or fewer where several "
+        "processes share few questions",
         minimum=1,
+        words=(AUTO,),
     )
     max_new_tokens: int = option(4000, "longest answer, in tokens", minimum=1, recommended=True)
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
@@ -271,6 +276,11 @@ class SolveSettings:
     def num_rounds(self) -> int:
         """How often the agents run: an agent by itself has nobody to hear from again."""
         return 1 if self.mode == "single" else self.num_recursive_rounds
+
+    @property
+    def widest_window(self) -> int:
+        """The most batches of an answer window."""
+        return self.answer_window if isinstance(self.answer_window, int) else WIDEST_WINDOW
 
     @property
     def answer_seed(self) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from recursivemas.cli.main import run_main
+from recursivemas.recursion.batches import Batches
 from tests.support.run_folders import without_times
 
 pytestmark = pytest.mark.process
@@ -131,6 +132,24 @@ def test_a_finished_run_does_not_stand_for_questions_that_came_since(tmp_path, t
     capsys.readouterr()
     assert run_main([*small, "--resume"]) == 2
     assert "questions.number: 1 before, 2 now" in capsys.readouterr().err
+
+
+def test_a_run_keeps_the_windows_that_it_has_chosen(flags, tmp_path, monkeypatch):
+    folder, widths = tmp_path / "run", []
+    at = flags.index("--answer_window")
+    small = [*flags[:at], *flags[at + 2 :], "--num_samples", "3", "--output_dir", str(folder)]
+    assert run_main(small) == 0
+    record = json.loads((folder / "config.json").read_text())
+    assert (record["batch_size"], record["answer_window"]) == (2, 16)
+    (folder / "config.json").write_text(json.dumps({**record, "answer_window": 3}))
+    (folder / "summary.json").unlink()
+    (folder / "samples.jsonl").write_text("")
+    solve = Batches.solve
+    monkeypatch.setattr(
+        Batches, "solve", lambda batches, *given: widths.append(batches.window) or solve(batches, *given)
+    )
+    assert run_main([*small, "--resume"]) == 0
+    assert widths == [6]
 
 
 def test_other_settings_are_refused_with_the_difference(flags, tmp_path, capsys):

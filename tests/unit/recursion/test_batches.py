@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,8 +12,9 @@ import torch
 from recursivemas.cli.main import run_main
 from recursivemas.errors import UserError
 from recursivemas.question import Question
-from recursivemas.recursion.batches import Batches, Halving, is_out_of_memory
+from recursivemas.recursion.batches import Batches, Halving, choose_window, is_out_of_memory
 from recursivemas.recursion.window import Window
+from recursivemas.settings import resolve_settings
 from tests.support.run_folders import without_times
 
 QUESTIONS = [Question(id=str(number), text="?") for number in range(11)]
@@ -60,6 +62,25 @@ def test_batches_that_do_not_fit_are_halved_and_so_are_those_after_them(caplog):
     assert said == ["out of memory with 4 rows side by side: going on with 2; nothing is lost"]
     assert solve(batches) == IDS
     assert solver.tried[3:] == [(8, 2), (3, 2)], "it goes on with what fitted"
+
+
+@pytest.mark.parametrize(
+    ("given", "num_batches", "num_processes", "chosen"),
+    [
+        ("auto", 3, 1, 16),
+        ("auto", 500, 1, 16),
+        ("auto", 500, 4, 16),
+        ("auto", 64, 8, 4),
+        ("auto", 16, 8, 1),
+        ("auto", 3, 8, 1),
+        (5, 3, 8, 5),
+    ],
+)
+def test_several_processes_get_windows_each_unless_their_width_is_given(
+    given, num_batches, num_processes, chosen
+):
+    settings = replace(resolve_settings({})[0].solve, answer_window=given)
+    assert choose_window(settings, num_batches, num_processes) == chosen
 
 
 def test_what_is_finished_before_memory_runs_out_is_not_solved_again():
