@@ -61,6 +61,9 @@ _DEFAULT_ROLLOUTS = OPTIONS["num_rollouts"].default
 _SETTINGS = Record({}, {name: _setting(option) for name, option in OPTIONS.items()})
 _AGENT = Record({"role": TEXT}, {"tools": ListOf(TEXT)})
 _LINK = Record({"source": TEXT, "target": TEXT, "slot": TEXT, "feedback": FLAG})
+_SETTING_OF_SAMPLING = Leaf(
+    "a number, true, false or null", lambda value: value is None or type(value) in (bool, int, float)
+)
 _TOOLS = Record({"max_calls": COUNT})
 
 CONFIG_SHAPE = Record(
@@ -74,6 +77,8 @@ CONFIG_SHAPE = Record(
     },
     {
         "launches": ListOf(Record({"started": TEXT, "processes": COUNT, "seconds": NUMBER})),
+        "sampling": MapOf(_SETTING_OF_SAMPLING),
+        "versions": MapOf(TEXT),
     },
 )
 _SCORE = Record({}, {"majority_at": MapOf(NUMBER), "majority_at_interval_95": MapOf(ListOf(NUMBER, least=2))})

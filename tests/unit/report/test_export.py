@@ -111,3 +111,17 @@ def test_a_full_disk_leaves_no_half_of_an_export(tmp_path, to, monkeypatch, caps
         gc.collect()
     assert "could not be written (No space left on device); free some space there" in capsys.readouterr().err
     assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("sampling", 1.5), ("sampling", {"top_p": "x"}), ("versions", []), ("versions", {"a": {}})],
+)
+def test_a_record_that_was_edited_is_named_not_exported(tmp_path, to, name, value, capsys):
+    path = write_run(tmp_path / "run", [True])
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({**config, name: value}))
+    output = tmp_path / f"out{FORMATS[to].suffix}"
+    assert main(["export", str(path), "--to", to, "-o", str(output)]) == 2
+    assert f"config.json is not a record that this version can read: {name}" in capsys.readouterr().err
