@@ -48,8 +48,20 @@ def check_outputs(settings: RecordSettings, path: Path) -> None:
         copy = Path(settings.result_jsonl)
         if copy.is_dir() or copy.resolve() == (path / SAMPLES).resolve():
             raise UserError(f"result_jsonl {copy} is a folder or the run's own file; give another file")
-        if copy.exists() and not settings.resume:
+        if copy.exists() and not (settings.resume and _is_copy(copy, path / SAMPLES)):
             raise UserError(f"result_jsonl {copy} exists and would be overwritten; give another file")
+
+
+def _is_copy(file: Path, samples: Path) -> bool:
+    """Whether a file is what an earlier launch has copied of these samples, or empty; it may end anywhere."""
+    with file.open("rb") as lines:
+        first = lines.readline()
+    if not first:
+        return True
+    if not samples.exists():
+        return False
+    with samples.open("rb") as lines:
+        return any(line.startswith(first) for line in lines)
 
 
 def evaluate(

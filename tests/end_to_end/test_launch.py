@@ -80,12 +80,24 @@ def test_a_finished_run_is_reported_without_its_questions_or_models(flags, tmp_p
     assert run_main(command) == 0
     printed = capsys.readouterr().out
     request.getfixturevalue("dear")
+    (tmp_path / "questions.jsonl").unlink()  # one that is there is looked at: it may have changed
     copy = tmp_path / "copy.jsonl"
     assert run_main([*command, "--resume", "--result_jsonl", str(copy)]) == 0
     again = capsys.readouterr()
     assert again.out == printed
     assert "nothing was left to run" in again.err
-    assert copy.read_bytes() == (tmp_path / "run" / "samples.jsonl").read_bytes()
+    samples = (tmp_path / "run" / "samples.jsonl").read_bytes()
+    assert copy.read_bytes() == samples
+    for left in (b"", samples[:20], samples[: samples.index(b"\n") + 9], samples):
+        copy.write_bytes(left)
+        assert run_main([*command, "--resume", "--result_jsonl", str(copy)]) == 0
+        assert copy.read_bytes() == samples
+    capsys.readouterr()
+    for other in (b"my notes\n", samples.replace(b"42", b"43")):
+        copy.write_bytes(other)
+        assert run_main([*command, "--resume", "--result_jsonl", str(copy)]) == 2
+        assert "copy.jsonl exists and would be overwritten" in capsys.readouterr().err
+        assert copy.read_bytes() == other
 
 
 def swept(folder: Path) -> dict[str, str]:
