@@ -159,6 +159,11 @@ class Steps:
         if self._settings.max_grad_norm:
             nn.utils.clip_grad_norm_(self._parameters, self._settings.max_grad_norm)
         self.optimizer.step()
+        if not all(bool(one.isfinite().all()) for one in self._parameters):
+            raise UserError(
+                f"step {step + 1}: the links are no longer finite; give a lower learning rate and another "
+                "--save_dir"
+            )
         tokens = int(sums.pop("tokens"))
         return StepRecord(
             step=step + 1,

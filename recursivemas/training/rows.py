@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 TASKS = ("math", "code", "choice")
 """What a training run is about; a row's own `task_family` wins over it."""
 DEFAULT_SPLIT = "train"
+ANSWER = "answer"
+"""The field whose texts may end so."""
 CUE = "Final Answer: \\boxed{%s}"
 """What stands behind the text of an answer whose result comes after `####`, as in gsm8k."""
 BARE_RESULT = re.compile(r"(?:\A|\n)#### +(\S[^\n]*?)\s*\Z")
@@ -110,7 +112,7 @@ def _read_file(path: Path, field_name: str | None) -> list[Any]:
 
     try:
         rows = json.loads(path.read_text(encoding="utf-8-sig")).get(field_name)
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise DatasetError(f"{path} is no JSON object with a list {field_name!r}: {error}") from error
     if not isinstance(rows, list):
         raise DatasetError(f"{path} has no list {field_name!r}; give --dataset_json_field the list's name")
@@ -160,9 +162,10 @@ def _training_row(style: Style, row: Mapping[str, Any], row_id: str, task: str) 
     _check_task(task, f"row {row_id}: task_family")
     targets = {}
     for role in style.roles:
-        texts = (_text(row, name) for name in style.target_fields(role))
-        if text := next(filter(None, texts), ""):
-            targets[role] = _target(text)
+        texts = ((place, _text(row, place)) for place in style.target_fields(role))
+        place, text = next((one for one in texts if one[1]), ("", ""))
+        if text:
+            targets[role] = _answer(text) if place == ANSWER else Target(text)
     name = _text(row, "fn_name") or None
     question = Question(
         id=row_id,
@@ -190,10 +193,11 @@ def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     if value is None or value != value or isinstance(value, Mapping | list | tuple | bytes):
         return ""
-    return str(value).strip()
+    # Half a surrogate pair, which no tokenizer reads, becomes U+FFFD; a whole one its character.
+    return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
 
 
-def _target(text: str) -> Target:
+def _answer(text: str) -> Target:
     """gsm8k's answers end in `#### 42`: the cue with the result in a box stands for that."""
     bare = BARE_RESULT.search(text)
     before = text[: bare.start()].rstrip() if bare else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -52,6 +53,9 @@ class LearningSettings:
 
     def __post_init__(self) -> None:
         check_options(self)
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(f"{name} is {value}; it has to be a finite number")
         if self.eval_steps and not self.eval_samples:
             raise UserError("eval_steps evaluates on rows that are held out; give --eval_samples N, too")
         if self.eval_samples and not self.eval_steps:

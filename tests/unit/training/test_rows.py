@@ -83,6 +83,14 @@ def test_what_is_no_text_is_missing():
     assert as_training_rows(SEQUENTIAL, [{**ROW, "answer": 42}])[0].targets["solver"].text == "42"
 
 
+def test_half_a_character_is_read_as_one_that_is_missing():
+    row = as_training_rows(SEQUENTIAL, [{**ROW, "question": "a\ud800?", "plan": "\ud83d\ude00"}])[0]
+    assert (row.question.text, row.targets["planner"].text) == (
+        "a\N{REPLACEMENT CHARACTER}?",
+        "\N{GRINNING FACE}",
+    )
+
+
 def test_an_id_may_be_zero():
     rows = as_training_rows(SEQUENTIAL, [{**ROW, "id": number} for number in (3, 1, 2, 0)])
     assert [row.question.id for row in rows] == ["3", "1", "2", "0"]
@@ -123,6 +131,13 @@ def test_gsm8k_answers_are_read_as_text_and_cue():
     assert row.question.gold == "42"
 
 
+def test_a_plan_may_end_in_a_heading():
+    row = {"question": "?", "plan": "1. Add.\n#### Check", "answer": "2\n#### 2"}
+    targets = as_training_rows(SEQUENTIAL, [row])[0].targets
+    assert (targets["planner"].text, targets["planner"].cue) == (row["plan"], "")
+    assert targets["solver"].cue
+
+
 @pytest.mark.parametrize("text", ["Plan:\n#### Step 1\nAdd.\n#### Step 2\nCheck.", "#### 42", "a ##### b\nc"])
 def test_headings_are_no_results(text):
     targets = as_training_rows(SEQUENTIAL, [{"question": "?", "plan": text, "answer": text}])[0].targets
@@ -161,6 +176,9 @@ def test_rows_come_from_json_with_a_list_and_from_lines(tmp_path):
     assert len(read_training_rows(SEQUENTIAL, named, field_name="train")) == 2
     with pytest.raises(DatasetError, match="has no list 'test'"):
         read_training_rows(SEQUENTIAL, named, field_name="test")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(DatasetError, match=r"deep.json is no JSON object with a list 'train'"):
+        read_training_rows(SEQUENTIAL, str(tmp_path / "deep.json"), field_name="train")
     with pytest.raises(DatasetError, match="there is no file"):
         read_training_rows(SEQUENTIAL, "nowhere.jsonl")
 

@@ -90,6 +90,12 @@ def test_a_model_of_an_agent_that_is_not_trained_is_refused():
         _read_graph(source)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_are_finite(number):
+    with pytest.raises(UserError, match=r"outer_lr is .*; it has to be a finite number"):
+        OuterSettings(outer_lr=number)
+
+
 def test_rows_are_held_out_to_be_looked_at():
     with pytest.raises(UserError, match="give --eval_steps N, too"):
         OuterSettings(eval_samples=4)

@@ -189,6 +189,17 @@ def test_a_prompt_that_is_cut_ahead_of_a_rollout_is_noted(system, rows):
         assert reading.notes.cut == noted
 
 
+def test_links_that_are_no_longer_finite_end_a_training(system, rows, tmp_path, monkeypatch):
+    def overflow(optimizer):
+        optimizer.param_groups[0]["params"][-1].data.fill_(torch.inf)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", overflow)
+    settings = InnerSettings(max_steps=2, batch_size=3, **FEW)
+    with pytest.raises(UserError, match="step 1: the links are no longer finite; give a lower learning rate"):
+        train_inner(system, "critic", rows, settings, save_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_gradient_that_is_not_finite_spoils_no_link(system, rows):
     settings = InnerSettings(max_steps=2, batch_size=3, adapter_mse_weight=1e38, **FEW)
     with pytest.raises(UserError, match="step 1: the gradient is not finite"):
