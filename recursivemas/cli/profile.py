@@ -6,14 +6,18 @@ import argparse
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recursivemas.cli.flags import PUSHING, add_run_arguments
 from recursivemas.errors import UserError
 from recursivemas.files.whole import check_writable
 from recursivemas.output.tables import format_table
+
+if TYPE_CHECKING:
+    from recursivemas.question import Question
+    from recursivemas.recursion.batches import Batches
 
 NOT_A_TRACES = (
     *("lcb_use_private_tests", "judge_model", "judge_base_url"),
@@ -60,10 +64,18 @@ def run(arguments: Mapping[str, Any]) -> None:
         solving, toolbox = prepared.settings.solve, prepared.toolbox_in(Path(folder))
         batches = system.batches(solving, toolbox, prepared.questions)
         questions = prepared.questions[: batches.size]
-        seconds = write_trace(trace, lambda: list(batches.solve(questions)))
+        seconds = write_trace(trace, lambda: _solve(batches, questions))
     print(_format_spans(seconds))
     count = len(questions)
     print(f"{count} question{'s' * (count != 1)}; open {trace} in https://ui.perfetto.dev", file=sys.stderr)
+
+
+def _solve(batches: Batches, questions: Sequence[Question]) -> None:
+    """Solve them; UserError where none of them can run, and a trace would be empty."""
+    parts = [solutions for part in batches.solve(questions) for solutions in part.values()]
+    errors = [solutions[0].error for solutions in parts]
+    if errors and all(errors):
+        raise UserError(f"there is nothing to trace: none of the batch's questions could run; {errors[0]}")
 
 
 def write_trace(trace: Path, solve: Callable[[], object]) -> dict[tuple[str, ...], float]:

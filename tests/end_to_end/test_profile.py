@@ -68,6 +68,15 @@ def test_what_cannot_be_traced_is_said_before_models_are_loaded(flags, more, mes
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.process
+def test_questions_that_cannot_run_leave_nothing_to_trace(flags, tmp_path, capsys):
+    trace = tmp_path / "trace.json"
+    assert main([*flags, "--trace", str(trace), "--latent_length", "100000"]) == 2
+    assert "nothing to trace" in (said := capsys.readouterr().err)
+    assert "is too long for the" in said
+    assert not trace.exists()
+
+
 def test_settings_that_a_trace_does_not_read_are_refused(flags, capsys):
     with pytest.raises(SystemExit, match="2"):
         main([*flags, "--output_dir", "runs/trace"])
