@@ -11,12 +11,23 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recursivemas.errors import UserError
 from recursivemas.files.whole import write_whole
 from recursivemas.output.redaction import REDACTED, keep_secret, redact_data
-from recursivemas.runs.files import CONFIG, SAMPLES, SUMMARY, count_missing, read_config, read_summary
+from recursivemas.runs.files import (
+    CONFIG,
+    SAMPLES,
+    SUMMARY,
+    count_missing,
+    read_config,
+    read_json,
+    read_summary,
+)
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 CARD = "README.md"
 TOKENS = re.compile(r"\b(?:hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|tvly-[A-Za-z0-9-]{16,})")
@@ -94,8 +105,8 @@ def push_run(
 
     A repository that is not there is made, private unless `public`. One that is public already takes nothing
     unless `public` says that it may. Raises PushError for a `repo` that is not OWNER/NAME, for a `name` that
-    is no folder within the repository, for a run that has not finished, and where there is no token, or the
-    hub refuses or cannot be reached; UserError for a folder that holds no run.
+    is no folder within the repository or holds another run there, for a run that has not finished, and where
+    there is no token, or the hub refuses or cannot be reached; UserError for a folder that holds no run.
     """
     _check_name(repo, "repo")
     name = name or path.resolve().name
@@ -117,10 +128,12 @@ def push_run(
         found = api.dataset_info(repo)
         if not (public or found.private):
             raise PushError(f"the dataset {repo} is public; push there with --public, or into another one")
-        has_card = CARD in {file.rfilename for file in found.siblings or ()}
+        files = {file.rfilename for file in found.siblings or ()}
+        if f"{name}/{CONFIG}" in files:
+            _check_same(api, repo, name, config)
         with tempfile.TemporaryDirectory(prefix="recursivemas-push-") as folder:
             _copy_results(path, Path(folder) / name, samples=samples)
-            if not has_card:
+            if CARD not in files:
                 card = _card(repo, name, config, summary, samples=samples)
                 (Path(folder) / CARD).write_text(card, encoding="utf-8")
             api.upload_folder(
@@ -132,6 +145,16 @@ def push_run(
         reason = " ".join(str(error).split()) or type(error).__name__
         raise PushError(f"{path} could not be pushed to {repo}: {reason[:400]}") from error
     return f"{api.endpoint}/datasets/{repo}/tree/main/{name}"
+
+
+def _check_same(api: HfApi, repo: str, name: str, config: Mapping[str, Any]) -> None:
+    """Raise PushError where the repository has another run under that name: it would be written over."""
+    file = api.hf_hub_download(repo, f"{name}/{CONFIG}", repo_type="dataset")
+    there = read_json(Path(file), "give --name, the name of another folder")
+    if not isinstance(there, dict) or there.get("started") != config.get("started"):
+        raise PushError(
+            f"the dataset {repo} holds another run under {name}; give --name, another folder's name"
+        )
 
 
 def _copy_results(path: Path, folder: Path, *, samples: bool) -> None:

@@ -73,6 +73,23 @@ def test_results_come_into_a_private_dataset_without_secrets(server, run, tmp_pa
     assert (there / "README.md").read_text() == "mine"
 
 
+def test_another_run_is_not_written_over_and_the_same_one_is_pushed_again(server, run, tmp_path):
+    def start(path, when):
+        config = json.loads((path / "config.json").read_text())
+        (path / "config.json").write_text(json.dumps({**config, "started": when}))
+
+    start(run, "2026-11-27T01:00:00+00:00")
+    push_run(run, REPO)
+    push_run(run, REPO)
+    start(run, "2026-11-27T02:00:00+00:00")
+    there = tmp_path / "hub" / REPO / "first" / "config.json"
+    before = there.read_bytes()
+    with pytest.raises(PushError, match="holds another run under first; give --name"):
+        push_run(run, REPO)
+    assert there.read_bytes() == before
+    push_run(run, REPO, name="second")
+
+
 @pytest.mark.skipif(not hasattr(datasets, "Json"), reason="this version of datasets has no columns of JSON")
 def test_datasets_reads_the_samples_of_all_runs_whatever_these_are(server, run, tmp_path):
     assert list(FEATURES) == [one.name for one in fields(SampleRecord)]
