@@ -60,7 +60,12 @@ def resolve_devices(
 ) -> dict[str, Placement]:
     """Each role's device; `ROLE=DEVICE,...` in a string is a mapping, too. Raises LoadError."""
     if isinstance(device, str) and "=" in device:
-        device = dict(entry.partition("=")[::2] for entry in device.split(","))
+        entries = [entry.partition("=")[::2] for entry in device.split(",")]
+        given, device = device, dict(entries)
+        if len(device) < len(entries):
+            raise LoadError(
+                f"device {given!r} names a role twice; give one device for each of {', '.join(style.roles)}"
+            )
     if not isinstance(device, Mapping):
         one = resolve_device(device)
         return dict.fromkeys(style.roles, one)

@@ -256,6 +256,7 @@ def test_links_of_ones_own_replace_the_release_ones(run, tmp_path):
         (["--style", "mixtur"], "'mixtur' is neither a published style"),
         (["--device", "cuda:99"], "device 'cuda:99' is not available here"),
         (["--device", "planner=cpu"], "disagree about critic, solver"),
+        (["--device", "planner=cpu,planner=cpu,critic=cpu,solver=cpu"], "names a role twice"),
         (["--device", "abacus"], "Use --device cpu"),
         (["--dataset_path", "missing.jsonl"], "there is no file missing.jsonl"),
         (["--latent_length", "-2"], "latent_length is -2; it has to be -1 or more"),
