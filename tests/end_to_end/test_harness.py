@@ -88,6 +88,7 @@ def test_figures_are_told_as_they_come_and_a_tracker_that_is_down_ends_nothing(r
     assert [tokens for *_, tokens in lines] == [written[0], sum(written[:2]), sum(written[:3])]
 
 
+@pytest.mark.long
 def test_results_are_pushed_and_a_push_that_fails_loses_nothing(run, tmp_path, monkeypatch):
     with HubServer(tmp_path / "hub") as server:
         point_client_at(server.url, tmp_path / "cache", monkeypatch)

@@ -159,6 +159,7 @@ def test_wandb_keeps_what_it_is_told_beside_the_links(rows, toy_release, tmp_pat
     assert b"gradient_norm/expert" in kept.read_bytes()
 
 
+@pytest.mark.long
 def test_models_and_links_of_ones_own_are_named_as_published(rows, toy_release, tmp_path):
     planner = toy_release / "RecursiveMAS" / "Sequential-Light-Planner-Qwen3-1.7B"
     few = ("--max_steps", 1, "--num_recursive_rounds", 1)
@@ -183,6 +184,7 @@ def test_models_and_links_of_ones_own_are_named_as_published(rows, toy_release, 
     assert "[result]" in done.stdout
 
 
+@pytest.mark.long
 def test_a_command_that_cannot_work_says_what_is_missing(rows, toy_release, tmp_path):
     for words, message in (
         (["train", "inner", "--dataset_name", rows, "--save_dir", tmp_path], "give --role ROLE"),

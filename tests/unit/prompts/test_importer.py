@@ -257,6 +257,7 @@ def test_what_no_pack_can_hold_is_named_with_what_can(
         assert f"--prompts {path} asks its builders for every question" in str(caught.value)
 
 
+@pytest.mark.long
 def test_conditions_inside_builders_are_found(tmp_path: Path) -> None:
     with pytest.raises(PromptsError) as caught:
         import_prompts(PUBLISHED / "conditions")

@@ -32,6 +32,7 @@ def test_a_build_depends_on_no_global_state_and_leaves_none(toy_release: Path, t
 
 
 @pytest.mark.process
+@pytest.mark.long
 def test_two_processes_fill_the_cache_at_once_with_the_same_bytes(toy_release: Path, tmp_path: Path):
     processes = [
         subprocess.Popen(
