@@ -1,8 +1,9 @@
 """A dynamic cache whose full-attention layers have room behind what they hold.
 
-transformers' layer copies all it has in order to append a position; of a rollout's step that is a sixth with
-prompts of 200 tokens, a quarter with 400. Here the position is written behind the others, and a copy is made
-once in `ROOM` steps. What was handed out before stays as it was: nothing that is held is written over.
+transformers' layer copies all it has in order to append a position. Here the position is written behind the
+others, and a copy is made once in `ROOM` steps: a rollout takes a tenth less CPU time with prompts of 200
+tokens, a fifth less with 800 (benchmarks/RESULTS.md). What was handed out before stays as it was: nothing
+that is held is written over.
 
 Shapes: B batch, H heads, S cached positions, D_h a head's size.
 """

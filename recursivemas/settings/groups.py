@@ -43,10 +43,10 @@ MAX_SEED = 2**63 - 1
 """What a run's samples can be read back with."""
 
 AUTO = "auto"
+"""The batch_size that stands for as many questions as fit, and the offload for as little as is needed."""
 WIDEST_WINDOW = 16
 """Batches of an answer window that `auto` takes at most: with as many, answers of very different lengths take
-at most 1.15 times the steps that they would take with no place ever empty."""
-"""The batch_size that stands for as many questions as fit, and the offload for as little as is needed."""
+1.1 to 1.16 times the steps that they would take with no place ever empty (lengths drawn at random)."""
 SWEEP = -1
 """The latent_length that stands for a run with each of `SWEPT_LENGTHS`."""
 SWEPT_LENGTHS = (16, 32, 48)
