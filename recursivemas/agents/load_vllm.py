@@ -41,7 +41,7 @@ class VllmModels:
         weights = {}
         for role, agent in files.agents.items():
             outline = outlines[role]
-            check_computes(device, held_dtype(outline.config, backend.dtype))
+            check_computes(outline.config, device, held_dtype(outline.config, backend.dtype))
             num_bytes = weight_bytes(
                 outline, dtype=backend.dtype, quantization=None, stored_bytes=files.weight_bytes(role)
             )

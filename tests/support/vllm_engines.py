@@ -24,13 +24,18 @@ MAKERS = {
     "mistral": lambda: zoo.make_mistral(80, TOKENS, sliding_window=SLIDING_WINDOW),
 }
 """With heads of 32 features: vLLM's kernels for CPUs know none that are smaller."""
+HYBRIDS = {
+    "qwen3_5_text": lambda: zoo.make_qwen3_5_text(128, TOKENS, head_dim=64),
+    "qwen3_5": lambda: zoo.make_qwen3_5(128, TOKENS, head_dim=64),
+}
+"""Those that vLLM computes in bfloat16 alone on a CPU."""
 
 
 def model_for_vllm(name: str) -> PreTrainedModel:
     """A random model of that backbone in float32, the same each time."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return MAKERS[name]().eval()
+        return {**MAKERS, **HYBRIDS}[name]().eval()
 
 
 def vllm_engine(model: PreTrainedModel, cache_bytes: int = CACHE_BYTES) -> VllmEngine:
@@ -44,7 +49,7 @@ def vllm_engine(model: PreTrainedModel, cache_bytes: int = CACHE_BYTES) -> VllmE
             config=config,
             is_multimodal=config is not model.config,
             generation=None,
-            dtype=torch.float32,
+            dtype=model.dtype,
             device=CPU,
             trust_remote_code=False,
         )

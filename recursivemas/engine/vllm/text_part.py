@@ -6,7 +6,7 @@ from transformers import PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 TEXT_PART = "recursivemas_text_part"
-"""The name of the loader (`recursivemas.engine.vllm.worker`) that reads it."""
+"""The name of the loader (`recursivemas.engine.vllm.worker`) that reads it, and has it think."""
 PREFIXES = {
     "model.language_model.": "model.",
     "language_model.model.": "model.",

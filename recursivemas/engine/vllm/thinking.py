@@ -5,8 +5,8 @@ each of its steps the link's thought of the last hidden state is kept, and stand
 the embedding of the sampled token would have stood. Nothing waits for the device. A request that was
 preempted reads its thoughts again when it comes back, as others read their tokens.
 
-This works with vLLM's V1 model runner alone: `_preprocess` makes the embeddings of a step, `_model_forward`
-runs it. Both are private, so the version is pinned (`recursivemas.engine.vllm.start`).
+The model's own `compute_logits` sees the hidden states (`ThinkingModel`). What comes before a step is
+different in vLLM's two model runners: `recursivemas.engine.vllm.runners`.
 
 Shapes: B requests of a step, L latent steps, N positions of a step, D hidden size, V vocabulary.
 """
@@ -14,7 +14,7 @@ Shapes: B requests of a step, L latent steps, N positions of a step, D hidden si
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,22 @@ from recursivemas.links import InnerLink
 
 ARGUMENT = "recursivemas"
 """The extra argument of a request: {"name": ..., "link": ...}, without a link for one that writes."""
+THINKING = "recursivemas"
+"""The name of the loader (`recursivemas.engine.vllm.worker`) whose models think."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a step reads of a request."""
+
+    asked: dict[str, str] | None
+    """Its extra argument; None for a request of someone else."""
+    prompt: int
+    """Positions of its prompt."""
+    past: int
+    """Positions that are behind it already."""
+    count: int
+    """Positions of this step."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +51,8 @@ class _Step:
     """Under which its thoughts are kept."""
     link: str
     """The name of its inner link."""
-    row: int
-    """Where its hidden state stands among those of the step."""
+    index: int
+    """Of the request among those of the step."""
 
 
 class Health:
@@ -70,78 +86,76 @@ class Health:
 
 
 class Thinker:
-    """Puts thoughts into a model runner's steps, and takes them out."""
+    """Puts thoughts into a model's steps, and takes them out.
 
-    def __init__(self, runner: Any) -> None:
+    Each step goes through `feed` and `keep`, and through `watch` where its logits are seen.
+    """
+
+    def __init__(self, device: torch.device) -> None:
         self.links: dict[str, InnerLink] = {}
         """The inner links that requests may name."""
         self.thoughts: dict[str, list[Tensor]] = defaultdict(list)
         """[D] a step, in the link's dtype, by the request's own name."""
-        self.health = Health(runner.device)
+        self.health = Health(device)
         """Of requests that write."""
-        self._runner = runner
         self._steps: list[_Step] = []
         self._writing: list[tuple[int, str]] = []
-        self._preprocess, self._model_forward = runner._preprocess, runner._model_forward
-        self._compute_logits = runner.model.compute_logits
-        runner._preprocess, runner._model_forward = self._feed, self._keep
-        runner.model.compute_logits = self._watch
 
-    def _feed(self, scheduler_output: Any, *arguments: Any, **options: Any) -> Any:
-        """The runner's inputs of a step, thoughts put where they are read."""
-        inputs = self._preprocess(scheduler_output, *arguments, **options)
-        embeddings = inputs[1]  # [N, D]
+    def feed(self, parts: Iterable[Part], embeddings: Tensor) -> None:
+        """Put thoughts into a step's input embeddings [N, D], the rows of its parts one after another."""
         rows: list[int] = []
         read: list[Tensor] = []
         self._steps, self._writing = [], []
-        for index, (request, first, past, count) in enumerate(self._scheduled(scheduler_output)):
-            asked = (request.sampling_params.extra_args or {}).get(ARGUMENT)
-            if asked is None:
+        after = 0  # the part's last row
+        for index, part in enumerate(parts):
+            after += part.count
+            if part.asked is None:
                 continue
-            if "link" not in asked:
-                self._writing.append((index, asked["name"]))
+            name = part.asked["name"]
+            if "link" not in part.asked:
+                self._writing.append((index, name))
                 continue
-            thoughts = self.thoughts[asked["name"]]
-            end = past + count - request.num_prompt_tokens
-            begin = max(past - request.num_prompt_tokens, 0)
-            for step in range(begin, end):
-                rows.append(first + count - (end - step))
+            thoughts = self.thoughts[name]
+            end = part.past + part.count - part.prompt
+            for step in range(max(part.past - part.prompt, 0), end):
+                rows.append(after - (end - step))
                 read.append(thoughts[step])
             if end == len(thoughts):
-                self._steps.append(_Step(asked["name"], asked["link"], first + count - 1))
+                self._steps.append(_Step(name, part.asked["link"], index))
         if rows:
             embeddings[_index(rows, embeddings)] = torch.stack(read).to(embeddings.dtype)
-        return inputs
 
-    def _scheduled(self, scheduler_output: Any) -> Iterator[tuple[Any, int, int, int]]:
-        """Each request of a step: its first row, how many positions it has behind it, how many now."""
-        runner, first = self._runner, 0
-        for index, request_id in enumerate(runner.input_batch.req_ids):
-            count = scheduler_output.num_scheduled_tokens[request_id]
-            past = int(runner.input_batch.num_computed_tokens_cpu[index])
-            yield runner.requests[request_id], first, past, count
-            first += count
-
-    def _keep(self, *arguments: Any, **inputs: Any) -> Any:
-        """The runner's hidden states [N, D] of a step, from which the next thoughts are made."""
-        hidden = self._model_forward(*arguments, **inputs)
+    def keep(self, hidden: Tensor) -> None:
+        """Make the next thoughts of a step's last hidden states [B, D], one a request."""
         by_link: dict[str, list[_Step]] = defaultdict(list)
         for step in self._steps:
             by_link[step.link].append(step)
         for link, steps in by_link.items():
-            last = hidden[_index([step.row for step in steps], hidden)]  # [B, D]
+            last = hidden[_index([step.index for step in steps], hidden)]
             for step, thought in zip(steps, self.links[link](last), strict=True):
                 self.thoughts[step.name].append(thought)
         self._steps = []
-        return hidden
 
-    def _watch(self, hidden: Tensor) -> Tensor | None:
-        """The model's logits [B, V] of a step, a row a request; None in workers that do not sample."""
-        logits: Tensor | None = self._compute_logits(hidden)
-        if self._writing and logits is not None:
+    def watch(self, logits: Tensor) -> None:
+        """Look at a step's logits [B, V]."""
+        if self._writing:
             indices, names = zip(*self._writing, strict=True)
             self.health.note(names, logits[_index(indices, logits)])
             self._writing = []
+
+
+class ThinkingModel:
+    """Comes before a model class of vLLM's, whichever family it is of; `thinker` is given to the model."""
+
+    thinker: Thinker
+
+    def compute_logits(self, hidden: Tensor) -> Tensor | None:
+        """The logits [B, V] of hidden states [B, D]; None in workers that do not sample."""
+        self.thinker.keep(hidden)
+        model: Any = super()
+        logits: Tensor | None = model.compute_logits(hidden)
+        if logits is not None:
+            self.thinker.watch(logits)
         return logits
 
 

@@ -11,21 +11,41 @@ from typing import Any
 
 import torch
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 from vllm.model_executor.model_loader import register_model_loader
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
+from recursivemas.engine.vllm.runners import ThinkingState, feed_v1
 from recursivemas.engine.vllm.text_part import TEXT_PART, text_name
-from recursivemas.engine.vllm.thinking import Thinker
+from recursivemas.engine.vllm.thinking import THINKING, Thinker, ThinkingModel
 from recursivemas.links import InnerLink
 
 
-@register_model_loader(TEXT_PART)
-class TextPartLoader(DefaultModelLoader):
-    """Loads a multimodal model's text part, and nothing else of its files."""
+@register_model_loader(THINKING)
+class ThinkingLoader(DefaultModelLoader):
+    """Makes models of vLLM's own classes, and has them think."""
 
     def __init__(self, load_config: Any) -> None:
         super().__init__(replace(load_config, load_format="auto"))  # the files are of the usual kinds
+
+    def create_model(self, vllm_config: Any, *arguments: Any, **options: Any) -> nn.Module:
+        model: nn.Module = super().create_model(vllm_config, *arguments, **options)
+        members: dict[str, Any] = {}
+        if vllm_config.use_v2_model_runner:
+            from vllm.v1.worker.gpu.model_states import resolve_model_state_cls
+
+            own = resolve_model_state_cls(vllm_config, model)
+            state = type(f"Thinking{own.__name__}", (ThinkingState, own), {})
+            members["get_model_state_cls"] = lambda model: state
+        own = type(model)
+        model.__class__ = type(f"Thinking{own.__name__}", (ThinkingModel, own), members)
+        vars(model)["thinker"] = Thinker(torch.device(vllm_config.device_config.device))
+        return model
+
+
+@register_model_loader(TEXT_PART)
+class TextPartLoader(ThinkingLoader):
+    """Loads a multimodal model's text part, and nothing else of its files."""
 
     def get_all_weights(self, *arguments: Any, **options: Any) -> Iterator[tuple[str, Tensor]]:
         for name, weight in super().get_all_weights(*arguments, **options):
@@ -43,12 +63,13 @@ class ThinkingWorker:
     model_runner: Any
 
     def start_thinking(self) -> None:
-        """Has to come before the other calls. Raises RuntimeError for another model runner than V1."""
-        for name in ("_preprocess", "_model_forward"):
-            if not hasattr(self.model_runner, name):
-                runner = type(self.model_runner)
-                raise RuntimeError(f"{runner.__module__}.{runner.__name__} has no {name}: it cannot think")
-        self.thinker = Thinker(self.model_runner)
+        """Has to come before the other calls. Raises RuntimeError for a model runner that cannot think."""
+        runner = self.model_runner
+        self.thinker: Thinker = runner.get_model().thinker
+        if hasattr(runner, "_preprocess"):
+            feed_v1(runner, self.thinker)
+        elif not isinstance(getattr(runner, "model_state", None), ThinkingState):
+            raise RuntimeError(f"{type(runner).__module__}.{type(runner).__name__} cannot think")
 
     @torch.inference_mode()
     def learn_link(self, name: str, variant: str, hidden_size: int, state: bytes) -> None:

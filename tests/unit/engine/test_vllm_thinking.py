@@ -1,14 +1,16 @@
-"""What is put into a model runner's steps and taken out of them, on a runner that stands in for vLLM's."""
+"""What is put into a model runner's steps and taken out of them, on runners that stand in for vLLM's two."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
+from recursivemas.engine.vllm.runners import ThinkingState, feed_v1
 from recursivemas.engine.vllm.text_part import text_config, text_name
-from recursivemas.engine.vllm.thinking import ARGUMENT, Thinker
+from recursivemas.engine.vllm.thinking import ARGUMENT, Thinker, ThinkingModel
 from recursivemas.links import InnerLink
 from recursivemas.zoo import backbones as zoo
 from tests.support.backbones import TOKENS
@@ -16,46 +18,96 @@ from tests.support.backbones import TOKENS
 WIDTH, ROOM = 8, 64
 
 
-class Runner:
+class Model:
     """Its embeddings are each position's number, its hidden states are twice that and one."""
 
-    device = torch.device("cpu")
+    def hidden(self, embeddings):
+        return 2 * embeddings + 1
+
+    def compute_logits(self, hidden):
+        return hidden
+
+
+class Thinking(ThinkingModel, Model):
+    pass
+
+
+class Runner:
+    """What both of vLLM's runners have: requests, a buffer of embeddings, a model."""
 
     def __init__(self):
-        self.requests = {}
-        self.input_batch = SimpleNamespace(req_ids=[], num_computed_tokens_cpu=[])
-        self.model = SimpleNamespace(compute_logits=lambda hidden: hidden)
-        self.thinker = Thinker(self)
+        self.model = Thinking()
+        self.thinker = self.model.thinker = Thinker(torch.device("cpu"))
         self.embeddings = torch.zeros(ROOM, WIDTH)
-
-    def _preprocess(self, scheduler_output, num_input_tokens):
-        self.embeddings[:] = torch.arange(ROOM, dtype=torch.float32).unsqueeze(1)
-        return None, self.embeddings[:num_input_tokens], None
-
-    def _model_forward(self, *, inputs_embeds):
-        return 2 * inputs_embeds + 1
 
     def add(self, name, prompt, **argument):
         extra = {ARGUMENT: {"name": name, **argument}} if argument or name != "plain" else None
-        params = SimpleNamespace(extra_args=extra)
-        self.requests[name] = SimpleNamespace(num_prompt_tokens=prompt, sampling_params=params)
+        self.take(name, prompt, SimpleNamespace(extra_args=extra))
 
     def step(self, **scheduled):
         """One step of requests that have (positions behind them, positions now); returns the embeddings."""
-        self.input_batch.req_ids = list(scheduled)
-        self.input_batch.num_computed_tokens_cpu = [past for past, _ in scheduled.values()]
-        counts = {name: count for name, (_, count) in scheduled.items()}
-        total = sum(counts.values())
-        _, embeddings, _ = self._preprocess(SimpleNamespace(num_scheduled_tokens=counts), total + 2)
-        hidden = self._model_forward(inputs_embeds=embeddings)
-        last = torch.tensor(list(counts.values())).cumsum(0) - 1
-        self.model.compute_logits(hidden[last])
-        return embeddings[:total].clone()
+        pasts, counts = zip(*scheduled.values(), strict=True)
+        self.embeddings[:] = torch.arange(ROOM, dtype=torch.float32).unsqueeze(1)
+        embeddings = self.prepare(list(scheduled), pasts, counts)
+        hidden = self.model.hidden(embeddings)
+        self.model.compute_logits(hidden[torch.tensor(counts).cumsum(0) - 1])
+        return embeddings[: sum(counts)].clone()
 
 
-@pytest.fixture
-def runner():
-    made = Runner()
+class V1(Runner):
+    def __init__(self):
+        super().__init__()
+        self.requests = {}
+        self.input_batch = SimpleNamespace(req_ids=[], num_computed_tokens_cpu=[])
+        feed_v1(self, self.thinker)
+
+    def take(self, name, prompt, params):
+        self.requests[name] = SimpleNamespace(num_prompt_tokens=prompt, sampling_params=params)
+
+    def prepare(self, names, pasts, counts):
+        self.input_batch.req_ids, self.input_batch.num_computed_tokens_cpu = names, pasts
+        scheduled = SimpleNamespace(num_scheduled_tokens=dict(zip(names, counts, strict=True)))
+        return self._preprocess(scheduled, sum(counts) + 2)[1]
+
+    def _preprocess(self, scheduler_output, num_input_tokens):
+        return None, self.embeddings[:num_input_tokens], None
+
+
+class State:
+    """vLLM's own state of a model, in its V2 runner."""
+
+    def __init__(self, runner):
+        self.model, self.embeddings, self.indices = runner.model, runner.embeddings, {}
+
+    def add_request(self, req_index, new_req_data):
+        self.indices[new_req_data.req_id] = req_index
+
+    def remove_request(self, req_id):
+        del self.indices[req_id]
+
+    def prepare_inputs_embeds(self, scheduled_encoder_inputs, input_batch, req_states):
+        return self.embeddings[: int(input_batch.num_scheduled_tokens.sum()) + 2]
+
+
+class V2(Runner):
+    def __init__(self):
+        super().__init__()
+        self.state = type("Thinking", (ThinkingState, State), {})(self)
+
+    def take(self, name, prompt, params):
+        request = SimpleNamespace(req_id=name, prompt_len=prompt, sampling_params=params)
+        self.state.add_request(len(self.state.indices), request)
+
+    def prepare(self, names, pasts, counts):
+        batch = SimpleNamespace(
+            req_ids=names, num_computed_tokens_np=np.array(pasts), num_scheduled_tokens=np.array(counts)
+        )
+        return self.state.prepare_inputs_embeds({}, batch, None)
+
+
+@pytest.fixture(params=[V1, V2])
+def runner(request):
+    made = request.param()
     torch.manual_seed(0)
     made.thinker.links["link"] = InnerLink(WIDTH).eval().requires_grad_(False)
     made.thinker.links["other"] = InnerLink(WIDTH, "linear_adapter").eval().requires_grad_(False)
@@ -111,8 +163,8 @@ def test_who_has_no_numbers_to_sample_from_is_noted(runner):
     names = [f"row{number}" for number in range(4)]
     for name in names:
         runner.add(name, 1)
-    runner.thinker._model_forward = lambda inputs_embeds: torch.where(
-        inputs_embeds == 2, torch.nan, torch.where(inputs_embeds == 3, torch.inf, inputs_embeds)
+    runner.model.hidden = lambda embeddings: torch.where(
+        embeddings == 2, torch.nan, torch.where(embeddings == 3, torch.inf, embeddings)
     )
     runner.step(**dict.fromkeys(names, (0, 1)))
     runner.step(row0=(1, 1), row3=(1, 1))
@@ -123,6 +175,13 @@ def test_who_has_no_numbers_to_sample_from_is_noted(runner):
     runner.step(row0=(1, 1), row1=(1, 1), row2=(1, 1))
     assert health.take([*names[:2]]) == [False, False], "places are free again"
     assert len(health._failed) == 4
+
+
+def test_a_state_forgets_who_is_gone():
+    runner = V2()
+    runner.add("thinks", 3, link="link")
+    runner.state.remove_request("thinks")
+    assert (runner.state.indices, runner.state._requests) == ({}, {})
 
 
 @pytest.mark.parametrize("make", [zoo.make_gemma3, zoo.make_qwen3_5])
