@@ -22,7 +22,7 @@ from recursivemas.training.outer import (
     MessageSettings,
     answer_losses,
 )
-from recursivemas.training.rows import Skipped, TrainingRow
+from recursivemas.training.rows import NOT_FINITE_LOSS, Skipped, TrainingRow
 from recursivemas.training.settings import InnerSettings, OuterSettings
 from recursivemas.training.starts import embedding_rms
 
@@ -146,7 +146,7 @@ class OuterLearner:
             reason = f"a conversation cut to max_length {self.settings.max_length}"
             self.cut.add(reason, rows[row].question.id)
         for row in infinite:
-            self.skipped.add("a loss that is not finite", rows[row].question.id)
+            self.skipped.add(NOT_FINITE_LOSS, rows[row].question.id)
         return unfit | infinite
 
     def _outcome(self, losses: AnswerLosses, combined: Tensor, lessons: Sequence[Lessons]) -> Outcome:

@@ -20,11 +20,13 @@ from torch import Tensor, nn
 
 from recursivemas.errors import UserError
 from recursivemas.training.processes import gather_objects
-from recursivemas.training.rows import Skipped, TrainingRow
+from recursivemas.training.rows import NOT_FINITE_LOSS, Skipped, TrainingRow
 from recursivemas.training.settings import LearningSettings
 
 BETAS = (0.9, 0.95)
 """Of AdamW."""
+STEPS_LOST = 3
+"""In a row, after which a training has diverged."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ class Steps:
             self._order = Order(len(rows), settings.rows_per_step * world, settings.seed)
         per_epoch = self._order.steps_per_epoch if self._order else 0
         self.num_steps = settings.max_steps or settings.num_train_epochs * per_epoch
+        self._steps_lost: int | None = None
+        """In a row, without one finite loss; None before anything was learnt."""
         self._parameters = [one for link in learner.links.values() for one in link.parameters()]
         self.optimizer = torch.optim.AdamW(
             self._parameters, lr=settings.learning_rate, betas=BETAS, weight_decay=settings.weight_decay
@@ -141,9 +145,11 @@ class Steps:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         sums = self._sum_gradients(self._my_rows(step), watched)
-        count = sums.pop("count")
+        count, infinite = sums.pop("count"), sums.pop("infinite")
         if not count:
+            self._check_not_lost(step, bool(infinite))
             return None
+        self._steps_lost = 0
         norms = self._average(count)
         if watched:
             norms |= {
@@ -176,6 +182,17 @@ class Steps:
             norms=norms,
         )
 
+    def _check_not_lost(self, step: int, infinite: bool) -> None:
+        """Note a step that nothing was learnt from. Raises UserError where no loss is finite any more."""
+        if self._steps_lost is None or not infinite:
+            return
+        self._steps_lost += 1
+        if self._steps_lost == STEPS_LOST:
+            raise UserError(
+                f"step {step + 1}: for {STEPS_LOST} steps no row's loss has been finite: the training has "
+                "diverged; give a lower learning rate and another --save_dir"
+            )
+
     def _my_rows(self, step: int) -> list[TrainingRow]:
         """Of a step's rows those of this process."""
         assert self._order is not None
@@ -186,7 +203,9 @@ class Steps:
     def _sum_gradients(self, rows: Sequence[TrainingRow], watched: bool) -> dict[str, float]:
         """Leave the sum of all gradients in the parameters; the sums of what goes with them."""
         size = self._settings.batch_size
+        times = self._learner.skipped.times
         sums: dict[str, float] = {"loss": 0.0, "count": 0.0, "tokens": 0.0}
+        before = times[NOT_FINITE_LOSS]
         for start in range(0, len(rows), size):
             with self.accelerator.autocast():
                 outcome = self._learner.read(rows[start : start + size], watched=watched)
@@ -196,6 +215,7 @@ class Steps:
             found = {"loss": outcome.total.item(), "count": outcome.count, "tokens": outcome.tokens}
             for name, value in {**found, **outcome.parts}.items():
                 sums[name] = sums.get(name, 0.0) + value
+        sums["infinite"] = times[NOT_FINITE_LOSS] - before
         return self._over_all_processes(sums)
 
     def _over_all_processes(self, sums: dict[str, float]) -> dict[str, float]:

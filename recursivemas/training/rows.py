@@ -51,14 +51,20 @@ class TrainingRow:
     targets: Mapping[str, Target]
 
 
+NOT_FINITE_LOSS = "a loss that is not finite"
+
+
 @dataclass
 class Skipped:
     """Rows that nothing is learnt from, by reason."""
 
     rows: dict[str, list[str]] = field(default_factory=dict)
+    times: Counter[str] = field(default_factory=Counter)
+    """How often a reason was given here, for the same row too."""
 
     def add(self, reason: str, row_id: str) -> None:
         """Note a row, once a reason."""
+        self.times[reason] += 1
         noted = self.rows.setdefault(reason, [])
         if row_id not in noted:
             noted.append(row_id)
@@ -97,16 +103,26 @@ def read_training_rows(
             raise DatasetError(
                 f"there is no file {path}; give one that ends in {SUFFIXES}, or a dataset's id"
             )
-        if config is not None:
+        for setting, value in (("dataset_config", config), ("dataset_split", split)):
+            if value is not None:
+                raise UserError(
+                    f"{setting} {value!r} is about datasets on the hub, and {path} is a file; drop it"
+                )
+        if field_name is not None and path.suffix.lower() != ".json":
             raise UserError(
-                f"dataset_config {config!r} is about datasets on the hub, and {path} is a file; drop it"
+                f"dataset_json_field {field_name!r} is about .json files, and {path} is none; drop it"
             )
         return as_training_rows(style, _read_file(path, field_name), task=task)
+    if field_name is not None:
+        raise UserError(
+            f"dataset_json_field {field_name!r} is about .json files, and {name} is a dataset on the hub; "
+            "drop it"
+        )
     return as_training_rows(style, _read_hub(name, config, split or DEFAULT_SPLIT), task=task)
 
 
 def _read_file(path: Path, field_name: str | None) -> list[Any]:
-    if field_name is None or path.suffix.lower() != ".json":
+    if field_name is None:
         return read_rows(path)
     import json
 

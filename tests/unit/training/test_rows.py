@@ -201,8 +201,21 @@ def test_rows_come_from_the_hub(monkeypatch):
     assert asked == [("RecursiveMAS/Sequential-Math", None, "train"), ("openai/gsm8k", "main", "test")]
 
 
-def test_a_file_has_no_configurations(tmp_path):
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"config": "main"}, "dataset_config 'main' is about datasets on the hub"),
+        ({"split": "test"}, "dataset_split 'test' is about datasets on the hub"),
+        ({"field_name": "items"}, "dataset_json_field 'items' is about .json files"),
+    ],
+)
+def test_a_file_takes_no_setting_that_is_not_about_it(tmp_path, setting, said):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(ROW))
-    with pytest.raises(UserError, match="dataset_config 'main' is about datasets on the hub"):
-        read_training_rows(SEQUENTIAL, str(path), config="main")
+    with pytest.raises(UserError, match=said):
+        read_training_rows(SEQUENTIAL, str(path), **setting)
+
+
+def test_a_dataset_of_the_hub_has_no_fields():
+    with pytest.raises(UserError, match="RecursiveMAS/Sequential-Math is a dataset on the hub"):
+        read_training_rows(SEQUENTIAL, "RecursiveMAS/Sequential-Math", field_name="data")

@@ -200,6 +200,24 @@ def test_links_that_are_no_longer_finite_end_a_training(system, rows, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
+def test_a_training_that_learns_nothing_any_more_ends(system, rows, monkeypatch):
+    """Links so large that no loss is finite may be finite themselves."""
+    real, read = OuterLearner.answer_losses, []
+
+    def overflow(self, lessons, *, watched=False):
+        losses, channel = real(self, lessons, watched=watched)
+        read.append(len(lessons))
+        if len(read) > 2:
+            losses.by_round[1][:] = torch.inf
+        return losses, channel
+
+    monkeypatch.setattr(OuterLearner, "answer_losses", overflow)
+    settings = OuterSettings(max_steps=9, batch_size=3, num_recursive_rounds=1, **FEW)
+    with pytest.raises(UserError, match="step 5: for 3 steps no row's loss has been finite"):
+        train_outer(system, rows, settings)
+    assert len(read) == 5
+
+
 def test_a_gradient_that_is_not_finite_spoils_no_link(system, rows):
     settings = InnerSettings(max_steps=2, batch_size=3, adapter_mse_weight=1e38, **FEW)
     with pytest.raises(UserError, match="step 1: the gradient is not finite"):
