@@ -119,7 +119,7 @@ def test_filters_search_and_order_pick_the_questions(opened, run):
 def test_a_question_shows_its_text_and_both_verdicts_with_reasons(opened, run):
     page = opened(run)
     page.get_by_text("q1", exact=True).click()
-    assert page.locator("#shown h2").inner_text() == "q1"
+    playwright.expect(page.locator("#shown h2")).to_have_text("q1")
     assert page.locator(".text mark").inner_text() == r"\boxed{2}"
     assert page.locator(".graders li").all_inner_texts() == [
         "✕ wrong\nrelease equal",
@@ -181,12 +181,25 @@ def test_two_runs_stand_side_by_side(opened, run, tmp_path):
     page.get_by_role("button", name=re.compile("^Better")).click()
     assert rows(page) == ["q0", "q2"]
     page.get_by_text("q0", exact=True).click()
-    assert page.locator("#answer h4").all_inner_texts() == ["run", "other"]
+    playwright.expect(page.locator("#answer h4")).to_have_text(["run", "other"])
     page.get_by_role("button", name="other", exact=True).click()
     playwright.expect(page).to_have_url(re.compile("run=1"))
     page.get_by_role("button", name=re.compile("^All")).click()
     page.get_by_text("q3", exact=True).click()
-    assert "This run does not have the question." in page.locator("#answer").inner_text()
+    playwright.expect(page.locator("#answer")).to_contain_text("This run does not have the question.")
+
+
+def test_a_run_with_fewer_rollouts_says_which_one_stands_beside(opened, tmp_path):
+    runs = [
+        write_run(tmp_path / name, {"release": [[True] * rollouts], "strict": [[True] * rollouts]})
+        for name, rollouts in (("two", 2), ("one", 1))
+    ]
+    page = opened(*runs)
+    page.locator("#questions a").first.click()
+    titles = page.locator("#answer h4")
+    playwright.expect(titles).to_have_text(["two", "one"])
+    page.get_by_role("group", name="Rollout").get_by_role("button", name=re.compile("^1")).click()
+    playwright.expect(titles).to_have_text(["two", "one rollout 0"])
 
 
 def test_of_a_question_that_the_other_run_lacks_nothing_of_another_one_is_shown(opened, messages, tmp_path):

@@ -70,7 +70,9 @@ function rolloutSwitch(question) {
 }
 
 function answerPanel(number, answer, details, question) {
-  const title = page.runs.length > 1 ? h("h4", {}, page.runs[number].facts.label) : null;
+  const another = answer && answer.rollout !== Number(place.rollout);  // the run has fewer rollouts
+  const title = page.runs.length > 1
+    ? h("h4", {}, page.runs[number].facts.label, another ? h("span", { class: "quiet" }, ` rollout ${answer.rollout}`) : "") : null;
   if (!details) return h("div", {}, title, h("p", { class: "hint" }, "This run does not have the question."));
   if (details.error) return h("div", {}, title, h("p", { class: "hint failed" }, "Not run: ", details.error));
   return h("div", {}, title,
