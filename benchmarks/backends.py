@@ -3,8 +3,9 @@
     python benchmarks/backends.py                 # in vLLM's environment: .venv-vllm/bin/python on CPUs
 
 Each side has a process of its own, so that its start and its peak of memory are its own; each does the work
-once before it is timed. Prints latents and tokens a second, the ratio first, whether greedy texts are the
-same, and what it ran on. Prompt lengths are spread around --prompt-length, the longest being that.
+once before it is timed, at the best of --repeats. Prints the ratios first, on the clock and in CPU seconds,
+then latents and tokens a second, and whether greedy texts are the same; a JSON line comes last, whose `ratio`
+is the lesser of the two on the clock. Prompts have up to --prompt-length tokens.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import multiprocessing
 import os
 import resource
 import tempfile
-import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from common import describe_machine, make_parser, random_prompts, random_qwen3
+from clocks import Seconds, timed
+from common import describe_machine, make_parser, print_figures, random_prompts, random_qwen3
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
@@ -34,12 +35,27 @@ GREEDY = SamplingSettings(greedy=True).resolve(None)
 class Side:
     """What one engine has done, and what it took."""
 
-    start_s: float
-    think_s: float
-    write_s: float
+    start: Seconds
+    think: Seconds
+    write: Seconds
     peak_bytes: int
     latents: Tensor
     texts: list[tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times faster one is than another."""
+
+    wall: float
+    cpu: float
+
+    @classmethod
+    def of(cls, slow: Seconds, fast: Seconds) -> Ratio:
+        return cls(slow.wall / fast.wall, slow.cpu / fast.cpu)
+
+    def __str__(self) -> str:
+        return f"{self.wall:.2f} times (in CPU seconds {self.cpu:.2f})"
 
 
 def measure(name: str, folder: str, args: argparse.Namespace) -> Side:
@@ -47,18 +63,21 @@ def measure(name: str, folder: str, args: argparse.Namespace) -> Side:
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # its memory is then this process's
     torch.manual_seed(args.seed)
     prompts = [[ids] for ids in random_prompts(0.6 * args.prompt_length, args.prompt_length, args.batch_size)]
-    began = time.perf_counter()
-    engine = start_ours(folder, args) if name == "ours" else start_vllm(folder, args)
-    start_s = time.perf_counter() - began
+    make = start_ours if name == "ours" else start_vllm
+    start, engine = timed(lambda: make(folder, args), "cpu")
     torch.manual_seed(args.seed)  # loading may have drawn from it
     link = InnerLink(args.hidden_size).to(engine.device, engine.dtype).eval()
     torch.nn.init.constant_(link.post_ln.weight, 0.02)  # thoughts at the embeddings' scale
     with torch.no_grad():
         engine.open(prompts).think(link, 2)
         write(engine, prompts, 2)
-        think_s, latents = timed(lambda: engine.open(prompts).think(link, args.latent_length).latents.cpu())
-        write_s, texts = timed(lambda: write(engine, prompts, args.new_tokens))
-    return Side(start_s, think_s, write_s, peak_bytes(args.device), latents, texts)
+        think, latents = timed(
+            lambda: engine.open(prompts).think(link, args.latent_length).latents.cpu(),
+            args.device,
+            args.repeats,
+        )
+        writing, texts = timed(lambda: write(engine, prompts, args.new_tokens), args.device, args.repeats)
+    return Side(start, think, writing, peak_bytes(args.device), latents, texts)
 
 
 def start_ours(folder: str, args: argparse.Namespace) -> Engine:
@@ -94,12 +113,6 @@ def write(engine: Engine, prompts: list[list[tuple[int, ...]]], count: int) -> l
     return [written[row].token_ids for row in range(len(prompts))]
 
 
-def timed(work):
-    began = time.perf_counter()
-    result = work()
-    return time.perf_counter() - began, result
-
-
 def peak_bytes(device: str) -> int:
     if torch.device(device).type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
@@ -117,6 +130,7 @@ def main() -> None:
         new_tokens=32,
         batch_size=16,
         memory_mb=1024,
+        repeats=3,
         seed=0,
     )
     args = parser.parse_args()
@@ -129,12 +143,12 @@ def main() -> None:
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 sides[name] = pool.apply(measure, (name, folder, args))
     ours, theirs = sides["ours"], sides["vllm"]
-    thinking, writing = ours.think_s / theirs.think_s, ours.write_s / theirs.write_s
-    print(f"vLLM thinks {thinking:.2f}x and writes {writing:.2f}x as fast")
+    thinking, writing = Ratio.of(ours.think, theirs.think), Ratio.of(ours.write, theirs.write)
+    print(f"vLLM thinks {thinking} and writes {writing} as fast")
     for name, side in sides.items():
         print(
-            f"{name:<5} {args.batch_size * args.latent_length / side.think_s:9.1f} latents/s  "
-            f"{sum(map(len, side.texts)) / side.write_s:9.1f} tokens/s  start {side.start_s:6.1f} s  "
+            f"{name:<5} {args.batch_size * args.latent_length / side.think.wall:9.1f} latents/s  "
+            f"{sum(map(len, side.texts)) / side.write.wall:9.1f} tokens/s  start {side.start.wall:6.1f} s  "
             f"peak {side.peak_bytes / 1e9:.2f} GB"
         )
     apart = (ours.latents - theirs.latents).abs().max().item()
@@ -144,6 +158,19 @@ def main() -> None:
         f"batch {args.batch_size}, T <= {args.prompt_length}, L {args.latent_length}, "
         f"{args.new_tokens} tokens, {args.layers} layers, hidden {args.hidden_size}, "
         f"{args.dtype}; vLLM {vllm_version()}, {describe_machine(args.device)}"
+    )
+    print_figures(
+        {
+            "ratio": min(thinking.wall, writing.wall),
+            "thinking": asdict(thinking),
+            "writing": asdict(writing),
+            "difference": apart,
+            "same_texts": same,
+            **{
+                name: {"start_s": side.start.wall, "peak_bytes": side.peak_bytes}
+                for name, side in sides.items()
+            },
+        }
     )
 
 
