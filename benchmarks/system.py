@@ -10,8 +10,8 @@ The agents have the real architectures, random weights and the toy's tokenizers;
 (published_order.py) recomputes every latent step, loads a model for every stage and goes batch by batch. Both
 sides have to write the same tokens; how many different texts there are says what that is worth. A line each
 for the --styles, --rounds and --latent-lengths: the ratio of the seconds, loading included, first. Where
-there are three or more rounds or lengths, a line says how well the seconds lie on a straight line (R squared;
-the worst). Length 0 runs nothing but the answer, and is left out of it.
+there are three or more rounds or lengths, a line says how well the seconds (on a CPU, CPU seconds) lie on a
+straight line (R squared; the worst). Length 0 runs nothing but the answer, and is left out of it.
 
 With --against, the other side is the same library in another checkout (a git worktree of another commit),
 each in a process of its own, in turns, the best of --repeats; models are loaded and warm by then.
@@ -157,22 +157,26 @@ def report(style: Style, rounds: int, length: int, fast: Side, slow: Side, other
     return cell
 
 
-def print_fits(cells: Sequence[Cell]) -> dict[str, float]:
-    """How well seconds lie on a line in rounds, and in latent steps: the least R squared of all styles."""
+def print_fits(cells: Sequence[Cell], clock: str) -> dict[str, float]:
+    """How well seconds lie on a line in rounds, and in latent steps: the least R squared of all styles.
+
+    On a CPU in CPU seconds, which other processes hardly disturb.
+    """
     thinking = [cell for cell in cells if cell["latent_length"]]
     fits = {}
     for along, fixed in (("rounds", "latent_length"), ("latent_length", "rounds")):
         lines: dict[tuple[str, int], list[Cell]] = {}
         for cell in thinking:
             lines.setdefault((cell["style"], cell[fixed]), []).append(cell)
-        for side in ("seconds", "other_seconds"):
+        for side in ("ours", "slow"):
+            seconds = {"ours": "", "slow": "other_"}[side] + clock
             found = [
-                statistics.correlation([cell[along] for cell in line], [cell[side] for cell in line]) ** 2
+                statistics.correlation([cell[along] for cell in line], [cell[seconds] for cell in line]) ** 2
                 for line in lines.values()
                 if len(line) >= 3
             ]
             if found:
-                name = f"{'ours' if side == 'seconds' else 'slow'}_linear_in_{along}"
+                name = f"{side}_linear_in_{along}"
                 fits[name] = min(found)
                 print(f"{name}: R squared {min(found):.4f} at the worst of {len(found)} lines")
     return fits
@@ -250,7 +254,7 @@ def main() -> None:
             )
             questions = make_questions(style, args.questions, args.shortest, args.longest)
             cells += compare(args, release, style, questions)
-    fits = print_fits(cells)
+    fits = print_fits(cells, "seconds" if "cuda" in args.device else "cpu_seconds")
     print(
         f"{args.questions} questions of {args.shortest} to {args.longest} tokens, batch {args.batch_size}, "
         f"{args.max_new_tokens} new tokens, {args.layers} layers, hidden {args.hidden_size}, {args.dtype}; "

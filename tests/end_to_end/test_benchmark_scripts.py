@@ -84,7 +84,7 @@ def test_how_well_seconds_lie_on_a_line(script, capsys):
     ]
     for cell in cells:
         cell["other_seconds"] = cell["rounds"] ** 2
-    fits = script("system").print_fits(cells)
+    fits = script("system").print_fits(cells, "seconds")
     assert fits["ours_linear_in_rounds"] == pytest.approx(1)
     assert fits["slow_linear_in_rounds"] == pytest.approx(0.98, abs=0.01)
     assert "ours_linear_in_latent_length" not in fits, "length 0 runs nothing, and two points are any line"

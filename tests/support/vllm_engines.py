@@ -38,8 +38,8 @@ def model_for_vllm(name: str) -> PreTrainedModel:
         return {**MAKERS, **HYBRIDS}[name]().eval()
 
 
-def vllm_engine(model: PreTrainedModel, cache_bytes: int = CACHE_BYTES) -> VllmEngine:
-    """vLLM on a copy of the model."""
+def vllm_engine(model: PreTrainedModel, cache_bytes: int = CACHE_BYTES, workers: int = 1) -> VllmEngine:
+    """vLLM on a copy of the model, spread over so many workers."""
     config = model.config.get_text_config()
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
@@ -53,7 +53,7 @@ def vllm_engine(model: PreTrainedModel, cache_bytes: int = CACHE_BYTES) -> VllmE
             device=CPU,
             trust_remote_code=False,
         )
-        return start_engine(described, Share(weights=0, cache=cache_bytes, total=1), 1)
+        return start_engine(described, Share(weights=0, cache=cache_bytes, total=1), workers)
 
 
 def prompts_with_latents(engine: LocalEngine, lengths=(5, 40, 17, 1)):

@@ -100,15 +100,18 @@ class Core:
         failed: list[bool] = self._call("take_failures", list(names)) if names else []
         return failed
 
-    def abort(self, names: Sequence[str], *, thinking: bool = False) -> None:
-        """Break requests off, with what they have thought; none is too many, and a dead engine has none."""
+    def abort(self, names: Sequence[str], *, forget: bool = True) -> None:
+        """Break requests off; none is too many, and a dead engine has none.
+
+        What they have thought, and whether they failed, is forgotten unless it is to be asked for.
+        """
         if not names or self._death:
             return
         self._alive(self._engine.abort_request, list(names))
         for name in names:
             self._lengths.pop(name, None)
-        if thinking:
-            self._call("drop_thoughts", list(names))
+        if forget:
+            self._call("forget", list(names))
 
     def _name(self) -> str:
         return f"row-{next(self._numbers)}"

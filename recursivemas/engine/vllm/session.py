@@ -66,7 +66,7 @@ class VllmSession:
             while len(read) < len(names):
                 read |= {output.name: output.read for output in self._core.step() if output.ended_by}
         finally:
-            self._core.abort([name for name in names if name not in read], thinking=True)
+            self._core.abort([name for name in names if name not in read])
         thoughts = self._core.take_thoughts(names)  # [B, L, D]
         for index, latents in enumerate(thoughts):
             self._append(index, latents.to(self._embeddings.dtype))
@@ -219,7 +219,7 @@ class _Writer:
         del self._running[output.name]
         row.read += output.read
         if not output.ended_by:
-            self._core.abort([output.name])
+            self._core.abort([output.name], forget=False)
         elif not leaves:
             row.ended_by = output.ended_by
         return row

@@ -30,12 +30,12 @@ class ThinkingLoader(DefaultModelLoader):
 
     def create_model(self, vllm_config: Any, *arguments: Any, **options: Any) -> nn.Module:
         model: nn.Module = super().create_model(vllm_config, *arguments, **options)
-        members: dict[str, Any] = {}
+        members: dict[str, Any] = {"__module__": __name__}
         if vllm_config.use_v2_model_runner:
             from vllm.v1.worker.gpu.model_states import resolve_model_state_cls
 
             own = resolve_model_state_cls(vllm_config, model)
-            state = type(f"Thinking{own.__name__}", (ThinkingState, own), {})
+            state = type(f"Thinking{own.__name__}", (ThinkingState, own), {"__module__": __name__})
             members["get_model_state_cls"] = lambda model: state
         own = type(model)
         model.__class__ = type(f"Thinking{own.__name__}", (ThinkingModel, own), members)
@@ -89,8 +89,10 @@ class ThinkingWorker:
         """Whether requests that wrote had no numbers to sample from at some step."""
         return self.thinker.health.take(names)
 
-    def drop_thoughts(self, names: Sequence[str]) -> None:
-        """Give up what requests have thought that were broken off."""
+    @torch.inference_mode()
+    def forget(self, names: Sequence[str]) -> None:
+        """Give up what is kept of requests that were broken off."""
+        self.thinker.health.take(names)
         for name in names:
             self.thinker.thoughts.pop(name, None)
 

@@ -74,5 +74,5 @@ def test_a_dead_engine_is_asked_once(monkeypatch, client):
     for _ in range(2):
         with pytest.raises(EngineDiedError, match=r"models/planner has died: .*go on with --resume"):
             core.step()
-    core.abort(["row-0"], thinking=True)
+    core.abort(["row-0"])
     assert asked == [1]
