@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 TASKS = ("math", "code", "choice")
 """What a training run is about; a row's own `task_family` wins over it."""
 DEFAULT_SPLIT = "train"
+DEFAULT_FIELD = "data"
 ANSWER = "answer"
 """The field whose texts may end so."""
 CUE = "Final Answer: \\boxed{%s}"
@@ -103,17 +104,21 @@ def read_training_rows(
             raise DatasetError(
                 f"there is no file {path}; give one that ends in {SUFFIXES}, or a dataset's id"
             )
-        for setting, value in (("dataset_config", config), ("dataset_split", split)):
-            if value is not None:
-                raise UserError(
-                    f"{setting} {value!r} is about datasets on the hub, and {path} is a file; drop it"
-                )
-        if field_name is not None and path.suffix.lower() != ".json":
+        if config is not None:
+            raise UserError(
+                f"dataset_config {config!r} is about datasets on the hub, and {path} is a file; drop it"
+            )
+        if split not in (None, DEFAULT_SPLIT):
+            raise UserError(
+                f"dataset_split {split!r} is about datasets on the hub, and {path} is a file, all of which "
+                f"is {DEFAULT_SPLIT!r}; drop it"
+            )
+        if field_name not in (None, DEFAULT_FIELD) and path.suffix.lower() != ".json":
             raise UserError(
                 f"dataset_json_field {field_name!r} is about .json files, and {path} is none; drop it"
             )
         return as_training_rows(style, _read_file(path, field_name), task=task)
-    if field_name is not None:
+    if field_name not in (None, DEFAULT_FIELD):
         raise UserError(
             f"dataset_json_field {field_name!r} is about .json files, and {name} is a dataset on the hub; "
             "drop it"
@@ -122,7 +127,7 @@ def read_training_rows(
 
 
 def _read_file(path: Path, field_name: str | None) -> list[Any]:
-    if field_name is None:
+    if field_name is None or path.suffix.lower() != ".json":
         return read_rows(path)
     import json
 

@@ -106,7 +106,7 @@ class Thinker:
         rows: list[int] = []
         read: list[Tensor] = []
         self._steps, self._writing = [], []
-        after = 0  # the part's last row
+        after = 0  # where the part's rows end
         for index, part in enumerate(parts):
             after += part.count
             if part.asked is None:

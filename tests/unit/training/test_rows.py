@@ -216,6 +216,12 @@ def test_a_file_takes_no_setting_that_is_not_about_it(tmp_path, setting, said):
         read_training_rows(SEQUENTIAL, str(path), **setting)
 
 
+def test_what_a_file_is_anyway_may_be_said(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(ROW))
+    assert len(read_training_rows(SEQUENTIAL, str(path), split="train", field_name="data")) == 1
+
+
 def test_a_dataset_of_the_hub_has_no_fields():
     with pytest.raises(UserError, match="RecursiveMAS/Sequential-Math is a dataset on the hub"):
-        read_training_rows(SEQUENTIAL, "RecursiveMAS/Sequential-Math", field_name="data")
+        read_training_rows(SEQUENTIAL, "RecursiveMAS/Sequential-Math", field_name="items")
