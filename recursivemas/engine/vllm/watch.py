@@ -13,6 +13,8 @@ from threading import Thread
 from typing import Any
 
 KILLED = -9
+ENDS_WITHIN = 5.0
+"""Seconds that a process has to end which is known to be dying."""
 
 
 class Watch:
@@ -30,7 +32,12 @@ class Watch:
             Thread(target=self._wait, name="watch over a vLLM engine", daemon=True).start()
 
     def describe(self) -> str:
-        """How it came to its end, as far as that is known."""
+        """How it came to its end, as far as that is known.
+
+        vLLM may have noticed, by a connection that was closed, before the process has ended.
+        """
+        if self._processes:
+            connection.wait([process.sentinel for process in self._processes], timeout=ENDS_WITHIN)
         if KILLED in {process.exitcode for process in self._processes}:
             return "its process was killed, as a machine does that runs out of memory"
         return "its own words stand above"

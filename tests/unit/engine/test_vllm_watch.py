@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from concurrent.futures import Future
 from queue import Queue
@@ -59,8 +60,14 @@ def test_who_waits_is_woken(client, end, said):
     assert isinstance(client.outputs_queue.get(timeout=20), EngineDeadError)
     assert client.resources.engine_dead, "nobody begins to wait any more"
     assert answered.result() == "in time"
-    client.process.join()
     assert said in watch.describe()
+
+
+def test_a_process_that_is_dying_has_time_to_end(client):
+    """vLLM may notice before the system does."""
+    watch = Watch(client)
+    threading.Timer(0.3, client.process.kill).start()
+    assert "its process was killed" in watch.describe()
 
 
 def test_a_dead_engine_is_asked_once(monkeypatch, client):
