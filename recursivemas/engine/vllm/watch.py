@@ -36,8 +36,9 @@ class Watch:
 
         vLLM may have noticed, by a connection that was closed, before the process has ended.
         """
-        if self._processes:
-            connection.wait([process.sentinel for process in self._processes], timeout=ENDS_WITHIN)
+        processes = {process.sentinel: process for process in self._processes}
+        for ended in connection.wait(list(processes), timeout=ENDS_WITHIN) if processes else ():
+            processes[ended].join(ENDS_WITHIN)  # its files are closed before it has an exit code
         if KILLED in {process.exitcode for process in self._processes}:
             return "its process was killed, as a machine does that runs out of memory"
         return "its own words stand above"
