@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import Future
 from typing import NamedTuple
 
 import pytest
@@ -13,6 +14,7 @@ from recursivemas.engine import (
     Engine,
     LocalEngine,
     PrefixCache,
+    Resumption,
     SamplingSettings,
     reuse_prefixes,
 )
@@ -261,6 +263,18 @@ def test_copies_of_a_row_write_the_same(qwen3):
     assert (thoughts[:2].repeat(3, 1, 1) - thoughts).abs().max() < TOLERANCE
 
 
+class AlwaysBack:
+    """Every row pauses at every token, and comes back at once."""
+
+    def look(self, row, written):
+        back = Future()
+        back.set_result(list(written))
+        return back
+
+    def resume(self, row, written):
+        return Resumption(tuple(written), ())
+
+
 @pytest.mark.parametrize("damaged", ["lm_head", "layer"])
 def test_rows_without_numbers_fail(damaged):
     model = model_for_vllm("qwen2")
@@ -270,6 +284,8 @@ def test_rows_without_numbers_fail(damaged):
     engine = vllm_engine(model)
     [text] = write(engine, [[(20, 21, 22)]], max_new_tokens=4)
     assert text.ended_by == NOT_FINITE
+    [text] = write(engine, [[(20, 21, 22)]], max_new_tokens=4, pauses=AlwaysBack())
+    assert text.ended_by == NOT_FINITE, "also where it was to pause"
     thoughts = engine.open([[(20, 21, 22)]]).think(tiny_inner_link(LocalEngine(model)), 2)
     assert thoughts.failed == ((0,) if damaged == "layer" else ())
 

@@ -10,18 +10,12 @@ Shapes: N positions of a step, D hidden size.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
 from recursivemas.engine.vllm.thinking import ARGUMENT, Part, Thinker
-
-
-@dataclass(frozen=True)
-class _Request:
-    asked: dict[str, str] | None
-    prompt: int
 
 
 class ThinkingState:
@@ -31,15 +25,15 @@ class ThinkingState:
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._requests: dict[str, _Request] = {}
+        self._requests: dict[str, Part] = {}
+        """What steps read of them is filled in step by step."""
 
     def add_request(self, req_index: int, new_req_data: Any) -> None:
         """Also of one that was preempted, and comes back."""
         state: Any = super()
         state.add_request(req_index, new_req_data)
-        self._requests[new_req_data.req_id] = _Request(
-            _asked(new_req_data.sampling_params), new_req_data.prompt_len
-        )
+        asked = _asked(new_req_data.sampling_params)
+        self._requests[new_req_data.req_id] = Part(asked, new_req_data.prompt_len, past=0, count=0)
 
     def remove_request(self, req_id: str) -> None:
         state: Any = super()
@@ -58,8 +52,7 @@ class ThinkingState:
     def _parts(self, batch: Any) -> Iterator[Part]:
         pasts, counts = batch.num_computed_tokens_np, batch.num_scheduled_tokens
         for name, past, count in zip(batch.req_ids, pasts.tolist(), counts.tolist(), strict=True):
-            request = self._requests[name]
-            yield Part(request.asked, request.prompt, past, count)
+            yield replace(self._requests[name], past=past, count=count)
 
 
 def feed_v1(runner: Any, thinker: Thinker) -> None:
