@@ -285,7 +285,7 @@ def test_rows_without_numbers_fail(damaged):
     [text] = write(engine, [[(20, 21, 22)]], max_new_tokens=4)
     assert text.ended_by == NOT_FINITE
     [text] = write(engine, [[(20, 21, 22)]], max_new_tokens=4, pauses=AlwaysBack())
-    assert text.ended_by == NOT_FINITE, "also where it was to pause"
+    assert (text.ended_by, text.num_sampled) == (NOT_FINITE, 1), "at once, also where it was to pause"
     thoughts = engine.open([[(20, 21, 22)]]).think(tiny_inner_link(LocalEngine(model)), 2)
     assert thoughts.failed == ((0,) if damaged == "layer" else ())
 
